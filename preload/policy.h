@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The policy compiler's whole interface: JSON text in, classic BPF out, for a
+ * named target architecture. The shim calls it inside the service, Python
+ * through cffi. It makes no system call but the caller-given memory's use, keeps
+ * no state and no pointer after it returns.
+ */
+#ifndef STOCKADE_POLICY_H
+#define STOCKADE_POLICY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define POLICY_MAX_BYTES (1024 * 1024) /* of one policy file */
+#define POLICY_MAX_INSNS 4096 /* BPF_MAXINSNS */
+
+/* policy_request.flags */
+#define POLICY_LENIENT 1 /* the shim: a name that no architecture has is skipped where the rule allows */
+#define POLICY_DOOR1 2 /* at exec: start-up rules and the pinned execve come first */
+
+struct policy_request {
+	const char *arch; /* "x86_64", "i386", "mips", "mipsel", "arm", "aarch64", "riscv64" */
+	const char *policy; /* JSON, need not end in NUL */
+	size_t policy_size;
+	const char *startup; /* door 1: a policy whose rules are put first unless the policy has its own `startup`; or NULL */
+	size_t startup_size;
+	uint64_t exec_pin[3]; /* door 1: execve is allowed with exactly these three arguments */
+	uint64_t capabilities; /* bit mask for includes.caps and excludes.caps */
+	unsigned int kernel; /* major << 16 | minor, for minKernel */
+	unsigned int flags;
+};
+
+struct policy_result {
+	unsigned int n_insns;
+	unsigned int filter_flags; /* SECCOMP_FILTER_FLAG_* that the policy asks for */
+	unsigned int line, column; /* of the error, from 1; 0 when it has no place */
+	int in_startup; /* the error is in the start-up text */
+	char message[256]; /* lower case, no full stop; "" when all is well */
+};
+
+/*
+ * Compile a policy. `code` receives struct sock_filter[n_insns] in the byte order
+ * of the target; `scratch` is zeroed memory for the compiler's own use
+ * (policy_scratch_size() bytes, aligned for uint64_t).
+ *
+ * Returns 0, or -EINVAL (bad policy), -E2BIG (text or program too long),
+ * -ENOMEM (scratch too small), -ENOSYS (unknown architecture); then
+ * result->message says why and nothing of `code` may be used.
+ */
+int policy_compile(const struct policy_request *request, unsigned char *code, size_t code_size,
+		   void *scratch, size_t scratch_size, struct policy_result *result);
+
+/* Scratch bytes that are enough for texts of these sizes. */
+size_t policy_scratch_size(size_t policy_size, size_t startup_size);
+
+#endif
