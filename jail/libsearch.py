@@ -1,105 +1,22 @@
 # SPDX-License-Identifier: MIT
-"""Where a dynamic loader looks: its built-in directories, ld.so.cache, ld.so.conf, musl's path file.
+"""Where a dynamic loader looks: its built-in directories, ld.so.cache, musl's path file.
 
-Everything is seen through a Tree, so that a foreign root (extroot, a cross-built image) can be examined as well
-as our own. Nothing here decides which library is the right one; elf.py does that.
+Nothing here decides which library is the right one; loader.py does that.
 """
 
-import errno
 import os
 import struct
 
-from jail.elffile import Elf, load, open_regular, version_of
-from jail.errors import ConfigError
+from jail.elffile import Elf, open_regular, version_of
+from jail.tree import Tree
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from jail.elffile import Content
-
-LOOK_UPS = 50_000  # of files for one program; a real one with hundreds of libraries needs some thousands
-SYMLINKS = 40  # the kernel's own limit for one path
 TEXT_BYTES = 65536  # of a configuration file
 CACHE_BYTES = 16 << 20
 CONSTANT_BYTES = 1 << 20  # of a loader's read-only data
-CONF_FILES, CONF_DEPTH, CONF_DIRS = 64, 8, 1024
 KEPT = 16
 
 LD_SO_CACHE = "/etc/ld.so.cache"
-LD_SO_CONF = "/etc/ld.so.conf"
 MUSL_DIRS = ["/lib", "/usr/local/lib", "/usr/lib"]
-
-
-class Tree:
-    """The file system below one root, in which absolute symlinks and `..` stay."""
-
-    __slots__ = ("look_ups", "root")
-
-    def __init__(self, root: str) -> None:
-        self.root = root.rstrip("/")
-        self.look_ups = 0
-
-    def host(self, path: str) -> str:
-        """The path for us of what lies at `path` inside the root."""
-        if not self.root:
-            return path
-        todo = path.split("/")[::-1]
-        done: list[str] = []
-        links = 0
-        while todo:
-            part = todo.pop()
-            if part in ("", "."):
-                continue
-            if part == "..":
-                del done[-1:]
-                continue
-            try:
-                target = os.readlink("/".join([self.root, *done, part]))
-            except OSError:  # not a link, or nothing there; whoever opens it will know
-                done.append(part)
-                continue
-            links += 1
-            if links > SYMLINKS:
-                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
-            if target.startswith("/"):
-                done.clear()
-            todo.extend(target.split("/")[::-1])
-        return "/".join([self.root, *done])
-
-    def count(self, path: str) -> None:
-        self.look_ups += 1
-        if self.look_ups > LOOK_UPS:
-            raise ConfigError(f"{path}: more than {LOOK_UPS} look-ups for the libraries of one program")
-
-    def load(self, path: str) -> "tuple[Content, os.stat_result]":
-        self.count(path)
-        return load(self.host(path), path)
-
-    def stat(self, path: str) -> os.stat_result | None:
-        self.count(path)
-        try:
-            return os.stat(self.host(path))
-        except OSError:
-            return None
-
-    def real(self, path: str) -> str:
-        """`path` without symlinks, as seen inside the root."""
-        if not self.root:
-            return os.path.realpath(path)
-        return self.host(path)[len(self.root) :] or "/"
-
-    def read(self, path: str, limit: int) -> bytes | None:
-        """A small file, None where there is none that can be read."""
-        self.count(path)
-        try:
-            fd = open_regular(self.host(path))
-        except OSError:
-            return None
-        try:
-            return os.pread(fd, limit, 0)
-        except OSError:
-            return None
-        finally:
-            os.close(fd)
 
 
 # --- the loader's own directories ---------------------------------------------------------------------------
@@ -110,8 +27,8 @@ _built_in: dict[tuple[int, ...], list[str]] = {}
 def built_in_dirs(tree: Tree, loader: str, elf: Elf) -> list[str]:
     """The directories that were compiled into a glibc loader, in its order; [] if they cannot be told.
 
-    They differ by distribution (/lib64, /lib/x86_64-linux-gnu, a store path), and only the loader itself knows: in
-    its read-only data they stand as NUL-terminated names one after the other, each ending in a slash.
+    They differ by distribution (/lib64, /lib/x86_64-linux-gnu, a store path), and only the loader knows:
+    in its read-only data they stand as NUL-terminated names one after the other, each ending in a slash.
     """
     info = tree.stat(loader)
     if info is None:
@@ -237,13 +154,9 @@ class Cache:
                 )
                 if tag == HWCAPS_TAG:
                     names = struct.unpack_from(f"{self.order}{min(size, 1024) // 4}I", self.data, start)
-                    self.hwcaps = [self._text(at) for at in names]
+                    self.hwcaps = [os.fsdecode(self._name(at)) for at in names]
         except struct.error:
             self.hwcaps = []
-
-    def _text(self, at: int) -> str:
-        end = self.data.find(b"\0", at, at + 4096)
-        return os.fsdecode(self.data[at:end]) if end >= 0 else ""
 
     def find(self, name: str, levels: "list[str]") -> list[str]:
         """The paths listed for a library, those for the best processor level first.
@@ -251,29 +164,34 @@ class Cache:
         Entries with the capability bits of glibc before 2.33 are passed over: the plain one always serves.
         """
         found: list[tuple[int, int, str]] = []
-        wanted = os.fsencode(name) + b"\0"
-        strings = CACHE_HEADER_BYTES + self.count * CACHE_ENTRY_BYTES
-        at = self.data.find(wanted, strings) if self.count else -1
-        for _ in range(SAME_NAMES):
-            if at < 0:
+        wanted = _sort_key(os.fsencode(name))
+        number = self._first(wanted)
+        while number < self.count and len(found) < SAME_NAMES:
+            _, key, value, _, hwcap = self._entry(number)
+            if _sort_key(self._name(key)) != wanted:
                 break
-            # A name may be the tail of a longer one: only entries that point here count
-            self._entries_of(at, levels, found)
-            at = self.data.find(wanted, at + 1)
+            rank = self._rank(hwcap, levels)
+            if rank >= 0:
+                found.append((rank, number, os.fsdecode(self._name(value))))
+            number += 1
         return [path for _, _, path in sorted(found)]
 
-    def _entries_of(self, key: int, levels: "list[str]", found: list[tuple[int, int, str]]) -> None:
-        pattern = struct.pack(self.order + "I", key)
-        end = CACHE_HEADER_BYTES + self.count * CACHE_ENTRY_BYTES
-        at = self.data.find(pattern, CACHE_HEADER_BYTES, end)
-        while at >= 0 and len(found) < SAME_NAMES:
-            number, inside = divmod(at - CACHE_HEADER_BYTES, CACHE_ENTRY_BYTES)
-            if inside == 4:
-                _, _, value, _, hwcap = self.entry.unpack_from(self.data, at - 4)
-                rank = self._rank(hwcap, levels)
-                if rank >= 0:
-                    found.append((rank, number, self._text(value)))
-            at = self.data.find(pattern, at + 1, end)
+    def _first(self, wanted: list[int]) -> int:
+        """The first entry that is not greater: ldconfig sorts them downwards."""
+        low, high = 0, self.count
+        while low < high:
+            middle = (low + high) // 2
+            if _sort_key(self._name(self._entry(middle)[1])) > wanted:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    def _entry(self, number: int) -> tuple[int, ...]:
+        return self.entry.unpack_from(self.data, CACHE_HEADER_BYTES + number * CACHE_ENTRY_BYTES)
+
+    def _name(self, at: int) -> bytes:
+        return self.data[at : max(self.data.find(b"\0", at, at + 4096), at)]
 
     def _rank(self, hwcap: int, levels: "list[str]") -> int:
         if not hwcap:
@@ -285,6 +203,26 @@ class Cache:
 
     def has_hwcaps(self) -> bool:
         return bool(self.hwcaps)
+
+
+def _sort_key(name: bytes) -> list[int]:
+    """The order of ldconfig: letter by letter, but numbers by their value and after every letter.
+
+    Source: glibc, _dl_cache_libcmp.
+    """
+    key: list[int] = []
+    number = -1
+    for byte in name:
+        if 48 <= byte <= 57:
+            number = (byte - 48) if number < 0 else number * 10 + byte - 48
+            continue
+        if number >= 0:
+            key.append(256 + number)
+            number = -1
+        key.append(byte)
+    if number >= 0:
+        key.append(256 + number)
+    return key
 
 
 _caches: dict[tuple[int, ...], Cache] = {}
@@ -303,102 +241,14 @@ def ld_so_cache(tree: Tree) -> Cache:
     return _caches[key]
 
 
-# --- ld.so.conf ---------------------------------------------------------------------------------------------
-
-
-def conf_dirs(tree: Tree) -> list[str]:
-    """The directories that ldconfig would put into its cache: ld.so.conf and what it includes."""
-    dirs: list[str] = []
-    pending = [(LD_SO_CONF, 0)]
-    read = 0
-    while pending and read < CONF_FILES:
-        path, depth = pending.pop(0)
-        read += 1
-        included = []
-        for raw in (tree.read(path, TEXT_BYTES) or b"").split(b"\n"):
-            line = os.fsdecode(raw.partition(b"#")[0].strip())
-            keyword, _, rest = line.replace("\t", " ").partition(" ")
-            if keyword == "include":
-                for pattern in rest.split():
-                    full = pattern if pattern.startswith("/") else os.path.dirname(path) + "/" + pattern
-                    included += _glob(tree, full)
-            elif line.startswith("/") and len(dirs) < CONF_DIRS:
-                dirs.append(line.partition("=")[0].rstrip("/ \t"))
-        if depth < CONF_DEPTH:
-            pending[:0] = [(name, depth + 1) for name in included]
-    return dirs
-
-
-def _glob(tree: Tree, pattern: str) -> list[str]:
-    found = [""]
-    for part in pattern.strip("/").split("/")[:64]:
-        if not any(mark in part for mark in "*?["):
-            found = [f"{base}/{part}" for base in found]
-            continue
-        deeper: list[str] = []
-        for base in found[:CONF_FILES]:
-            tree.count(base)
-            try:
-                names = sorted(os.listdir(tree.host(base or "/")))
-            except OSError:
-                continue
-            deeper += [f"{base}/{name}" for name in names if matches(name, part)]
-        found = deeper
-    return [path for path in found if tree.stat(path) is not None][:CONF_FILES]
-
-
-def matches(name: str, pattern: str) -> bool:
-    """A file name against `*`, `?` and `[a-z]`, as the shell has them; fnmatch would import `re`."""
-    if name.startswith(".") and not pattern.startswith("."):
-        return False
-    at = star = mark = 0
-    place = 0
-    star = -1
-    while at < len(name):
-        end = _matches_one(name[at], pattern, place)
-        if place < len(pattern) and pattern[place] == "*":
-            star, mark = place, at
-            place += 1
-        elif end:
-            place = end
-            at += 1
-        elif star >= 0:  # let the last star take one more
-            mark += 1
-            at, place = mark, star + 1
-        else:
-            return False
-    return not pattern[place:].strip("*")
-
-
-def _matches_one(char: str, pattern: str, place: int) -> int:
-    """Where the pattern goes on after it matched one character; 0 if it does not."""
-    if place >= len(pattern):
-        return 0
-    end = pattern.find("]", place + 2) if pattern[place] == "[" else -1
-    if end < 0:
-        return place + 1 if pattern[place] in ("?", char) else 0
-    inside = pattern[place + 1 : end]
-    wanted = inside[0] not in "!^"
-    inside = inside if wanted else inside[1:]
-    hit = False
-    while inside:
-        if len(inside) > 2 and inside[1] == "-":
-            hit = hit or inside[0] <= char <= inside[2]
-            inside = inside[3:]
-        else:
-            hit = hit or inside[0] == char
-            inside = inside[1:]
-    return end + 1 if hit == wanted else 0
-
-
 # --- musl ---------------------------------------------------------------------------------------------------
 
 
 def musl_path(tree: Tree, loader: str) -> tuple[list[str], str]:
     """The directories that musl searches, and the file that says so ("" if none does).
 
-    /lib/ld-musl-x86_64.so.1 reads /etc/ld-musl-x86_64.path; a loader elsewhere reads the one in the etc beside
-    its own directory. A file that is there replaces the built-in list altogether.
+    /lib/ld-musl-x86_64.so.1 reads /etc/ld-musl-x86_64.path; a loader elsewhere reads the one in the etc
+    beside its own directory. A file that is there replaces the built-in list altogether.
     """
     directory, _, name = loader.rpartition("/")
     arch = name.removeprefix("ld-musl-").partition(".so")[0]

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: MIT
+"""The file system below one root, and what was found in it to be needed.
+
+Everything is seen through a Tree, so that a foreign root (extroot, a cross-built image) can be examined as
+well as our own. Only reads.
+"""
+
+import errno
+import os
+
+from jail.elffile import Elf, Script, load, open_regular, refuse, shown
+from jail.errors import EXIT_CANNOT_EXECUTE, EXIT_NOT_FOUND, ConfigError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jail.elffile import Content
+
+LOOK_UPS = 50_000  # of files for one program; a real one with hundreds of libraries needs some thousands
+SYMLINKS = 40  # the kernel's own limit for one path
+
+
+class Tree:
+    """The file system below one root, in which absolute symlinks and `..` stay."""
+
+    __slots__ = ("look_ups", "root")
+
+    def __init__(self, root: str) -> None:
+        self.root = root.rstrip("/")
+        self.look_ups = 0
+
+    def host(self, path: str) -> str:
+        """The path for us of what lies at `path` inside the root."""
+        if not self.root:
+            return path
+        todo = path.split("/")[::-1]
+        done: list[str] = []
+        links = 0
+        while todo:
+            part = todo.pop()
+            if part in ("", "."):
+                continue
+            if part == "..":
+                del done[-1:]
+                continue
+            try:
+                target = os.readlink("/".join([self.root, *done, part]))
+            except OSError:  # not a link, or nothing there; whoever opens it will know
+                done.append(part)
+                continue
+            links += 1
+            if links > SYMLINKS:
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+            if target.startswith("/"):
+                done.clear()
+            todo.extend(target.split("/")[::-1])
+        return "/".join([self.root, *done])
+
+    def count(self, path: str) -> None:
+        self.look_ups += 1
+        if self.look_ups > LOOK_UPS:
+            raise ConfigError(f"{path}: more than {LOOK_UPS} look-ups for the libraries of one program")
+
+    def load(self, path: str) -> "tuple[Content, os.stat_result]":
+        self.count(path)
+        return load(self.host(path), path)
+
+    def stat(self, path: str) -> os.stat_result | None:
+        self.count(path)
+        try:
+            return os.stat(self.host(path))
+        except OSError:
+            return None
+
+    def real(self, path: str) -> str:
+        """`path` without symlinks, as seen inside the root."""
+        if not self.root:
+            return os.path.realpath(path)
+        return self.host(path)[len(self.root) :] or "/"
+
+    def read(self, path: str, limit: int) -> bytes | None:
+        """A small file, None where there is none that can be read."""
+        self.count(path)
+        try:
+            fd = open_regular(self.host(path))
+        except OSError:
+            return None
+        try:
+            return os.pread(fd, limit, 0)
+        except OSError:
+            return None
+        finally:
+            os.close(fd)
+
+    def executable(self, path: str, user: str) -> "Elf | Script":
+        """Read what the kernel is to execute; `user` is the file that names it, "" for the program itself."""
+        needed = f", needed by {shown(user)}" if user else ""
+        try:
+            content, info = self.load(path)
+        except OSError as e:
+            error = ConfigError(f"{shown(path)}: {_reason(e)}{needed}")
+            error.status = EXIT_NOT_FOUND if isinstance(e, FileNotFoundError) else EXIT_CANNOT_EXECUTE
+            raise error from e
+        if content is None:
+            raise refuse(path, f"not a program: neither ELF nor #!{needed}")
+        if not info.st_mode & 0o111:
+            raise refuse(path, f"not executable{needed}")
+        return content
+
+
+class Closure:
+    """What must be in a jail for one program to reach `main`.
+
+    files: as the kernel or the loader names them, symlinks not resolved, program first, no `..` in them.
+    links: those of `files` that must be symlinks in the jail too, with their target (also in `files`):
+    libraries are found relative to where the program really lies ($ORIGIN).
+    dirs: further directories that a name leads through (`/a/b/../c` needs /a/b).
+    preloaded: whether this program's loader takes the `preload` libraries; a static or foreign one does not.
+    """
+
+    __slots__ = (
+        "_seen",
+        "_tree",
+        "abi",
+        "dirs",
+        "files",
+        "interpreter",
+        "kind",
+        "libc",
+        "links",
+        "preloaded",
+    )
+
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+        self._seen: set[str] = set()
+        self.files: list[str] = []
+        self.links: dict[str, str] = {}
+        self.dirs: list[str] = []
+        self.kind = ""  # "dynamic", "static", "script"
+        self.libc = ""  # "glibc", "musl", "uclibc"
+        self.abi = ""
+        self.interpreter = ""
+        self.preloaded = False
+
+    def add(self, path: str) -> str:
+        """Note a file, and what its name leads through. Returns the name under which it will lie."""
+        if path in self._seen:
+            return path
+        self._seen.add(path)
+        plain = os.path.normpath(path) if "/." in path or "//" in path else path
+        if plain.startswith("//"):
+            plain = plain[1:]
+        if plain != path:
+            self._add_crooked(path, plain)
+        if plain not in self.files:
+            self.files.append(plain)
+        return plain
+
+    def _add_crooked(self, path: str, plain: str) -> None:
+        parts = path.split("/")
+        for number, part in enumerate(parts):
+            through = os.path.normpath("/".join(parts[:number]) or "/")
+            if part == ".." and through not in self.dirs:
+                self.dirs.append(through)
+        # Where a directory in the name is a symlink, `..` leaves it elsewhere than the letters say
+        here, there = self._tree.stat(plain), self._tree.stat(path)
+        if there and (not here or (here.st_dev, here.st_ino) != (there.st_dev, there.st_ino)):
+            self.link(plain, self._tree.real(path))
+
+    def link(self, path: str, target: str) -> None:
+        """Note that `path` must be a symlink in the jail, because where its target lies matters."""
+        if path != target:
+            self.links[path] = target
+            self.add(target)
+
+
+def _reason(error: OSError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "not found"
+    return (error.strerror or "cannot be read").lower()
