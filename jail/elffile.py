@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """One program file as the kernel and the dynamic loader read it: ELF of either class and byte order, or `#!`.
 
-The file may be hostile. It is read in small pieces, every offset is checked against the size before use, every
-count has a bound, and whatever is wrong becomes a ConfigError that names the file. Nothing here follows a name
-to another file; loader.py and elf.py do that.
+The file may be hostile. It is read in small pieces, every offset is checked against the size before use,
+every count has a bound, and whatever is wrong becomes a ConfigError that names the file. Nothing here follows
+a name to another file; loader.py and elf.py do that.
 """
 
 import errno
