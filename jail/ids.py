@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: MIT
+"""-U and -G → the numbers that the service runs with. Reads the users and groups of the host; no effects."""
+
+import os
+
+from jail.errors import ConfigError
+from jail.near import did_you_mean
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import pwd
+
+ID_MAX = 0xFFFFFFFE  # the number above means "leave unchanged" to setresuid(2)
+NO_HOME = "/"
+
+
+class Identity:
+    """groups: every group of the process, `gid` first, as initgroups(3) would set them."""
+
+    __slots__ = ("gid", "groups", "home", "name", "uid")
+
+    def __init__(self, uid: int, gid: int, groups: tuple[int, ...], name: str, home: str) -> None:
+        self.uid = uid
+        self.gid = gid
+        self.groups = groups
+        self.name = name
+        self.home = home
+
+    def __repr__(self) -> str:
+        return f"Identity(uid={self.uid}, gid={self.gid}, groups={self.groups}, name={self.name!r})"
+
+
+def lookup(user: str | None, group: str | None) -> Identity:
+    """Find the ids for a user and a group, each a name or a decimal number.
+
+    Without a user: root. Without a group: the user's own; for a number that passwd does not list, the same
+    number again.
+    Supplementary groups are those of the group file that list the user, none for root without -U.
+    Raises ConfigError for an unknown name (with a near match) and for a number that is no id.
+    """
+    if user is None:
+        gid = 0 if group is None else _gid(group)
+        return Identity(0, gid, (gid,), "root", NO_HOME)
+    entry, uid = _user(user)
+    if entry is None:
+        gid = uid if group is None else _gid(group)
+        return Identity(uid, gid, (gid,), str(uid), NO_HOME)
+    gid = entry.pw_gid if group is None else _gid(group)
+    return Identity(uid, gid, _groups(entry.pw_name, gid), entry.pw_name, entry.pw_dir or NO_HOME)
+
+
+def _user(user: str) -> "tuple[pwd.struct_passwd | None, int]":
+    import pwd
+
+    uid = _number(user, "user")
+    try:
+        # A name of digits only is not looked up as a name: useradd refuses it, and it would be two users
+        entry = pwd.getpwnam(user) if uid is None else pwd.getpwuid(uid)
+    except (KeyError, ValueError):  # ValueError: a NUL, or bytes that are no text
+        if uid is None:
+            raise _unknown("user", user, [known.pw_name for known in pwd.getpwall()]) from None
+        return None, uid
+    return entry, _checked(entry.pw_uid, "user", user)
+
+
+def _gid(group: str) -> int:
+    import grp
+
+    gid = _number(group, "group")
+    if gid is not None:
+        return gid
+    try:
+        return _checked(grp.getgrnam(group).gr_gid, "group", group)
+    except (KeyError, ValueError):
+        raise _unknown("group", group, [known.gr_name for known in grp.getgrall()]) from None
+
+
+def _groups(name: str, gid: int) -> tuple[int, ...]:
+    found = os.getgrouplist(name, gid)
+    return (gid, *sorted({number for number in found if number != gid}))
+
+
+def _number(text: str, kind: str) -> int | None:
+    """A decimal id; None if the text is a name."""
+    digits = text.removeprefix("-") if len(text) > 1 else text
+    if not (digits.isascii() and digits.isdigit()):
+        return None
+    if text.startswith("-") or len(text) > 10 or int(text) > ID_MAX:
+        raise ConfigError(f'{kind} "{text[:40]}": not an id, which are 0 to {ID_MAX}')
+    return int(text)
+
+
+def _checked(number: int, kind: str, text: str) -> int:
+    if not 0 <= number <= ID_MAX:
+        raise ConfigError(f'{kind} "{text}": its id {number} means "unchanged" to the kernel')
+    return number
+
+
+def _unknown(kind: str, name: str, known: list[str]) -> ConfigError:
+    shown = name if name.isprintable() and name else ascii(name)[1:-1]
+    return ConfigError(f'unknown {kind} "{shown}"{did_you_mean(name, known)}')
