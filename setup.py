@@ -28,7 +28,9 @@ def stub_compiler() -> list[str]:
     if "STUB_CC" in os.environ:
         return words("STUB_CC")
     if "CC" not in os.environ and shutil.which("musl-gcc"):
-        return ["musl-gcc"]
+        # musl brings no kernel headers; the system's come last, so that nothing of its libc is seen
+        triple = subprocess.run(["cc", "-print-multiarch"], capture_output=True, text=True).stdout.strip()
+        return ["musl-gcc", "-idirafter", "/usr/include", "-idirafter", f"/usr/include/{triple}"]
     return words("CC", "cc")
 
 

@@ -37,12 +37,25 @@ def declarations(header: str) -> str:
     return "\n".join(lines)
 
 
+# What Python needs of the target's own headers: no kernel number is written in Python
+SYSTEM_HEADERS = ("sched.h", "sys/mount.h", "linux/securebits.h", "signal.h")
+SYSTEM_CONSTANTS = (
+    "CLONE_NEWNS CLONE_NEWPID CLONE_NEWIPC CLONE_NEWUTS"
+    " MS_RDONLY MS_NOSUID MS_NODEV MS_NOEXEC MS_NOATIME"
+    " SECBIT_KEEP_CAPS SECBIT_KEEP_CAPS_LOCKED SECBIT_NO_SETUID_FIXUP SECBIT_NO_SETUID_FIXUP_LOCKED"
+    " SECBIT_NOROOT SECBIT_NOROOT_LOCKED SIGSYS"
+).split()
+
 ffi = cffi.FFI()
 for name in HEADERS:
     ffi.cdef(declarations(name))
+for name in SYSTEM_CONSTANTS:
+    ffi.cdef(f"#define {name} ...")
 ffi.set_source(
     "jail._native",
-    "".join(f'#include "{Path(name).name}"\n' for name in HEADERS),
+    "#ifndef _GNU_SOURCE\n#define _GNU_SOURCE\n#endif\n"
+    + "".join(f"#include <{name}>\n" for name in SYSTEM_HEADERS)
+    + "".join(f'#include "{Path(name).name}"\n' for name in HEADERS),
     sources=SOURCES,
     include_dirs=["preload", "jail/native"],
     extra_compile_args=["-std=gnu11", "-Wall", "-Wextra", "-Wvla", "-Wshadow", "-Wno-unused-parameter"],

@@ -1,9 +1,91 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What Python may call beside the policy compiler. This file is also cffi's cdef:
- * plain declarations, one a line, and constants that the target's headers define.
+ * plain declarations and constants, no conditionals that matter to Python.
  */
 #ifndef STOCKADE_NATIVE_H
 #define STOCKADE_NATIVE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * A plan is a row of steps without gaps. Each is a struct wire_step in the byte
+ * order of this machine, `len[0]` bytes and a NUL, `len[1]` bytes and a NUL. What
+ * a[] and the two texts mean is said beside each operation.
+ */
+struct wire_step {
+	uint32_t op;
+	uint32_t len[2];
+	uint32_t reserved;
+	uint64_t a[4];
+};
+
+/* Set-up, run by the process that becomes PID 1 of the jail */
+#define STEP_PRIVATE 1 /* no mount event crosses between the host and the jail */
+#define STEP_ROOT 2 /* s0 options: a tmpfs becomes the new root and the working directory */
+#define STEP_DIR 3 /* s0 path below the new root, a0 mode */
+#define STEP_FILE 4 /* s0 path, a0 mode: an empty file */
+#define STEP_SYMLINK 5 /* s0 path, s1 what it says */
+#define STEP_NODE 6 /* s0 path, a0 mode with type, a1 major, a2 minor */
+#define STEP_MOUNT 7 /* s0 path, s1 "fstype\0options", a0 MS_ flags */
+#define STEP_BIND 8 /* s0 source, s1 target, a0 BIND_ flags, a1 st_dev, a2 st_ino */
+#define STEP_REBIND 9 /* s0 path in the new root, s1 target, a0 BIND_ flags */
+#define STEP_UNLINK 10 /* s0 path */
+#define STEP_HOSTNAME 11 /* s0 name */
+#define STEP_PIVOT 12 /* the new root becomes /; the old one is gone, and that is checked */
+#define STEP_READ_ONLY 13 /* s0 path: the mount becomes read-only, and that is checked */
+#define STEP_BOUNDING 14 /* a0 capabilities that stay; looked at are a1 (first) to a2 (last) */
+
+/* What follows runs in the service's process up to its STEP_EXEC, then again in PID 1 */
+#define STEP_FORK 15
+#define STEP_SESSION 16
+#define STEP_UMASK 17 /* a0 mask */
+#define STEP_STDIO_NULL 18 /* 0, 1 and 2 become /dev/null */
+#define STEP_CLOSE 19 /* every descriptor from 3 on; with a0 the stub's stays, as 3 */
+#define STEP_CHDIR 20 /* s0 path */
+#define STEP_SECUREBITS 21 /* a0 bits */
+#define STEP_GROUPS 22 /* s0 gid_t[n] in binary */
+#define STEP_GID 23 /* a0 */
+#define STEP_UID 24 /* a0 */
+#define STEP_CAPABILITIES 25 /* a0 effective, a1 permitted, a2 inheritable */
+#define STEP_AMBIENT 26 /* a0 capabilities */
+#define STEP_DIE_WITH_PARENT 27
+#define STEP_NO_NEW_PRIVS 28
+#define STEP_FILTER 29 /* s0 struct sock_filter[n], a0 SECCOMP_FILTER_FLAG_ bits */
+#define STEP_SIGNALS 30 /* a0, a1 signals to reset (bit n-1 is signal n); then none is blocked */
+#define STEP_EXEC 31 /* s0 "path\0argv[0]\0...", a0 argc, s1 "VAR=value\0...", a1 envc */
+#define STEP_EXEC_STUB 32 /* s0 "argv[0]\0...", a0 argc, s1 program; the service's pid is appended */
+
+/* STEP_BIND and STEP_REBIND */
+#define BIND_READ_ONLY 1
+#define BIND_DEVICES 2 /* device nodes work through it */
+
+/*
+ * Stand-ins for the three argument pointers of the service's execve in a compiled
+ * filter; the launcher puts the real ones in their place. On 32-bit targets only the
+ * low words are used.
+ */
+#define EXEC_PIN_PATH 0x5b7e19a35a11c0d1ULL
+#define EXEC_PIN_ARGV 0x5b7e19a45a11c0d2ULL
+#define EXEC_PIN_ENVP 0x5b7e19a55a11c0d3ULL
+
+/* launch() flags */
+#define LAUNCH_OLD_KERNEL 1 /* tests: do without what Linux 5.0 to 5.12 brought */
+
+struct launch_result {
+	int pid; /* PID 1 of the jail, as seen from here */
+	int service_pid; /* the service, as seen from here; 0 if /proc could not tell */
+	int step; /* index of the step that failed, or -1 */
+	int error; /* its errno */
+};
+
+/*
+ * Clone the jail's first process, walk the plan there, start the service.
+ * `namespaces` are CLONE_NEW* flags. Returns 0 when the service's program runs; else
+ * -errno with result->step and result->error set, and nothing is left of the jail.
+ */
+int launch(const unsigned char *plan, size_t size, unsigned long namespaces, unsigned int flags,
+	   struct launch_result *result);
 
 #endif

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: MIT
+"""A policy → door 1's filter and what the shim needs to put on door 2.
+
+Door 1 goes on right before execve: the policy and what the loader, libc and the shim itself call before main.
+Door 2, put on by the shim right before main, is the policy alone. A program that does not load the shim has
+door 1 only.
+"""
+
+import os
+
+from jail import steps
+from jail._native import lib
+from jail.elf import Closure
+from jail.errors import ConfigError
+from jail.policy import compile_filter
+
+PACKAGE = os.path.dirname(os.path.abspath(__file__))
+SHIM = f"{PACKAGE}/libpreload-seccomp.so"
+FILTERS = f"{PACKAGE}/json-filters"
+EXEC_PIN = (lib.EXEC_PIN_PATH, lib.EXEC_PIN_ARGV, lib.EXEC_PIN_ENVP)
+# one byte more than the compiler takes, so that it sees that a file is too long
+READ_MAX = lib.POLICY_MAX_BYTES + 1
+
+
+def door1(path: str, program: Closure, capabilities: int, notes: list[str]) -> steps.Step:
+    """Compile the filter that is in force from execve on.
+
+    Raises ConfigError for a policy that is missing or wrong, or a program of an architecture not known here.
+    """
+    if not program.abi:
+        raise ConfigError(f"{program.files[0]}: policies are not made for this program's architecture")
+    libc = "static" if program.kind == "static" or not program.libc else program.libc
+    startup = _read(f"{FILTERS}/startup-{'musl' if libc == 'uclibc' else libc}.json")
+    compiled = compile_filter(
+        _read(path),
+        program.abi,
+        path=path,
+        startup=startup,
+        door1=True,
+        exec_pin=EXEC_PIN,
+        capabilities=capabilities,
+    )
+    if not program.preloaded:
+        notes.append(f"{program.files[0]} cannot load the shim: door 1 only, its start-up calls stay allowed")
+    return steps.filter_(compiled.code, compiled.flags)
+
+
+def shim_environment(path: str, env: dict[str, str]) -> dict[str, str]:
+    """What the shim reads, and removes before main. Another LD_PRELOAD in `env` is kept, behind ours."""
+    others = env.get("LD_PRELOAD", "")
+    return {"SECCOMP_FILE": path, "LD_PRELOAD": SHIM + (f":{others}" if others else "")}
+
+
+def _read(path: str) -> bytes:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
+    try:
+        return os.read(fd, READ_MAX)
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
+    finally:
+        os.close(fd)

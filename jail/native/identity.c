@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The steps that take privileges away, in the service's process and in the stub's, and the
+ * two execs. Raw system calls where libc would speak to other threads or keep caches: the
+ * memory is the parent's.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/close_range.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "steps.h"
+
+/* i386 and arm kept the calls with 16-bit ids under the old names */
+#ifdef SYS_setgroups32
+#define SYS_SETGROUPS SYS_setgroups32
+#define SYS_SETRESGID SYS_setresgid32
+#define SYS_SETRESUID SYS_setresuid32
+#else
+#define SYS_SETGROUPS SYS_setgroups
+#define SYS_SETRESGID SYS_setresgid
+#define SYS_SETRESUID SYS_setresuid
+#endif
+
+int step_bounding(struct launch_state *state, struct step *step)
+{
+	unsigned int capability;
+
+	for (capability = step->a[1]; capability <= step->a[2]; capability++) {
+		if (step->a[0] >> capability & 1)
+			continue;
+		if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0))
+			return -errno;
+	}
+	return 0;
+}
+
+int step_session(struct launch_state *state, struct step *step)
+{
+	return setsid() < 0 ? -errno : 0;
+}
+
+int step_umask(struct launch_state *state, struct step *step)
+{
+	umask(step->a[0]);
+	return 0;
+}
+
+int step_stdio_null(struct launch_state *state, struct step *step)
+{
+	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	if (dup2(fd, 0) < 0 || dup2(fd, 1) < 0 || dup2(fd, 2) < 0)
+		return -errno;
+	return 0;
+}
+
+struct entry { /* struct linux_dirent64 */
+	uint64_t inode;
+	int64_t offset;
+	unsigned short size;
+	unsigned char type;
+	char name[];
+};
+
+/* Close what one buffer of directory entries names. Returns how many were closed. */
+static int close_listed(const char *buffer, long size, int first, int keep_fd)
+{
+	int closed = 0;
+	long at;
+
+	for (at = 0; at < size;) {
+		const struct entry *entry = (const void *)(buffer + at);
+		const char *digit = entry->name;
+		int fd = 0;
+
+		while (*digit >= '0' && *digit <= '9')
+			fd = fd * 10 + (*digit++ - '0');
+		if (digit != entry->name && fd >= first && fd != keep_fd)
+			closed += !close(fd);
+		at += entry->size;
+	}
+	return closed;
+}
+
+/* Before Linux 5.9: close what /proc lists, until a pass finds nothing more. */
+static int close_from_list(struct launch_state *state, int first)
+{
+	char buffer[2048] __attribute__((aligned(8)));
+	long size;
+	int closed, fd = openat(state->proc_fd, "self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	do {
+		if (lseek(fd, 0, SEEK_SET) < 0)
+			return -errno;
+		for (closed = 0; (size = syscall(SYS_getdents64, fd, buffer, sizeof(buffer))) > 0;)
+			closed += close_listed(buffer, size, first, fd);
+		if (size < 0)
+			return -errno;
+	} while (closed);
+	close(fd);
+	return 0;
+}
+
+int step_close(struct launch_state *state, struct step *step)
+{
+	const int first = step->a[0] ? 4 : 3;
+	const int stub_fd = state->steps[state->n_steps - 1].fd;
+
+	/* The stub's program moves to 3 so that one range covers the rest */
+	if (step->a[0] && stub_fd != 3 && dup3(stub_fd, 3, O_CLOEXEC) < 0)
+		return -errno;
+#ifdef SYS_close_range
+	if (state->modern && !syscall(SYS_close_range, first, ~0U, 0))
+		return 0;
+	if (state->modern && errno != ENOSYS)
+		return -errno;
+#endif
+	return close_from_list(state, first);
+}
+
+int step_chdir(struct launch_state *state, struct step *step)
+{
+	return chdir(step->s[0]) ? -errno : 0;
+}
+
+int step_securebits(struct launch_state *state, struct step *step)
+{
+	return prctl(PR_SET_SECUREBITS, (unsigned long)step->a[0], 0, 0, 0) ? -errno : 0;
+}
+
+int step_groups(struct launch_state *state, struct step *step)
+{
+	return syscall(SYS_SETGROUPS, step->len[0] / sizeof(gid_t), step->s[0]) ? -errno : 0;
+}
+
+int step_gid(struct launch_state *state, struct step *step)
+{
+	const gid_t gid = step->a[0];
+
+	return syscall(SYS_SETRESGID, gid, gid, gid) ? -errno : 0;
+}
+
+int step_uid(struct launch_state *state, struct step *step)
+{
+	const uid_t uid = step->a[0];
+
+	return syscall(SYS_SETRESUID, uid, uid, uid) ? -errno : 0;
+}
+
+int step_capabilities(struct launch_state *state, struct step *step)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2];
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		data[i].effective = step->a[0] >> (32 * i);
+		data[i].permitted = step->a[1] >> (32 * i);
+		data[i].inheritable = step->a[2] >> (32 * i);
+	}
+	return syscall(SYS_capset, &header, data) ? -errno : 0;
+}
+
+int step_ambient(struct launch_state *state, struct step *step)
+{
+	unsigned int capability;
+
+	for (capability = 0; capability < 64; capability++) {
+		if (!(step->a[0] >> capability & 1))
+			continue;
+		if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0))
+			return -errno;
+	}
+	return 0;
+}
+
+/*
+ * A changed uid clears the signal, so this comes after the last of them. A parent that died
+ * before it was set sent nothing: PID 1 sees that in the pipe which only the parent holds
+ * open, the service by its parent's pid.
+ */
+int step_die_with_parent(struct launch_state *state, struct step *step)
+{
+	struct pollfd life = { .fd = state->life_fd };
+	const pid_t self = syscall(SYS_getpid);
+
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0))
+		return -errno;
+	if (self != state->first_pid)
+		return syscall(SYS_getppid) == state->first_pid ? 0 : -ECHILD;
+	if (poll(&life, 1, 0) < 0)
+		return -errno;
+	return life.revents ? -ECHILD : 0;
+}
+
+int step_no_new_privs(struct launch_state *state, struct step *step)
+{
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ? -errno : 0;
+}
+
+int step_filter(struct launch_state *state, struct step *step)
+{
+	struct sock_fprog program = {
+		.len = step->len[0] / sizeof(struct sock_filter),
+		.filter = (struct sock_filter *)step->code,
+	};
+
+	if (!syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, (unsigned int)step->a[0], &program))
+		return 0;
+	/* Flags add a log line or speed, no restriction: a kernel that has not heard of them holds as well */
+	if (errno != EINVAL || !step->a[0])
+		return -errno;
+	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) ? -errno : 0;
+}
+
+int step_signals(struct launch_state *state, struct step *step)
+{
+	struct sigaction action = { .sa_handler = SIG_DFL };
+	sigset_t none;
+	int signal;
+
+	for (signal = 1; signal <= 128; signal++) {
+		if (!(step->a[(signal - 1) / 64] >> ((signal - 1) % 64) & 1))
+			continue;
+		if (sigaction(signal, &action, NULL))
+			return -errno;
+	}
+	sigemptyset(&none);
+	return sigprocmask(SIG_SETMASK, &none, NULL) ? -errno : 0;
+}
+
+int step_exec(struct launch_state *state, struct step *step)
+{
+	state->service = PROGRESS_EXEC;
+	syscall(SYS_execve, step->s[0], step->argv, step->envp);
+	return -errno;
+}
+
+int step_exec_stub(struct launch_state *state, struct step *step)
+{
+	state->stub = PROGRESS_EXEC;
+	syscall(SYS_execveat, 3, "", step->argv, step->envp, AT_EMPTY_PATH);
+	return -errno;
+}

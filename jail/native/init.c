@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ujail-init, a static program with two jobs, both without any Python left in memory:
+ *
+ *   ujail-init init GRACE_S PID    PID 1 of a jail (or the service's parent, where the jail has
+ *                                  no PID namespace): forward signals, reap, pass the status on
+ *   ujail-init wait PID NAME VERBOSE UJAIL POLICY SERVICE_PID
+ *                                  what is left of the `ujail` command: the same towards PID 1,
+ *                                  then the last line
+ *
+ * No allocation, no stdio. The first job runs with the service's ids, with CAP_KILL and under a
+ * filter of its own.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+#define EXIT_OURS 125
+
+#if defined(__x86_64__)
+#define ARCH AUDIT_ARCH_X86_64
+#elif defined(__i386__)
+#define ARCH AUDIT_ARCH_I386
+#elif defined(__mips__) && defined(__MIPSEB__)
+#define ARCH AUDIT_ARCH_MIPS
+#elif defined(__mips__)
+#define ARCH AUDIT_ARCH_MIPSEL
+#elif defined(__aarch64__)
+#define ARCH AUDIT_ARCH_AARCH64
+#elif defined(__arm__)
+#define ARCH AUDIT_ARCH_ARM
+#elif defined(__riscv)
+#define ARCH AUDIT_ARCH_RISCV64
+#else
+#error "name this architecture's AUDIT_ARCH"
+#endif
+
+/* One equality test that jumps to the last instruction, which allows */
+#define CALLS_MAX 16
+
+/* Allow what the loops below need and nothing else, ever again. Without seccomp in the kernel: no filter. */
+static int confine(void)
+{
+	static const int calls[] = {
+		SYS_rt_sigtimedwait, SYS_wait4, SYS_kill, SYS_exit_group, SYS_clock_gettime,
+		SYS_restart_syscall,
+#ifdef SYS_rt_sigtimedwait_time64
+		SYS_rt_sigtimedwait_time64,
+#endif
+#ifdef SYS_clock_gettime64
+		SYS_clock_gettime64,
+#endif
+#ifdef SYS_waitpid
+		SYS_waitpid,
+#endif
+	};
+	const unsigned int n = sizeof(calls) / sizeof(calls[0]);
+	struct sock_filter code[CALLS_MAX + 5];
+	struct sock_fprog program = { .len = n + 5, .filter = code };
+	unsigned int i;
+
+	_Static_assert(sizeof(calls) / sizeof(calls[0]) <= CALLS_MAX, "CALLS_MAX");
+	if (prctl(PR_GET_SECCOMP, 0, 0, 0, 0) < 0 && errno == EINVAL)
+		return 0;
+	code[0] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+					       offsetof(struct seccomp_data, arch));
+	code[1] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCH, 0, n + 1);
+	code[2] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+					       offsetof(struct seccomp_data, nr));
+	for (i = 0; i < n; i++)
+		code[3 + i] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, calls[i], n - i, 0);
+	code[3 + n] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
+	code[4 + n] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+}
+
+static int status_of(int status)
+{
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+/* Milliseconds since some moment in the past. */
+static long long now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
+
+/* Wait for a signal, for at most `timeout_ms` if that is not negative. Returns 0 when time is up. */
+static int next_signal(long long timeout_ms)
+{
+	const struct timespec timeout = { timeout_ms / 1000, timeout_ms % 1000 * 1000000 };
+	sigset_t all;
+	int signal;
+
+	sigfillset(&all);
+	do
+		signal = sigtimedwait(&all, NULL, timeout_ms < 0 ? NULL : &timeout);
+	while (signal < 0 && errno == EINTR);
+	return signal < 0 ? 0 : signal;
+}
+
+/* Reap what has ended. Returns the exit status of `pid` once it has, else -1. */
+static int reap(int pid)
+{
+	int ended, status, result = -1;
+
+	while ((ended = waitpid(-1, &status, WNOHANG)) > 0)
+		if (ended == pid)
+			result = status_of(status);
+	if (ended < 0 && errno == ECHILD && result < 0)
+		result = EXIT_OURS; /* no child is left, so `pid` was never ours */
+	return result;
+}
+
+/* PID 1 reaches all of its namespace and nothing else; any other parent, the session's first group. */
+static void kill_jail(int service, int is_first)
+{
+	kill(is_first ? -1 : -service, SIGKILL);
+}
+
+static int run_init(int grace_s, int service)
+{
+	const int is_first = getpid() == 1;
+	long long deadline_ms = -1;
+	int status;
+
+	if (confine())
+		return EXIT_OURS;
+	while ((status = reap(service)) < 0) {
+		long long left_ms = -1;
+		int signal;
+
+		if (deadline_ms >= 0) {
+			left_ms = deadline_ms - now_ms();
+			if (left_ms < 0)
+				left_ms = 0;
+		}
+		signal = next_signal(left_ms);
+		if (!signal) {
+			kill_jail(service, is_first);
+			kill(service, SIGKILL); /* also if it has left that group */
+			deadline_ms = -1;
+		} else if (signal != SIGCHLD) {
+			kill(service, signal);
+			if (signal == SIGTERM && deadline_ms < 0)
+				deadline_ms = now_ms() + grace_s * 1000LL;
+		}
+	}
+	kill_jail(service, is_first); /* what it left behind in the background */
+	return status;
+}
+
+/* ---- the waiting half of `ujail` ---- */
+
+struct line {
+	char text[256];
+	size_t length;
+};
+
+static void add(struct line *line, const char *text)
+{
+	while (*text && line->length < sizeof(line->text) - 1)
+		line->text[line->length++] = *text++;
+}
+
+static void add_number(struct line *line, unsigned int number)
+{
+	char digits[12];
+	int n = sizeof(digits) - 1;
+
+	digits[n] = '\0';
+	do
+		digits[--n] = '0' + number % 10;
+	while (number /= 10);
+	add(line, digits + n);
+}
+
+static void send_to_syslog(const struct line *body)
+{
+	const struct sockaddr_un address = { AF_UNIX, "/dev/log" };
+	struct line line = { .length = 0 };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	add(&line, "<");
+	add_number(&line, LOG_DAEMON | LOG_NOTICE);
+	add(&line, ">");
+	add(&line, body->text);
+	if (fd >= 0)
+		sendto(fd, line.text, line.length, MSG_NOSIGNAL, (const void *)&address,
+		       sizeof(address));
+	close(fd);
+}
+
+static void say_last_line(const char *name, int status, int verbose)
+{
+	struct line line = { .length = 0 };
+
+	add(&line, "ujail: ");
+	add(&line, name);
+	add(&line, status > 128 ? ": killed by signal " : ": exited with ");
+	add_number(&line, status > 128 ? status - 128 : status);
+	if (!verbose) {
+		send_to_syslog(&line);
+		return;
+	}
+	add(&line, "\n");
+	if (write(2, line.text, line.length) < 0)
+		return; /* nobody listens */
+}
+
+static void detach_stdio(void)
+{
+	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	/* A reader of the service's output sees its end when the service closes it, not when we do */
+	dup2(fd, 0);
+	dup2(fd, 1);
+	close(fd);
+}
+
+static int run_wait(char **argv)
+{
+	const int pid = atoi(argv[0]), verbose = atoi(argv[2]);
+	char number[12] = "";
+	struct line text = { .length = 0 };
+	int status;
+
+	prctl(PR_SET_NAME, argv[1]);
+	detach_stdio();
+	while ((status = reap(pid)) < 0) {
+		int signal = next_signal(-1);
+
+		if (signal != SIGCHLD)
+			kill(pid, signal);
+	}
+	say_last_line(argv[1], status, verbose);
+	if (status == 128 + SIGSYS) {
+		add_number(&text, status);
+		memcpy(number, text.text, text.length);
+		execl(argv[3], argv[3], "--why", argv[1], number, argv[4], argv[5], argv[2], NULL);
+	}
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	signal(SIGCHLD, SIG_DFL); /* an inherited "ignore" would reap behind our back */
+	sigprocmask(SIG_SETMASK, &all, NULL);
+	if (argc == 4 && !strcmp(argv[1], "init"))
+		return run_init(atoi(argv[2]), atoi(argv[3]));
+	if (argc == 8 && !strcmp(argv[1], "wait"))
+		return run_wait(argv + 2);
+	return EXIT_OURS;
+}

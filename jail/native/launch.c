@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The launcher: one call turns a packed plan into a running jail. The first child (PID 1 of
+ * the jail) and the second (the service) run in the parent's memory on stacks of their own,
+ * as vfork does, so that no page table is copied and an error is a plain store. Everything is
+ * decoded and allocated before the clone; between clone and exec nothing is.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "steps.h"
+
+#define MAX_STEPS 4096
+#define STACK_BYTES (64 * 1024) /* each; step_close's list and NAME_MAX are the largest things on it */
+
+typedef int (*step_function)(struct launch_state *, struct step *);
+
+static const step_function functions[] = {
+	[STEP_PRIVATE] = step_private,
+	[STEP_ROOT] = step_root,
+	[STEP_DIR] = step_dir,
+	[STEP_FILE] = step_file,
+	[STEP_SYMLINK] = step_symlink,
+	[STEP_NODE] = step_node,
+	[STEP_MOUNT] = step_mount,
+	[STEP_BIND] = step_bind,
+	[STEP_REBIND] = step_rebind,
+	[STEP_UNLINK] = step_unlink,
+	[STEP_HOSTNAME] = step_hostname,
+	[STEP_PIVOT] = step_pivot,
+	[STEP_READ_ONLY] = step_read_only,
+	[STEP_BOUNDING] = step_bounding,
+	[STEP_FORK] = NULL, /* the walk's own */
+	[STEP_SESSION] = step_session,
+	[STEP_UMASK] = step_umask,
+	[STEP_STDIO_NULL] = step_stdio_null,
+	[STEP_CLOSE] = step_close,
+	[STEP_CHDIR] = step_chdir,
+	[STEP_SECUREBITS] = step_securebits,
+	[STEP_GROUPS] = step_groups,
+	[STEP_GID] = step_gid,
+	[STEP_UID] = step_uid,
+	[STEP_CAPABILITIES] = step_capabilities,
+	[STEP_AMBIENT] = step_ambient,
+	[STEP_DIE_WITH_PARENT] = step_die_with_parent,
+	[STEP_NO_NEW_PRIVS] = step_no_new_privs,
+	[STEP_FILTER] = step_filter,
+	[STEP_SIGNALS] = step_signals,
+	[STEP_EXEC] = step_exec,
+	[STEP_EXEC_STUB] = step_exec_stub,
+};
+
+#define N_FUNCTIONS (sizeof(functions) / sizeof(functions[0]))
+
+/* ---- decoding, in the parent ---- */
+
+/* An array of `count` pointers into a row of NUL-terminated texts, and room for one more. */
+static char **split(const char *texts, size_t size, uint64_t count)
+{
+	const char *end = texts + size + 1;
+	char **array;
+	uint64_t i;
+
+	if (count > size + 1)
+		return NULL;
+	array = calloc(count + 2, sizeof(*array));
+	for (i = 0; array && i < count; i++) {
+		if (texts >= end) {
+			free(array);
+			return NULL;
+		}
+		array[i] = (char *)texts;
+		texts += strlen(texts) + 1;
+	}
+	return array;
+}
+
+/* Copy a filter and put the real pointers where the stand-ins are. */
+static char *pin_filter(const struct step *filter, const struct step *exec)
+{
+	const uint64_t pins[3] = { EXEC_PIN_PATH, EXEC_PIN_ARGV, EXEC_PIN_ENVP };
+	const uint64_t real[3] = { (uintptr_t)exec->s[0], (uintptr_t)exec->argv,
+				   (uintptr_t)exec->envp };
+	const size_t n = filter->len[0] / sizeof(struct sock_filter);
+	struct sock_filter *code = malloc(filter->len[0] + 1);
+	size_t i;
+	int j;
+
+	if (!code)
+		return NULL;
+	memcpy(code, filter->s[0], filter->len[0]);
+	for (i = 0; i < n; i++) {
+		if (code[i].code != (BPF_JMP | BPF_JEQ | BPF_K))
+			continue;
+		for (j = 0; j < 3; j++) {
+			if (code[i].k == (uint32_t)pins[j])
+				code[i].k = real[j];
+			else if (code[i].k == (uint32_t)(pins[j] >> 32))
+				code[i].k = real[j] >> 32;
+			else
+				continue;
+			break;
+		}
+	}
+	return (char *)code;
+}
+
+static int decode_step(const unsigned char **at, const unsigned char *end, struct step *step)
+{
+	struct wire_step wire;
+	int i;
+
+	if ((size_t)(end - *at) < sizeof(wire))
+		return -EINVAL;
+	memcpy(&wire, *at, sizeof(wire));
+	*at += sizeof(wire);
+	if (wire.op >= N_FUNCTIONS || (!functions[wire.op] && wire.op != STEP_FORK))
+		return -EINVAL;
+	step->op = wire.op;
+	step->fd = -1;
+	memcpy(step->a, wire.a, sizeof(wire.a));
+	for (i = 0; i < 2; i++) {
+		if ((size_t)(end - *at) <= wire.len[i] || (*at)[wire.len[i]])
+			return -EINVAL;
+		step->s[i] = (const char *)*at;
+		step->len[i] = wire.len[i];
+		*at += wire.len[i] + 1;
+	}
+	return 0;
+}
+
+static int decode_exec(struct launch_state *state, struct step *step)
+{
+	if (step->op == STEP_EXEC) {
+		const char *arguments = step->s[0] + strlen(step->s[0]) + 1;
+
+		if (strlen(step->s[0]) >= step->len[0])
+			return -EINVAL;
+		step->argv = split(arguments, step->s[0] + step->len[0] - arguments, step->a[0]);
+		step->envp = split(step->s[1], step->len[1], step->a[1]);
+	} else if (step->op == STEP_EXEC_STUB) {
+		step->argv = split(step->s[0], step->len[0], step->a[0]);
+		step->envp = calloc(1, sizeof(char *));
+		if (step->argv)
+			step->argv[step->a[0]] = state->pid_text;
+	} else {
+		return 0;
+	}
+	return step->argv && step->envp ? 0 : -ENOMEM;
+}
+
+/* The shape of every plan: some set-up, FORK, the service's steps and EXEC, PID 1's steps and EXEC_STUB. */
+static int check_shape(struct launch_state *state)
+{
+	unsigned int i, fork = 0, exec = 0, stub = 0, forks = 0;
+
+	for (i = 0; i < state->n_steps; i++) {
+		if (state->steps[i].op == STEP_FORK)
+			fork = i, forks++;
+		else if (state->steps[i].op == STEP_EXEC)
+			exec = i, forks++;
+		else if (state->steps[i].op == STEP_EXEC_STUB)
+			stub = i, forks++;
+	}
+	if (forks != 3 || !fork || fork >= exec || exec >= stub || stub + 1 != state->n_steps)
+		return -EINVAL;
+	state->stub_from = exec + 1;
+	return 0;
+}
+
+static int decode(const unsigned char *plan, size_t size, struct launch_state *state)
+{
+	const unsigned char *end = plan + size;
+	unsigned int i;
+	int result;
+
+	state->steps = calloc(MAX_STEPS, sizeof(*state->steps));
+	if (!state->steps)
+		return -ENOMEM;
+	while (plan < end) {
+		struct step *step = &state->steps[state->n_steps];
+
+		if (state->n_steps == MAX_STEPS)
+			return -E2BIG;
+		state->n_steps++;
+		result = decode_step(&plan, end, step);
+		if (!result)
+			result = decode_exec(state, step);
+		if (result)
+			return result;
+	}
+	result = check_shape(state);
+	for (i = 0; !result && i < state->n_steps; i++) {
+		struct step *step = &state->steps[i];
+
+		if (step->op != STEP_FILTER)
+			continue;
+		step->code = pin_filter(step, &state->steps[state->stub_from - 1]);
+		result = step->code ? 0 : -ENOMEM;
+	}
+	return result;
+}
+
+static void free_steps(struct launch_state *state)
+{
+	unsigned int i;
+
+	for (i = 0; state->steps && i < state->n_steps; i++) {
+		free(state->steps[i].argv);
+		free(state->steps[i].envp);
+		free(state->steps[i].code);
+	}
+	free(state->steps);
+}
+
+/* ---- the children ---- */
+
+static int service_main(void *argument);
+
+static void write_decimal(char *text, unsigned int number)
+{
+	char digits[12];
+	int n = 0;
+
+	do
+		digits[n++] = '0' + number % 10;
+	while (number /= 10);
+	while (n)
+		*text++ = digits[--n];
+	*text = '\0';
+}
+
+static int start_service(struct launch_state *state)
+{
+	int pid = clone(service_main, state->service_stack, CLONE_VM | CLONE_VFORK | SIGCHLD, state);
+
+	if (pid < 0)
+		return -errno;
+	state->service_ns_pid = pid;
+	write_decimal(state->pid_text, pid);
+	if (state->error)
+		return state->error;
+	/* Gone before its exec without a word: killed from outside, or by a lack of memory */
+	return state->service == PROGRESS_EXEC ? 0 : -ECHILD;
+}
+
+/* Run steps from `first` up to and with one that ends a process; returns only on failure. */
+static int walk(struct launch_state *state, unsigned int first)
+{
+	unsigned int i;
+	int result = 0;
+
+	for (i = first; !result && i < state->n_steps; i++) {
+		state->current = i;
+		if (state->steps[i].op == STEP_FORK) {
+			result = start_service(state);
+			i = state->stub_from - 1;
+		} else {
+			result = functions[state->steps[i].op](state, &state->steps[i]);
+		}
+	}
+	return result;
+}
+
+static void report(struct launch_state *state, int error)
+{
+	if (state->error)
+		return; /* the service's own report came first */
+	state->step = state->current;
+	state->error = error;
+}
+
+/* The pid by which the parent knows this process: /proc was mounted in the parent's namespace. */
+static int read_host_pid(struct launch_state *state)
+{
+	char text[12] = "";
+	const char *digit;
+	int pid = 0;
+
+	if (readlinkat(state->proc_fd, "self", text, sizeof(text) - 1) < 0)
+		return 0;
+	for (digit = text; *digit >= '0' && *digit <= '9'; digit++)
+		pid = pid * 10 + (*digit - '0');
+	return pid;
+}
+
+static int service_main(void *argument)
+{
+	struct launch_state *state = argument;
+	unsigned int fork = state->current;
+
+	state->service_pid = read_host_pid(state);
+	report(state, walk(state, fork + 1));
+	_exit(127); /* a filter may be in force: no other call from here on */
+}
+
+static int first_main(void *argument)
+{
+	struct launch_state *state = argument;
+	int result;
+
+	close(state->life_write_fd);
+	state->first_pid = syscall(SYS_getpid);
+	state->proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	/* The plan's first step makes propagation private where there is a mount namespace */
+	result = functions[state->steps[0].op](state, &state->steps[0]);
+	if (!result)
+		result = open_sources(state);
+	if (!result)
+		result = walk(state, 1);
+	report(state, result);
+	_exit(125);
+}
+
+/* ---- the parent ---- */
+
+static void conclude(struct launch_state *state, int pid, struct launch_result *result)
+{
+	int status;
+
+	result->pid = pid;
+	result->service_pid = state->service_pid;
+	if (!state->error && state->stub == PROGRESS_EXEC && state->service == PROGRESS_EXEC) {
+		result->step = -1;
+		result->error = 0;
+		return;
+	}
+	report(state, -ECHILD); /* no effect if a child has reported */
+	kill(pid, SIGKILL);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	result->pid = result->service_pid = 0;
+	result->step = state->step;
+	result->error = -state->error;
+}
+
+static int clone_first(struct launch_state *state, char *stack, unsigned long namespaces,
+		       struct launch_result *result)
+{
+	int pid, error, dumpable, life[2];
+	sigset_t all, before;
+
+	if (pipe2(life, O_CLOEXEC))
+		return -errno;
+	state->life_fd = life[0];
+	state->life_write_fd = life[1];
+	/* A changed uid makes the memory undumpable, and until the execs it is the parent's as well:
+	 * that is what keeps the new uid from tracing a child and so writing to the parent */
+	dumpable = prctl(PR_GET_DUMPABLE);
+	/* No handler of the parent may run in a child */
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &before);
+	pid = clone(first_main, stack, namespaces | CLONE_VM | CLONE_VFORK | SIGCHLD, state);
+	error = pid < 0 ? -errno : 0;
+	close(life[0]);
+	close(life[1]);
+	if (pid >= 0)
+		conclude(state, pid, result);
+	else
+		result->error = -error;
+	prctl(PR_SET_DUMPABLE, dumpable == 1);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return result->error ? -result->error : 0;
+}
+
+int launch(const unsigned char *plan, size_t size, unsigned long namespaces, unsigned int flags,
+	   struct launch_result *result)
+{
+	const size_t bytes = sizeof(struct launch_state) + 15 + 2 * STACK_BYTES;
+	struct launch_state *state;
+	char *top;
+	int error;
+
+	*result = (struct launch_result){ .step = -1 };
+	state = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (state == MAP_FAILED) {
+		result->error = errno;
+		return -errno;
+	}
+	top = (char *)((uintptr_t)((char *)state + bytes) & ~(uintptr_t)15);
+	state->service_stack = top - STACK_BYTES;
+	state->modern = !(flags & LAUNCH_OLD_KERNEL) && has_modern_mounts();
+	error = decode(plan, size, state);
+	if (!error)
+		error = clone_first(state, top, namespaces, result);
+	result->error = -error;
+	free_steps(state);
+	munmap(state, bytes);
+	return error;
+}

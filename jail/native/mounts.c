@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The file-system steps: the new root, what is in it, and the pivot into it. Runs in the
+ * jail's first process before any privilege is dropped. Must not allocate, and must not
+ * follow a symbolic link when it mounts.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "steps.h"
+
+/* The place where the new root is put together. Every root file system has it; nothing is written there. */
+#define NEW_ROOT "/tmp"
+
+/* musl's <sys/mount.h> has none of these and <linux/mount.h> clashes with glibc's */
+#ifndef OPEN_TREE_CLONE
+#define OPEN_TREE_CLONE 1
+#endif
+#ifndef OPEN_TREE_CLOEXEC
+#define OPEN_TREE_CLOEXEC O_CLOEXEC
+#endif
+#ifndef MOVE_MOUNT_F_EMPTY_PATH
+#define MOVE_MOUNT_F_EMPTY_PATH 0x00000004
+#define MOVE_MOUNT_T_EMPTY_PATH 0x00000040
+#endif
+#ifndef MOUNT_ATTR_RDONLY
+#define MOUNT_ATTR_RDONLY 0x00000001
+#define MOUNT_ATTR_NOSUID 0x00000002
+#define MOUNT_ATTR_NODEV 0x00000004
+#endif
+#ifndef AT_RECURSIVE
+#define AT_RECURSIVE 0x8000
+#endif
+
+struct attributes { /* struct mount_attr of the kernel, under a name of our own */
+	uint64_t set, clear, propagation, userns_fd;
+};
+
+#if defined(SYS_open_tree) && defined(SYS_move_mount) && defined(SYS_mount_setattr) && defined(SYS_openat2)
+
+static int open_tree_at(int fd, const char *path, unsigned int flags)
+{
+	return syscall(SYS_open_tree, fd, path, flags | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+}
+
+static int attach_tree(int tree_fd, int target_fd)
+{
+	return syscall(SYS_move_mount, tree_fd, "", target_fd, "",
+		       MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+}
+
+static int set_attributes(int fd, const char *path, unsigned int flags, uint64_t set)
+{
+	struct attributes attributes = { .set = set };
+
+	return syscall(SYS_mount_setattr, fd, path, flags, &attributes, sizeof(attributes));
+}
+
+static int open_in_root(int root_fd, const char *path)
+{
+	struct open_how how = {
+		.flags = O_PATH | O_CLOEXEC,
+		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS,
+	};
+
+	return syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
+}
+
+bool has_modern_mounts(void)
+{
+	return set_attributes(-1, "", AT_EMPTY_PATH, 0) == 0 || errno != ENOSYS;
+}
+
+#else
+
+static int open_tree_at(int fd, const char *path, unsigned int flags)
+{
+	errno = ENOSYS;
+	return -1;
+}
+
+static int attach_tree(int tree_fd, int target_fd)
+{
+	errno = ENOSYS;
+	return -1;
+}
+
+static int set_attributes(int fd, const char *path, unsigned int flags, uint64_t set)
+{
+	errno = ENOSYS;
+	return -1;
+}
+
+static int open_in_root(int root_fd, const char *path)
+{
+	errno = ENOSYS;
+	return -1;
+}
+
+bool has_modern_mounts(void)
+{
+	return false;
+}
+
+#endif
+
+/* Open a path below the new root component by component; a symbolic link anywhere is ELOOP. */
+static int walk_in_root(int root_fd, const char *path)
+{
+	int fd = fcntl(root_fd, F_DUPFD_CLOEXEC, 3);
+
+	while (fd >= 0 && *path) {
+		char name[NAME_MAX + 1];
+		size_t length = strcspn(path, "/");
+		struct stat status;
+		int next;
+
+		if (length >= sizeof(name)) {
+			close(fd);
+			errno = ENAMETOOLONG;
+			return -1;
+		}
+		memcpy(name, path, length);
+		name[length] = '\0';
+		path += length + strspn(path + length, "/");
+		if (!length || !strcmp(name, "."))
+			continue;
+		if (!strcmp(name, "..")) {
+			close(fd);
+			errno = EXDEV;
+			return -1;
+		}
+		next = openat(fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+		close(fd);
+		if (next >= 0 && (fstat(next, &status) || S_ISLNK(status.st_mode))) {
+			close(next);
+			errno = ELOOP;
+			return -1;
+		}
+		fd = next;
+	}
+	return fd;
+}
+
+static int open_target(struct launch_state *state, const char *path)
+{
+	return state->modern ? open_in_root(state->root_fd, path) : walk_in_root(state->root_fd, path);
+}
+
+/* "/proc/self/fd/N", for the mount calls that know only paths. The host's /proc is still there. */
+static void fd_path(char text[32], int fd)
+{
+	char digits[12];
+	int n = 0;
+
+	do
+		digits[n++] = '0' + fd % 10;
+	while (fd /= 10);
+	text = stpcpy(text, "/proc/self/fd/");
+	while (n)
+		*text++ = digits[--n];
+	*text = '\0';
+}
+
+int step_private(struct launch_state *state, struct step *step)
+{
+	return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ? -errno : 0;
+}
+
+static int open_source(struct launch_state *state, struct step *step)
+{
+	struct stat status;
+
+	step->fd = state->modern ? open_tree_at(AT_FDCWD, step->s[0], 0) :
+				   open(step->s[0], O_PATH | O_CLOEXEC);
+	if (step->fd < 0 || fstat(step->fd, &status))
+		return -errno;
+	/* The plan was made for this very file: another one in its place was not asked for */
+	if (status.st_dev != step->a[1] || status.st_ino != step->a[2])
+		return -ESTALE;
+	return 0;
+}
+
+static int open_stub(struct step *step)
+{
+	step->fd = open(step->s[1], O_PATH | O_CLOEXEC);
+	return step->fd < 0 ? -errno : 0;
+}
+
+int open_sources(struct launch_state *state)
+{
+	unsigned int i;
+	int result = 0;
+
+	for (i = 0; !result && i < state->n_steps; i++) {
+		struct step *step = &state->steps[i];
+
+		state->current = i;
+		if (step->op == STEP_BIND)
+			result = open_source(state, step);
+		else if (step->op == STEP_EXEC_STUB)
+			result = open_stub(step);
+	}
+	return result;
+}
+
+int step_root(struct launch_state *state, struct step *step)
+{
+	const unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME;
+
+	umask(0); /* modes below are exact */
+	if (mount("stockade", NEW_ROOT, "tmpfs", flags, step->s[0]))
+		return -errno;
+	state->root_fd = open(NEW_ROOT, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (state->root_fd < 0 || fchdir(state->root_fd))
+		return -errno;
+	return 0;
+}
+
+/*
+ * The next five make things below the working directory, which is the new root. Nothing
+ * foreign is mounted there before the first STEP_BIND, so no path can lead astray; the
+ * plan puts them first.
+ */
+int step_dir(struct launch_state *state, struct step *step)
+{
+	return mkdir(step->s[0], step->a[0]) ? -errno : 0;
+}
+
+int step_file(struct launch_state *state, struct step *step)
+{
+	return mknod(step->s[0], S_IFREG | step->a[0], 0) ? -errno : 0;
+}
+
+int step_symlink(struct launch_state *state, struct step *step)
+{
+	return symlink(step->s[1], step->s[0]) ? -errno : 0;
+}
+
+int step_node(struct launch_state *state, struct step *step)
+{
+	return mknod(step->s[0], step->a[0], makedev(step->a[1], step->a[2])) ? -errno : 0;
+}
+
+int step_mount(struct launch_state *state, struct step *step)
+{
+	const char *type = step->s[1];
+	const char *options = type + strlen(type) + 1;
+
+	if (strlen(type) >= step->len[1])
+		return -EINVAL;
+	return mount(type, step->s[0], type, step->a[0], options) ? -errno : 0;
+}
+
+int step_unlink(struct launch_state *state, struct step *step)
+{
+	return unlink(step->s[0]) ? -errno : 0;
+}
+
+static uint64_t bind_attributes(uint64_t flags)
+{
+	/* nosuid always: no file capability and no setuid bit works in a jail */
+	return MOUNT_ATTR_NOSUID | (flags & BIND_READ_ONLY ? MOUNT_ATTR_RDONLY : 0) |
+	       (flags & BIND_DEVICES ? 0 : MOUNT_ATTR_NODEV);
+}
+
+/* The attributes are in force before the tree can be reached. */
+static int attach_modern(int tree_fd, int target_fd, uint64_t flags)
+{
+	if (set_attributes(tree_fd, "", AT_EMPTY_PATH | AT_RECURSIVE, bind_attributes(flags)))
+		return -errno;
+	return attach_tree(tree_fd, target_fd) ? -errno : 0;
+}
+
+/*
+ * Without mount_setattr a tree could be made read-only at its top only, so mounts below a
+ * staged directory are not taken along.
+ */
+static int attach_old(struct launch_state *state, const char *target, int source_fd, int target_fd,
+		      uint64_t flags)
+{
+	const unsigned long remount = MS_REMOUNT | MS_BIND | MS_NOSUID |
+				      (flags & BIND_READ_ONLY ? MS_RDONLY : 0) |
+				      (flags & BIND_DEVICES ? 0 : MS_NODEV);
+	char from[32], to[32];
+	int mounted_fd, result = 0;
+
+	fd_path(from, source_fd);
+	fd_path(to, target_fd);
+	if (mount(from, to, NULL, MS_BIND, NULL))
+		return -errno;
+	mounted_fd = open_target(state, target); /* the same place, now through the mount */
+	if (mounted_fd < 0)
+		return -errno;
+	fd_path(to, mounted_fd);
+	if (mount(NULL, to, NULL, remount, NULL))
+		result = -errno;
+	close(mounted_fd);
+	return result;
+}
+
+static int attach(struct launch_state *state, struct step *step, int source_fd)
+{
+	int target_fd = open_target(state, step->s[1]);
+	int result;
+
+	if (target_fd < 0)
+		return -errno;
+	if (state->modern)
+		result = attach_modern(source_fd, target_fd, step->a[0]);
+	else
+		result = attach_old(state, step->s[1], source_fd, target_fd, step->a[0]);
+	close(target_fd);
+	close(source_fd);
+	return result;
+}
+
+int step_bind(struct launch_state *state, struct step *step)
+{
+	return attach(state, step, step->fd);
+}
+
+int step_rebind(struct launch_state *state, struct step *step)
+{
+	int fd = open_target(state, step->s[0]);
+	int source_fd;
+
+	if (fd < 0)
+		return -errno;
+	if (!state->modern)
+		return attach(state, step, fd);
+	source_fd = open_tree_at(fd, "", AT_EMPTY_PATH);
+	if (source_fd < 0)
+		return -errno;
+	close(fd);
+	return attach(state, step, source_fd);
+}
+
+int step_hostname(struct launch_state *state, struct step *step)
+{
+	return sethostname(step->s[0], step->len[0]) ? -errno : 0;
+}
+
+static bool is_same(const char *path, const struct stat *other)
+{
+	struct stat status;
+
+	return !stat(path, &status) && status.st_dev == other->st_dev &&
+	       status.st_ino == other->st_ino;
+}
+
+int step_pivot(struct launch_state *state, struct step *step)
+{
+	struct stat root;
+
+	if (fstat(state->root_fd, &root))
+		return -errno;
+	/* The old root lands on top of the new one, where umount2 finds it again */
+	if (syscall(SYS_pivot_root, ".", ".") || umount2(".", MNT_DETACH) || chdir("/"))
+		return -errno;
+	/* ".." at the root crosses into whatever is still mounted over it */
+	if (!is_same("/", &root) || !is_same("/..", &root))
+		return -EXDEV;
+	return 0;
+}
+
+int step_read_only(struct launch_state *state, struct step *step)
+{
+	const unsigned long flags = MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NOEXEC;
+	const unsigned long nodev = strcmp(step->s[0], "/dev") ? MS_NODEV : 0;
+	struct statvfs status;
+
+	if (state->modern ? set_attributes(AT_FDCWD, step->s[0], 0, MOUNT_ATTR_RDONLY) :
+			    mount(NULL, step->s[0], NULL, flags | nodev, NULL))
+		return -errno;
+	if (statvfs(step->s[0], &status))
+		return -errno;
+	return status.f_flag & ST_RDONLY ? 0 : -EROFS;
+}

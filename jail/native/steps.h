@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/* What the launcher's files share: the decoded plan and the state that parent and children see. */
+#ifndef STOCKADE_STEPS_H
+#define STOCKADE_STEPS_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "native.h"
+
+struct step {
+	uint32_t op;
+	uint64_t a[4];
+	const char *s[2]; /* each followed by a NUL that len does not count */
+	uint32_t len[2];
+	char **argv, **envp; /* STEP_EXEC, STEP_EXEC_STUB */
+	char *code; /* STEP_FILTER: the filter with the real pointers in it */
+	int fd; /* STEP_BIND, STEP_EXEC_STUB: the source or program, once opened */
+};
+
+/* How far a process came, so that a death without a word is told from a start */
+enum progress { PROGRESS_NONE, PROGRESS_EXEC };
+
+/*
+ * Shared by the parent and both children: with CLONE_VM plainly, and mapped shared so
+ * that a copying clone would do as well.
+ */
+struct launch_state {
+	struct step *steps;
+	unsigned int n_steps;
+	unsigned int stub_from; /* first step after the service's STEP_EXEC */
+	bool modern; /* open_tree, move_mount, mount_setattr and openat2 are there */
+	int root_fd; /* the new root */
+	int proc_fd; /* the host's /proc */
+	int life_fd; /* reads end-of-file once the parent is gone */
+	int life_write_fd;
+	pid_t first_pid; /* PID 1 as it sees itself */
+	pid_t service_ns_pid; /* the service as PID 1 sees it */
+	char pid_text[12]; /* the same in digits, the stub's last argument */
+	char *service_stack;
+
+	/* written by the children, read by the parent */
+	volatile int step, error;
+	volatile int service_pid;
+	volatile int current; /* index of the step under way */
+	volatile enum progress stub, service;
+};
+
+/* Each returns 0 or -errno. They run between clone and exec: no allocation, no locks, no stdio. */
+int step_private(struct launch_state *state, struct step *step);
+int step_root(struct launch_state *state, struct step *step);
+int step_dir(struct launch_state *state, struct step *step);
+int step_file(struct launch_state *state, struct step *step);
+int step_symlink(struct launch_state *state, struct step *step);
+int step_node(struct launch_state *state, struct step *step);
+int step_mount(struct launch_state *state, struct step *step);
+int step_bind(struct launch_state *state, struct step *step);
+int step_rebind(struct launch_state *state, struct step *step);
+int step_unlink(struct launch_state *state, struct step *step);
+int step_hostname(struct launch_state *state, struct step *step);
+int step_pivot(struct launch_state *state, struct step *step);
+int step_read_only(struct launch_state *state, struct step *step);
+int step_bounding(struct launch_state *state, struct step *step);
+int step_session(struct launch_state *state, struct step *step);
+int step_umask(struct launch_state *state, struct step *step);
+int step_stdio_null(struct launch_state *state, struct step *step);
+int step_close(struct launch_state *state, struct step *step);
+int step_chdir(struct launch_state *state, struct step *step);
+int step_securebits(struct launch_state *state, struct step *step);
+int step_groups(struct launch_state *state, struct step *step);
+int step_gid(struct launch_state *state, struct step *step);
+int step_uid(struct launch_state *state, struct step *step);
+int step_capabilities(struct launch_state *state, struct step *step);
+int step_ambient(struct launch_state *state, struct step *step);
+int step_die_with_parent(struct launch_state *state, struct step *step);
+int step_no_new_privs(struct launch_state *state, struct step *step);
+int step_filter(struct launch_state *state, struct step *step);
+int step_signals(struct launch_state *state, struct step *step);
+int step_exec(struct launch_state *state, struct step *step);
+int step_exec_stub(struct launch_state *state, struct step *step);
+
+/* Open the sources of all STEP_BINDs and the stub, before the new root hides any of them. */
+int open_sources(struct launch_state *state);
+
+/* Whether the kernel has the mount calls of Linux 5.12. */
+bool has_modern_mounts(void);
+
+#endif

@@ -1,0 +1,286 @@
+# SPDX-License-Identifier: MIT
+"""What the jail's root will look like, path by path, and the steps that make it so.
+
+A model only: it reads the host to see links and file types, and has no effects. A host path is staged as it is
+seen: its symbolic links become links in the jail, its file is bound at its real place.
+"""
+
+import os
+from stat import S_IFCHR, S_ISBLK, S_ISCHR, S_ISDIR, S_ISLNK
+
+from jail import steps
+from jail._native import lib
+from jail.errors import ConfigError
+
+LINKS_MAX = 40  # as the kernel's own limit on links in one path
+MASK_FILE = "/.mask"  # exists only while the masks are put on
+
+# (name, mode, major, minor): the devices of a jail; numbers are the kernel's admin-guide/devices.txt
+DEVICES = (
+    ("null", 0o666, 1, 3),
+    ("zero", 0o666, 1, 5),
+    ("full", 0o666, 1, 7),
+    ("random", 0o666, 1, 8),
+    ("urandom", 0o666, 1, 9),
+    ("tty", 0o666, 5, 0),
+)
+DEVICE_LINKS = (
+    ("ptmx", "pts/ptmx"),
+    ("fd", "/proc/self/fd"),
+    ("stdin", "/proc/self/fd/0"),
+    ("stdout", "/proc/self/fd/1"),
+    ("stderr", "/proc/self/fd/2"),
+)
+
+# Kernel interfaces that tell about the host, or change it, whatever the caller's uid. Those which the running
+# kernel has are masked; /proc/sys as a whole is read-only besides.
+PROC_MASKS = (
+    *("acpi", "asound", "bus", "fs", "irq", "kallsyms", "kcore", "keys", "key-users", "kmem"),
+    *("kpagecgroup", "kpagecount", "kpageflags", "latency_stats", "mem", "sched_debug", "scsi", "sysrq-trigger"),
+    *("timer_list", "timer_stats", "sys/fs/binfmt_misc", "sys/kernel/core_pattern", "sys/kernel/hotplug"),
+    *("sys/kernel/modprobe", "sys/vm/panic_on_oom"),
+)
+SYS_MASKS = (
+    *("devices/virtual/powercap", "firmware", "fs/bpf", "fs/pstore", "fs/selinux", "hypervisor", "kernel/debug"),
+    *("kernel/security", "kernel/tracing", "kernel/uevent_helper", "kernel/vmcoreinfo", "power"),
+)
+
+
+class _Bind:
+    __slots__ = ("devices", "read_only", "source", "status")
+
+    def __init__(self, source: str, status: os.stat_result, read_only: bool) -> None:
+        self.source = source
+        self.status = status
+        self.read_only = read_only
+        # nodev everywhere but where device nodes are the point
+        self.devices = (
+            S_ISCHR(status.st_mode) or S_ISBLK(status.st_mode) or (source + "/").startswith("/dev/")
+        )
+
+    def is_directory(self) -> bool:
+        return S_ISDIR(self.status.st_mode)
+
+
+class Rootfs:
+    """The model: nodes that we make ourselves, and binds on top of some of them. Keys are paths without links."""
+
+    __slots__ = ("binds", "links", "masks", "mounts", "nodes", "seen")
+
+    def __init__(self) -> None:
+        self.nodes: dict[str, steps.Step] = {}
+        self.links: dict[str, str] = {}
+        self.binds: dict[str, _Bind] = {}
+        self.mounts: dict[str, str] = {}  # our own mounts and their types
+        self.masks: list[tuple[str, bool]] = []
+        self.seen: dict[str, os.stat_result] = {}  # host paths, without their last link followed
+
+    # --- host paths ---
+
+    def _lstat(self, path: str) -> os.stat_result:
+        status = self.seen.get(path)
+        if status is None:
+            status = self.seen[path] = os.lstat(path)
+        return status
+
+    def stage(self, path: str, *, writable: bool = False) -> None:
+        """Show a host path at the same place, with every link on the way to it.
+
+        Raises OSError if it does not exist, ConfigError if it cannot be staged.
+        """
+        todo = [part for part in reversed(path.split("/")) if part and part != "."]
+        here = ""
+        links = 0
+        while todo:
+            part = todo.pop()
+            if part == "..":
+                here = here.rpartition("/")[0]
+                continue
+            status = self._lstat(f"{here}/{part}")
+            if S_ISLNK(status.st_mode):
+                text = os.readlink(f"{here}/{part}")
+                self._add_link(f"{here}/{part}", text)
+                links += 1
+                if links > LINKS_MAX:
+                    raise ConfigError(f"{path}: too many levels of symbolic links")
+                if text.startswith("/"):
+                    here = ""
+                todo.extend(piece for piece in reversed(text.split("/")) if piece and piece != ".")
+                continue
+            here = f"{here}/{part}"
+        if not here:
+            raise ConfigError(f"{path}: the host's root cannot be shared whole")
+        self._add_bind(here, here, self._lstat(here), not writable)
+
+    def stage_at(self, source: str, target: str, *, writable: bool = False) -> None:
+        """Show a host path at another place of the jail. Links that are staged already are followed there."""
+        real = os.path.realpath(source, strict=True)
+        self._add_bind(self._resolve(target), real, self._lstat(real), not writable)
+
+    def stage_link(self, path: str, target: str) -> None:
+        """Make a link as the loader will need it, if nothing stands there yet."""
+        self._add_link(path, target)
+
+    def stage_directory(self, path: str) -> None:
+        self._add_directory(self._resolve(path))
+
+    # --- kernel file systems ---
+
+    def add_dev(self) -> None:
+        if not self._add_mount("/dev", "tmpfs", lib.MS_NOSUID | lib.MS_NOEXEC, "mode=0755,size=64k,nr_inodes=256"):
+            return
+        quiet = lib.MS_NOSUID | lib.MS_NOEXEC
+        self._add_mount("/dev/shm", "tmpfs", quiet | lib.MS_NODEV, "mode=1777,size=1m")
+        self._add_mount("/dev/pts", "devpts", quiet, "newinstance,ptmxmode=0666,mode=0620,gid=5")
+        for name, mode, major, minor in DEVICES:
+            path = f"/dev/{name}"
+            self.nodes.setdefault(path, steps.node(path, S_IFCHR | mode, major, minor))
+        for name, target in DEVICE_LINKS:
+            self._add_link(f"/dev/{name}", target)
+
+    def add_proc(self) -> None:
+        if self._add_mount("/proc", "proc", lib.MS_NOSUID | lib.MS_NODEV | lib.MS_NOEXEC):
+            self.masks.extend(_present("/proc", PROC_MASKS))
+
+    def add_sys(self) -> None:
+        flags = lib.MS_RDONLY | lib.MS_NOSUID | lib.MS_NODEV | lib.MS_NOEXEC
+        if self._add_mount("/sys", "sysfs", flags):
+            self.masks.extend(_present("/sys", SYS_MASKS))
+
+    def has_own_dev(self) -> bool:
+        return "/dev" in self.mounts
+
+    # --- the model ---
+
+    def _is_taken(self, path: str) -> bool:
+        return path in self.nodes or path in self.links
+
+    def _covering(self, path: str) -> str:
+        """The nearest directory above `path` in which entries are not ours to make, or ""."""
+        while path := path.rpartition("/")[0]:
+            if path in self.mounts:
+                # in a tmpfs of ours we make them, in /proc and its like the kernel has them
+                return "" if self.mounts[path] == "tmpfs" else path
+            bound = self.binds.get(path)
+            if bound and bound.is_directory():
+                return path
+        return ""
+
+    def _add_directory(self, path: str) -> None:
+        missing = []
+        while path and path not in self.nodes:
+            if path in self.links:
+                raise ConfigError(f"{path}: a link is in the way of a directory")
+            missing.append(path)
+            path = path.rpartition("/")[0]
+        for each in missing:
+            self.nodes[each] = steps.directory(each)
+
+    def _add_link(self, path: str, text: str) -> None:
+        if self._is_taken(path):
+            return
+        self._add_directory(path.rpartition("/")[0])
+        self.links[path] = text
+
+    def _add_bind(self, target: str, source: str, status: os.stat_result, read_only: bool) -> None:
+        if target in self.binds:
+            return  # the first one counts, as in procd
+        self._add_directory(target.rpartition("/")[0])
+        self.binds[target] = _Bind(source, status, read_only)
+        if target not in self.nodes:
+            is_directory = S_ISDIR(status.st_mode)
+            self.nodes[target] = steps.directory(target) if is_directory else steps.file(target)
+
+    def _add_mount(self, path: str, fstype: str, flags: int, options: str = "") -> bool:
+        if path in self.binds:
+            return False  # asked for by name: the host's own is shown
+        self._add_directory(path)
+        self.mounts[path] = fstype
+        self.nodes[f"{path}/"] = steps.mount(path, fstype, flags, options)  # sorts between path and its children
+        return True
+
+    def _resolve(self, path: str) -> str:
+        """Follow the links of the model; the result has none. Links inside bound directories are not followed."""
+        todo = [part for part in reversed(path.split("/")) if part and part != "."]
+        here = ""
+        links = 0
+        while todo:
+            part = todo.pop()
+            text = self.links.get(f"{here}/{part}")
+            if part == "..":
+                here = here.rpartition("/")[0]
+            elif text is None:
+                here = f"{here}/{part}"
+            else:
+                links += 1
+                if links > LINKS_MAX:
+                    raise ConfigError(f"{path}: too many levels of symbolic links")
+                if text.startswith("/"):
+                    here = ""
+                todo.extend(piece for piece in reversed(text.split("/")) if piece and piece != ".")
+        return here
+
+    # --- steps ---
+
+    def _is_redundant(self, target: str) -> bool:
+        """Whether a bind shows what a bound directory above it shows already, with the same rights."""
+        cover = self._covering(target)
+        above = self.binds.get(cover)
+        bound = self.binds[target]
+        return (
+            above is not None
+            and above.read_only == bound.read_only
+            and above.devices == bound.devices
+            and bound.source == above.source + target[len(cover) :]
+        )
+
+    def build(self) -> list[steps.Step]:
+        """The steps in the order that makes each safe: our own nodes, masks, then what comes from the host."""
+        out: list[steps.Step] = []
+        made = dict(self.nodes)
+        for path, text in self.links.items():
+            made[path] = steps.symlink(path, text)
+        for path in sorted(made, key=_order):
+            if not self._covering(path.rstrip("/")):
+                out.append(made[path])
+        out.extend(self._build_masks())
+        for target in sorted(self.binds):
+            bound = self.binds[target]
+            if not self._is_redundant(target):
+                status = bound.status
+                out.append(
+                    steps.bind(bound.source, target, bound.read_only, bound.devices, status.st_dev, status.st_ino)
+                )
+        return out
+
+    def _build_masks(self) -> list[steps.Step]:
+        out: list[steps.Step] = []
+        if "/proc" in self.mounts:
+            out.append(steps.rebind("/proc/sys", "/proc/sys"))
+        files = [path for path, is_directory in self.masks if not is_directory]
+        if files:
+            out.append(steps.file(MASK_FILE, 0))
+            out.extend(steps.rebind(MASK_FILE, path) for path in files)
+            out.append(steps.unlink(MASK_FILE))
+        flags = lib.MS_RDONLY | lib.MS_NOSUID | lib.MS_NODEV | lib.MS_NOEXEC
+        for path, is_directory in self.masks:
+            if is_directory:
+                out.append(steps.mount(path, "tmpfs", flags, "mode=0,size=4k,nr_inodes=2"))
+        return out
+
+
+def _order(path: str) -> tuple[str, ...]:
+    """Parents before children, a mount right after its directory."""
+    return tuple(path.split("/"))
+
+
+def _present(folder: str, names: tuple[str, ...]) -> list[tuple[str, bool]]:
+    """Those of `names` that the kernel shows below `folder`, and whether each is a directory."""
+    found = []
+    for name in names:
+        try:
+            mode = os.lstat(f"{folder}/{name}").st_mode
+        except OSError:
+            continue  # not in this kernel
+        found.append((f"{folder}/{name}", S_ISDIR(mode)))
+    return found

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: MIT
+"""What was asked for, before anything is read: the value that `ujail` and `initd` both make.
+
+validate() holds every refusal that needs nothing but the words themselves; the ones that need the
+host's files are in plan.py. Must not read a file.
+"""
+
+from jail.errors import UsageError
+
+HOSTNAME_MAX = 64  # __NEW_UTS_LEN
+
+
+class Share:
+    """A file or directory of the host that the jail sees: at `target`, read-only or not."""
+
+    __slots__ = ("required", "source", "target", "writable")
+
+    def __init__(self, source: str, target: str = "", *, writable: bool = False, required: bool = False) -> None:
+        self.source = source
+        self.target = target or source
+        self.writable = writable
+        self.required = required
+
+
+class JailSpec:
+    """One jail: the program, what it may see, who it is and what holds it."""
+
+    __slots__ = (
+        "argv",
+        "capabilities",
+        "env",
+        "grace_s",
+        "group",
+        "hostname",
+        "isolate",
+        "name",
+        "procfs",
+        "required",
+        "root_size",
+        "seccomp",
+        "shares",
+        "staged_etc",
+        "sysfs",
+        "user",
+    )
+
+    def __init__(self, name: str, argv: list[str]) -> None:
+        self.name = name
+        self.argv = argv
+        self.shares: list[Share] = []
+        self.env: dict[str, str] = {}
+        self.user = ""
+        self.group = ""
+        self.capabilities: str | None = None
+        self.seccomp = ""
+        self.hostname = ""
+        self.procfs = False
+        self.sysfs = False
+        self.staged_etc = False  # resolv.conf and nsswitch.conf, as procd's jails have them
+        self.isolate = True  # False: no namespace at all, only identity, capabilities and filter
+        self.required = False  # a missing share stops the start
+        self.grace_s = 5
+        self.root_size = "1m"
+
+    def validate(self) -> None:
+        """Raise UsageError for what can be refused by looking at the words alone."""
+        if not self.argv or not self.argv[0]:
+            raise UsageError("no program given")
+        if not self.name or "/" in self.name or not self.name.isprintable():
+            raise UsageError(f"bad jail name {self.name!r}")
+        if len(self.hostname.encode("utf-8", "surrogateescape")) > HOSTNAME_MAX:
+            raise UsageError(f"hostname is longer than {HOSTNAME_MAX} bytes")
+        if not 0 <= self.grace_s <= 86400:
+            raise UsageError("the grace period is 0 to 86400 seconds")
+        for share in self.shares:
+            for path in (share.source, share.target):
+                if not path.startswith("/"):
+                    raise UsageError(f"{path or repr(path)} is not an absolute path")
+            if share.target.strip("/") == "":
+                raise UsageError("the root itself cannot be a target")
+            if ".." in share.target.split("/"):
+                raise UsageError(f'{share.target}: ".." in a target')
+        for text in (*self.argv, *self.env, *self.env.values()):
+            if "\0" in text:
+                raise UsageError("a NUL byte in an argument or in the environment")
+        for name in self.env:
+            if not name or "=" in name:
+                raise UsageError(f"bad variable name {name!r}")

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: MIT
+"""The steps of a plan: what the launcher can be asked to do, and nothing else.
+
+Each function makes one Step, which says in a line what it does and packs itself for the C side
+(jail/native/native.h describes the wire form). Must not read the host or have effects.
+"""
+
+from struct import pack
+
+from jail._native import lib
+
+class Step:
+    """One operation: its number, up to four integers, up to two byte strings, and its line of explanation."""
+
+    __slots__ = ("op", "numbers", "text", "texts")
+
+    def __init__(self, op: int, text: str, *numbers: int, texts: tuple[bytes, ...] = ()) -> None:
+        self.op = op
+        self.text = text
+        self.numbers = numbers
+        self.texts = texts
+
+    def describe(self) -> str:
+        return self.text
+
+    def pack(self) -> bytes:
+        a = (*self.numbers, 0, 0, 0, 0)[:4]
+        s0, s1 = (*self.texts, b"", b"")[:2]
+        return pack("=IIII4Q", self.op, len(s0), len(s1), 0, *a) + s0 + b"\0" + s1 + b"\0"
+
+
+def _bytes(text: str) -> bytes:
+    # as os.fsencode without its codec look-ups; file names that are not UTF-8 come and go as surrogates
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _relative(path: str) -> bytes:
+    return _bytes(path.lstrip("/"))
+
+
+# --- file system ---
+
+
+def private() -> Step:
+    return Step(lib.STEP_PRIVATE, "make mount propagation private")
+
+
+def root(size: str) -> Step:
+    options = f"mode=0755,size={size},nr_inodes=4096"
+    return Step(lib.STEP_ROOT, f"mount a tmpfs of {size} as the new root", texts=(options.encode(),))
+
+
+def directory(path: str, mode: int = 0o755) -> Step:
+    return Step(lib.STEP_DIR, f"make directory {path}", mode, texts=(_relative(path),))
+
+
+def file(path: str, mode: int = 0o444) -> Step:
+    return Step(lib.STEP_FILE, f"make empty file {path}", mode, texts=(_relative(path),))
+
+
+def symlink(path: str, target: str) -> Step:
+    return Step(lib.STEP_SYMLINK, f"make link {path} -> {target}", texts=(_relative(path), _bytes(target)))
+
+
+def node(path: str, mode: int, major: int, minor: int) -> Step:
+    return Step(lib.STEP_NODE, f"make device {path}", mode, major, minor, texts=(_relative(path),))
+
+
+def mount(path: str, fstype: str, flags: int, options: str = "") -> Step:
+    texts = (_relative(path), f"{fstype}\0{options}".encode())
+    read_only = " read-only" if flags & lib.MS_RDONLY else ""
+    return Step(lib.STEP_MOUNT, f"mount {fstype} on {path}{read_only}", flags, texts=texts)
+
+
+def bind(source: str, target: str, read_only: bool, devices: bool, dev: int, ino: int) -> Step:
+    """`dev` and `ino` are what the plan saw at `source`; a different file there stops the start."""
+    flags = (lib.BIND_READ_ONLY if read_only else 0) | (lib.BIND_DEVICES if devices else 0)
+    text = f"bind {source}" + (f" on {target}" if target != source else "") + (" read-only" if read_only else "")
+    return Step(lib.STEP_BIND, text, flags, dev, ino, texts=(_bytes(source), _relative(target)))
+
+
+def rebind(path: str, target: str) -> Step:
+    """Show a path of the new root at another place of it, read-only."""
+    text = f"make {target} read-only" if path == target else f"mask {target}"
+    return Step(lib.STEP_REBIND, text, lib.BIND_READ_ONLY, texts=(_relative(path), _relative(target)))
+
+
+def unlink(path: str) -> Step:
+    return Step(lib.STEP_UNLINK, f"remove {path}", texts=(_relative(path),))
+
+
+def hostname(name: str) -> Step:
+    return Step(lib.STEP_HOSTNAME, f"set hostname {name}", texts=(_bytes(name),))
+
+
+def pivot() -> Step:
+    return Step(lib.STEP_PIVOT, "pivot into the new root, detach the old one")
+
+
+def read_only(path: str) -> Step:
+    return Step(lib.STEP_READ_ONLY, f"make {path} read-only", texts=(_bytes(path),))
+
+
+# --- identity ---
+
+
+def bounding(mask: int, first: int, last: int) -> Step:
+    """Of the capabilities `first` to `last`, keep those in `mask`."""
+    return Step(lib.STEP_BOUNDING, f"limit the bounding set to {mask:#x}", mask, first, last)
+
+
+def session() -> Step:
+    return Step(lib.STEP_SESSION, "start a session")
+
+
+def umask(mask: int) -> Step:
+    return Step(lib.STEP_UMASK, f"set umask {mask:04o}", mask)
+
+
+def close_descriptors() -> Step:
+    return Step(lib.STEP_CLOSE, "close every descriptor but 0, 1 and 2")
+
+
+def close_for_stub() -> Step:
+    return Step(lib.STEP_CLOSE, "close every descriptor but 0, 1, 2 and the stub's", 1)
+
+
+def stdio_null() -> Step:
+    return Step(lib.STEP_STDIO_NULL, "put /dev/null on 0, 1 and 2")
+
+
+def chdir(path: str) -> Step:
+    return Step(lib.STEP_CHDIR, f"change directory to {path}", texts=(_bytes(path),))
+
+
+def securebits(bits: int) -> Step:
+    return Step(lib.STEP_SECUREBITS, f"set securebits {bits:#x}", bits)
+
+
+def groups(gids: tuple[int, ...]) -> Step:
+    text = "set supplementary groups " + (",".join(map(str, gids)) or "none")
+    return Step(lib.STEP_GROUPS, text, texts=(pack(f"={len(gids)}I", *gids),))
+
+
+def gid(number: int) -> Step:
+    return Step(lib.STEP_GID, f"set gid {number}", number)
+
+
+def uid(number: int) -> Step:
+    return Step(lib.STEP_UID, f"set uid {number}", number)
+
+
+def capabilities(effective: int, permitted: int, inheritable: int) -> Step:
+    text = f"set capabilities effective {effective:#x} permitted {permitted:#x} inheritable {inheritable:#x}"
+    return Step(lib.STEP_CAPABILITIES, text, effective, permitted, inheritable)
+
+
+def ambient(mask: int) -> Step:
+    return Step(lib.STEP_AMBIENT, f"raise ambient capabilities {mask:#x}", mask)
+
+
+def die_with_parent() -> Step:
+    return Step(lib.STEP_DIE_WITH_PARENT, "die with the parent, check that it lives")
+
+
+def no_new_privs() -> Step:
+    return Step(lib.STEP_NO_NEW_PRIVS, "set no_new_privs")
+
+
+def filter_(code: bytes, flags: int) -> Step:
+    text = f"install the filter of door 1 ({len(code) // 8} instructions)"
+    return Step(lib.STEP_FILTER, text, flags, texts=(code,))
+
+
+# --- processes ---
+
+
+def fork() -> Step:
+    return Step(lib.STEP_FORK, "start the service's process")
+
+
+def signals(reset: int) -> Step:
+    """`reset` has bit n-1 set for each signal n whose disposition is not the default here."""
+    return Step(lib.STEP_SIGNALS, "reset signals", reset & (1 << 64) - 1, reset >> 64)
+
+
+def execute(path: str, argv: list[str], env: list[str]) -> Step:
+    texts = (_bytes("\0".join([path, *argv])), _bytes("\0".join(env)))
+    return Step(lib.STEP_EXEC, f"execute {path}", len(argv), len(env), texts=texts)
+
+
+def execute_stub(path: str, argv: list[str]) -> Step:
+    """The service's pid becomes the stub's last argument."""
+    return Step(lib.STEP_EXEC_STUB, f"execute {path}", len(argv), texts=(_bytes("\0".join(argv)), _bytes(path)))

@@ -1,0 +1,297 @@
+# SPDX-License-Identifier: MIT
+"""The `ujail` command: argv → JailSpec → Plan → a jail, then `ujail-init` takes this process's place and waits.
+
+One table of options; the usage text is made from it. On the path of every start: imports are counted.
+"""
+
+import os
+import sys
+
+from jail.errors import JailError, UsageError
+from jail.spec import JailSpec, Share
+
+UBUS_SOCKET = "/var/run/ubus/ubus.sock"
+UDEBUG_SOCKET = "/var/run/udebug.sock"
+LOG_SOCKET = "/dev/log"
+
+# (short, long, metavar, help); a row of one text starts a group. "" as metavar: the option takes no argument
+OPTIONS: tuple[tuple[str, ...], ...] = (
+    ("Jail",),
+    ("n", "name", "NAME", "name of the jail (default: the program's)"),
+    ("h", "hostname", "NAME", "host name inside"),
+    ("t", "term-timeout", "SECONDS", "time between TERM and KILL (default 5)"),
+    ("P", "pidfile", "FILE", "write the service's pid, as the host sees it"),
+    ("d", "debug", "LEVEL", "1: say what is done and how it ended on stderr"),
+    ("", "explain", "", "print the plan, start nothing"),
+    ("Files",),
+    ("r", "ro", "PATH[:TARGET]", "show a file or directory read-only, with the libraries it needs"),
+    ("w", "rw", "PATH[:TARGET]", "the same, writable"),
+    ("p", "procfs", "", "a /proc of its own"),
+    ("s", "sysfs", "", "a read-only /sys"),
+    ("l", "log", "", f"{LOG_SOCKET}"),
+    ("u", "ubus", "", f"{UBUS_SOCKET}"),
+    ("D", "udebug", "", f"{UDEBUG_SOCKET}, if it is there"),
+    ("o", "ronly", "", "read-only root; always so, accepted for procd's sake"),
+    ("E", "requirejail", "", "a PATH that is missing stops the start instead of being skipped"),
+    ("Identity",),
+    ("U", "user", "USER", "user, a name or a number"),
+    ("G", "group", "GROUP", "group, a name or a number"),
+    ("C", "capabilities", "SET", "OCI JSON file, or cap_x,cap_y, cap_x+eip, all, none, 0xMASK"),
+    ("c", "no-new-privs", "", "no new privileges; always so, accepted for procd's sake"),
+    ("e", "env", "VAR[=VALUE]", "set or pass on a variable; all others are cleared"),
+    ("Policy",),
+    ("S", "seccomp", "FILE", "seccomp policy, JSON"),
+    ("Not yet",),
+    ("N", "netns", "", "network namespace"),
+    ("f", "userns", "", "user namespace"),
+    ("F", "cgroupsns", "", "cgroup namespace"),
+    ("j", "setns", "PID:NS[,NS]", "join namespaces"),
+    ("R", "extroot", "DIR", "another root file system"),
+    ("O", "overlaydir", "DIR", "overlay on disk"),
+    ("T", "tmpoverlaysize", "SIZE", "overlay in memory"),
+    ("J", "bundle", "DIR", "OCI bundle"),
+    ("i", "immediately", "", "start a bundle at once"),
+    ("y", "console", "", "console"),
+    ("Help",),
+    ("", "help", "", "this text"),
+    ("", "version", "", "print the version"),
+)
+EXAMPLES = """\
+  ujail -n true -- /bin/true                      the full jail, with the program and its libraries in it
+  ujail -n dns -U dnsmasq -S /etc/seccomp/dnsmasq.json -r /etc/dnsmasq.conf -w /tmp/dhcp.leases -- dnsmasq -k
+  ujail -n sh -r /bin/busybox -p -- /bin/sh       look around inside
+  ujail --explain -n web -r /www -- uhttpd -f     every step that would be taken
+
+Exit status: the service's own, 128+N if signal N killed it; 125 ujail failed, 126 cannot execute, 127 not found."""
+NOT_YET = "NfFjROTJiy"
+# options that procd's capability wrapper has, a jail without namespaces
+WRAPPER = frozenset("nhtPdUGCceSE") - {"h"}
+
+
+class Options:
+    """What the command line said: flags and values by long name, lists in their order."""
+
+    __slots__ = ("argv", "given", "pairs")
+
+    def __init__(self) -> None:
+        self.given: dict[str, str] = {}
+        self.pairs: list[tuple[str, str]] = []
+        self.argv: list[str] = []
+
+
+def _table() -> dict[str, tuple[str, ...]]:
+    rows = [row for row in OPTIONS if len(row) > 1]
+    table = {f"--{row[1]}": row for row in rows}
+    table.update({f"-{row[0]}": row for row in rows if row[0]})
+    return table
+
+
+def parse_options(args: list[str]) -> Options:
+    """Read options up to the first operand or `--`. Raises UsageError, with the near match for a long option."""
+    table = _table()
+    out = Options()
+    rest = args[::-1]
+    while rest:
+        arg = rest.pop()
+        if arg == "--":
+            break
+        if arg == "-" or not arg.startswith("-"):
+            rest.append(arg)
+            break
+        key, value = arg, None
+        if arg.startswith("--"):
+            key, equals, text = arg.partition("=")
+            value = text if equals else None
+        elif len(arg) > 2:
+            key, value = arg[:2], arg[2:]
+        row = table.get(key)
+        if row is None:
+            raise UsageError(f"unknown option {key}{_suggest(key, table)}")
+        if not row[2]:
+            if value is not None and key.startswith("--"):
+                raise UsageError(f"{key} takes no argument")
+            if value is not None:
+                rest.append(f"-{value}")  # -ps is -p -s
+            value = ""
+        elif value is None:
+            if not rest:
+                raise UsageError(f"{key} needs {row[2]}")
+            value = rest.pop()
+        if row[0] and row[0] in NOT_YET:
+            raise UsageError(f"-{row[0]} (--{row[1]}) is not yet there")
+        out.given[row[1]] = value or ""
+        out.pairs.append((row[1], value or ""))
+    out.argv = rest[::-1]
+    return out
+
+
+def _suggest(key: str, table: dict[str, tuple[str, ...]]) -> str:
+    from jail.near import did_you_mean
+
+    return did_you_mean(key, list(table)) if key.startswith("--") else ""
+
+
+def usage() -> str:
+    """The help text, grouped as the table is."""
+    lines = ["usage: ujail [OPTION]... -- PROGRAM [ARGUMENT]...", "Run a program in a jail that holds only what is named here."]
+    for row in OPTIONS:
+        if len(row) == 1:
+            lines += ["", f"{row[0]}:"]
+            continue
+        short = f"-{row[0]}, " if row[0] else "    "
+        lines.append(f"  {short}--{row[1] + (' ' + row[2] if row[2] else ''):<28} {row[3]}")
+    return "\n".join([*lines, "", "Examples:", EXAMPLES])
+
+
+def make_spec(options: Options) -> JailSpec:
+    """Options → what was asked for. Raises UsageError."""
+    given = options.given
+    if not options.argv:
+        raise UsageError("no program given; see ujail --help")
+    name = given.get("name") or os.path.basename(options.argv[0])
+    spec = JailSpec(name, options.argv)
+    spec.hostname = given.get("hostname", "")
+    spec.user = given.get("user", "")
+    spec.group = given.get("group", "")
+    spec.capabilities = given.get("capabilities")
+    spec.procfs = "procfs" in given
+    spec.sysfs = "sysfs" in given
+    spec.required = "requirejail" in given
+    spec.grace_s = _number("--term-timeout", given.get("term-timeout", "5"))
+    if "seccomp" in given:
+        spec.seccomp = _absolute("--seccomp", given["seccomp"])
+        spec.shares.append(Share(spec.seccomp, required=True))
+    for option, value in options.pairs:
+        _add(spec, option, value)
+    short = {row[0] for row in OPTIONS if len(row) > 1 and row[1] in given and row[0]}
+    # procd's own rule: capabilities or no_new_privs alone make no namespace
+    spec.isolate = not (short & {"C", "c"} and short <= WRAPPER)
+    # a jail with nothing asked for holds the program and nothing else
+    spec.staged_etc = bool(short & set("rwpsluDoUG"))
+    if spec.user or spec.group:
+        spec.shares += [Share("/etc/passwd", required=True), Share("/etc/group", required=True)]
+    spec.validate()
+    return spec
+
+
+def _add(spec: JailSpec, option: str, value: str) -> None:
+    if option in ("ro", "rw"):
+        source, _, target = value.partition(":")
+        spec.shares.append(Share(source, target, writable=option == "rw"))
+    elif option == "log":
+        spec.shares.append(Share(LOG_SOCKET, writable=True, required=True))
+    elif option == "ubus":
+        spec.shares.append(Share(UBUS_SOCKET, writable=True, required=True))
+    elif option == "udebug":
+        spec.shares.append(Share(UDEBUG_SOCKET, writable=True))
+    elif option == "env":
+        name, equals, text = value.partition("=")
+        if equals:
+            spec.env[name] = text
+        elif name in os.environ:
+            spec.env[name] = os.environ[name]
+
+
+def _number(option: str, text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 9:
+        raise UsageError(f"{option} takes a number, not {text!r}")
+    return int(text)
+
+
+def _absolute(option: str, path: str) -> str:
+    if not path:
+        raise UsageError(f"{option} needs a file name")
+    return os.path.abspath(path)
+
+
+def main(argv: list[str]) -> int:
+    """Returns only when no jail was started; else this process becomes the one that waits for it."""
+    name = ""
+    try:
+        if argv[1:2] == ["--why"]:
+            from jail.why import explain_death
+
+            return explain_death(argv[2:])
+        options = parse_options(argv[1:])
+        if "help" in options.given or "version" in options.given:
+            print(usage() if "help" in options.given else _version())
+            return 0
+        spec = make_spec(options)
+        name = f"{spec.name}: "
+        debug = _number("--debug", options.given.get("debug", "0"))
+        return _run(spec, options, debug, argv[0])
+    except JailError as error:
+        _say(f"ujail: {name}{error}")
+        return error.status
+
+
+def _version() -> str:
+    from jail.version import VERSION
+
+    return f"ujail (Stockade) {VERSION}"
+
+
+def _run(spec: JailSpec, options: Options, debug: int, argv0: str) -> int:
+    from jail.plan import STUB, make_plan
+
+    plan = make_plan(spec, _signals_to_reset())
+    for warning in plan.warnings:
+        _say(f"ujail: {spec.name}: warning: {warning}")
+    if debug:
+        for note in plan.notes:
+            _say(f"ujail: {spec.name}: {note}")
+    if "explain" in options.given:
+        print(plan.explain())
+        return 0
+    if os.geteuid() != 0:
+        raise JailError("must be run as root")
+    from jail.launch import launch
+
+    jail = launch(plan)
+    try:
+        if "pidfile" in options.given:
+            _write_pidfile(options.given["pidfile"], jail.service_pid)
+        os.execv(
+            STUB,
+            ["ujail", "wait", str(jail.pid), spec.name, str(debug)]
+            + [os.path.abspath(argv0), spec.seccomp, str(jail.service_pid)],
+        )
+    except OSError as error:
+        # leaving takes the jail along: its PID 1 dies with this process
+        raise JailError(f"{error.filename or STUB}: {error.strerror}") from error
+
+
+def _write_pidfile(path: str, pid: int) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    os.write(fd, b"%d\n" % pid)
+    os.close(fd)
+
+
+def _signals_to_reset() -> int:
+    """Bit n-1 for each signal that Python handles or found ignored: exec would keep it ignored."""
+    import _signal
+
+    numbers = range(1, _signal.NSIG)
+    return sum(1 << n - 1 for n in numbers if _signal.getsignal(n) not in (_signal.SIG_DFL, None))
+
+
+def _say(line: str) -> None:
+    # one write, so that lines of several processes do not mix
+    os.write(2, line.encode("utf-8", "surrogateescape") + b"\n")
+    _log(line)
+
+
+def _log(line: str) -> None:
+    """To syslog as well, if there is one."""
+    import _socket
+
+    try:
+        channel = _socket.socket(_socket.AF_UNIX, _socket.SOCK_DGRAM | _socket.SOCK_CLOEXEC | _socket.SOCK_NONBLOCK)
+        channel.sendto(b"<27>" + line.encode("utf-8", "surrogateescape"), LOG_SOCKET)  # daemon.err
+        channel.close()
+    except OSError:
+        return  # no log daemon
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))
