@@ -25,10 +25,11 @@ def mask_of(names: str) -> int:
 
 
 # What a root service keeps without -C: enough for the daemons of a router that start as root, listen, set
-# routes, change their ids and write their own files. Left out is each that is a way out of the jail or over the
-# whole machine:
-#   sys_admin (mounts, namespaces), sys_module, sys_rawio, sys_ptrace, sys_boot, sys_time, bpf, perfmon, syslog,
-#   mac_override, mac_admin; mknod (a device node is the disk); dac_read_search (open_by_handle_at reaches out);
+# routes, change their ids and write their own files. Left out is each that is a way out of the jail or over
+# the whole machine:
+#   sys_admin (mounts, namespaces), sys_module, sys_rawio, sys_ptrace, sys_boot, sys_time, bpf, perfmon,
+#   syslog, mac_override, mac_admin; mknod (a device node is the disk);
+#   dac_read_search (open_by_handle_at reaches out of the root);
 #   setpcap (would widen what children inherit); setfcap (lends capabilities to files);
 # and what no daemon of a router needs: linux_immutable, sys_resource, sys_tty_config, sys_pacct, audit_*,
 #   lease, ipc_owner, wake_alarm, block_suspend, checkpoint_restore.
@@ -88,10 +89,10 @@ def parse(text: str, last: int | None = None) -> CapabilitySets:
 
     With a `/` in it or `.json` at its end it is the path of an OCI JSON object with up to five arrays; a
     missing set is empty. `cap_chown,cap_kill`, `all`, `none` and `0x21` give all five sets the same.
-    `cap_chown+ep` and `cap_chown=p cap_kill=eipa` are clauses as in cap_from_text(3), with `a` for ambient; the
-    bounding set is then what is permitted or inheritable.
-    Raises ConfigError for a name that is not known, one above `last` (the running kernel's) and sets that do not
-    go together: effective in permitted, ambient in permitted and inheritable, these two in bounding.
+    `cap_chown+ep` and `cap_chown=p cap_kill=eipa` are clauses as in cap_from_text(3), with `a` for ambient;
+    the bounding set is then what is permitted or inheritable.
+    Raises ConfigError for a name that is not known, one above `last` (the running kernel's) and sets that do
+    not go together: effective in permitted, ambient in permitted and inheritable, these two in bounding.
     """
     if last is None:
         last = last_capability()
