@@ -23,7 +23,7 @@ def closure(path: str, preload: tuple[str, ...] = (), root: str = "/") -> Closur
     With another `root`, `path`, `preload` and all results are as seen inside it.
     Raises ConfigError naming the file that is missing or damaged, and who needs it.
     """
-    if not path.startswith("/"):
+    if not path.startswith("/") or "\0" in path or not _is_encodable(path):
         raise ConfigError(f"{shown(path)}: not an absolute path")
     tree = Tree(root)
     found = Closure(tree)
@@ -48,6 +48,14 @@ def closure(path: str, preload: tuple[str, ...] = (), root: str = "/") -> Closur
             raise refuse(user, "too many interpreters in a row")
     found.kind = kind
     return found
+
+
+def _is_encodable(path: str) -> bool:
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _on_path(tree: Tree, name: str, user: str) -> str:
