@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: MIT
+"""The policy compiler for Python: JSON text in, filter out, ConfigError with the place of a mistake.
+
+The compiler itself is C (preload/policy.h) and the shim uses the very same one. On the start path of `ujail`:
+imports nothing but our own modules.
+"""
+
+import os
+
+from jail._native import ffi, lib
+from jail.errors import ConfigError
+
+ARCHES = ("x86_64", "i386", "mips", "mipsel", "arm", "aarch64", "riscv64")
+
+
+class Filter:
+    """A compiled policy: `code` is struct sock_filter[] in the target's byte order, and its flags."""
+
+    __slots__ = ("code", "flags")
+
+    def __init__(self, code: bytes, flags: int) -> None:
+        self.code = code
+        self.flags = flags
+
+
+def compile_filter(
+    text: bytes,
+    arch: str,
+    *,
+    path: str,
+    startup: bytes | None = None,
+    startup_path: str = "start-up rules",
+    door1: bool = False,
+    exec_pin: tuple[int, int, int] = (0, 0, 0),
+    capabilities: int = 0,
+    kernel: int | None = None,
+    lenient: bool = False,
+) -> Filter:
+    """Turn a policy into classic BPF for `arch`, one of ARCHES.
+
+    `startup` is a policy whose rules come first at door 1; `kernel` is major << 16 | minor, by default the
+    running one; `capabilities` is a bit mask. Raises ConfigError, "path:line:column: reason".
+    """
+    request, kept = _request(
+        text, arch, startup, exec_pin, capabilities, running_kernel() if kernel is None else kernel
+    )
+    request.flags = (lib.POLICY_DOOR1 if door1 else 0) | (lib.POLICY_LENIENT if lenient else 0)
+    result = ffi.new("struct policy_result *")
+    code_bytes = lib.POLICY_MAX_INSNS * 8
+    code = ffi.new("unsigned char[]", code_bytes)
+    size = lib.policy_scratch_size(len(text), len(startup or b""))
+    # uint64_t: the scratch must be aligned for it
+    scratch = ffi.new("uint64_t[]", size // 8 + 1)
+    if lib.policy_compile(request, code, code_bytes, scratch, size, result) < 0:
+        raise ConfigError(_describe(result, path, startup_path))
+    del kept
+    return Filter(bytes(ffi.buffer(code, result.n_insns * 8)), result.filter_flags)
+
+
+def running_kernel() -> int:
+    """Return major << 16 | minor of the kernel's release."""
+    major, minor = os.uname().release.split(".")[:2]
+    digits = len(minor) - len(minor.lstrip("0123456789"))
+    return int(major) << 16 | int(minor[:digits])
+
+
+def _request(
+    text: bytes,
+    arch: str,
+    startup: bytes | None,
+    exec_pin: tuple[int, int, int],
+    capabilities: int,
+    kernel: int,
+) -> tuple[ffi.CData, list[ffi.CData]]:
+    """Return the C request and what must stay alive as long as it is used."""
+    request = ffi.new("struct policy_request *")
+    kept = [ffi.new("char[]", arch.encode()), ffi.from_buffer("char[]", text)]
+    request.arch, request.policy = kept
+    request.policy_size = len(text)
+    if startup is not None:
+        kept.append(ffi.from_buffer("char[]", startup))
+        request.startup = kept[-1]
+        request.startup_size = len(startup)
+    request.exec_pin = exec_pin
+    request.capabilities = capabilities
+    request.kernel = kernel
+    return request, kept
+
+
+def _describe(result: ffi.CData, path: str, startup_path: str) -> str:
+    place = startup_path if result.in_startup else path
+    if result.line:
+        place = f"{place}:{result.line}:{result.column}"
+    reason = ffi.string(result.message).decode("utf-8", "replace")
+    return f"{place}: {reason}"
