@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * libpreload-seccomp.so: door 2. Stands in for libc's start routine, and for main, so that
+ * the policy named by SECCOMP_FILE is in force from the first instruction of main on.
+ *
+ * One binary serves glibc and musl: it uses only calls that both have under the same name, and
+ * no stdio. It never goes on without its filter: one line on descriptor 2 and exit status 127.
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "policy.h"
+
+#define SHIM_NAME "libpreload-seccomp.so"
+#define EXIT_NO_FILTER 127
+
+#if defined(__x86_64__)
+#define ARCH "x86_64"
+#elif defined(__i386__)
+#define ARCH "i386"
+#elif defined(__mips__) && defined(__MIPSEB__)
+#define ARCH "mips"
+#elif defined(__mips__)
+#define ARCH "mipsel"
+#elif defined(__aarch64__)
+#define ARCH "aarch64"
+#elif defined(__arm__)
+#define ARCH "arm"
+#elif defined(__riscv)
+#define ARCH "riscv64"
+#else
+#error "no policies for this architecture"
+#endif
+
+#define EXPORT __attribute__((visibility("default")))
+
+typedef int (*main_function)(int, char **, char **);
+typedef int (*start_function)(main_function, int, char **, void (*)(void), void (*)(void),
+			      void (*)(void), void *);
+
+/* The one piece of state: libc calls our main with the program's arguments and nothing else */
+static main_function real_main;
+
+static void say(const char *text)
+{
+	if (write(2, text, strlen(text)) < 0)
+		return; /* nobody listens; the exit status says it as well */
+}
+
+static void say_number(unsigned long number)
+{
+	char digits[24];
+	char *at = digits + sizeof(digits) - 1;
+
+	*at = '\0';
+	do
+		*--at = '0' + number % 10;
+	while (number /= 10);
+	say(at);
+}
+
+static void refuse(const char *what, const char *why) __attribute__((noreturn));
+
+static void refuse(const char *what, const char *why)
+{
+	say("libpreload-seccomp: ");
+	say(what);
+	say(": ");
+	say(why);
+	say("\n");
+	_exit(EXIT_NO_FILTER);
+}
+
+static void refuse_errno(const char *what) __attribute__((noreturn));
+
+static void refuse_errno(const char *what)
+{
+	const int error = errno;
+
+	/* strerror is a table of thousands of bytes and locks */
+	say("libpreload-seccomp: ");
+	say(what);
+	say(error == ENOENT ? ": no such file" : error == EACCES ? ": permission denied" : ": error ");
+	if (error != ENOENT && error != EACCES)
+		say_number(error);
+	say("\n");
+	_exit(EXIT_NO_FILTER);
+}
+
+static void refuse_policy(const char *path, const struct policy_result *result)
+	__attribute__((noreturn));
+
+static void refuse_policy(const char *path, const struct policy_result *result)
+{
+	say("libpreload-seccomp: ");
+	say(path);
+	if (result->line) {
+		say(":");
+		say_number(result->line);
+		say(":");
+		say_number(result->column);
+	}
+	say(": ");
+	say(result->message);
+	say("\n");
+	_exit(EXIT_NO_FILTER);
+}
+
+/* ---- the environment ---- */
+
+static char *find(char **envp, const char *name)
+{
+	const size_t length = strlen(name);
+
+	for (; *envp; envp++)
+		if (!strncmp(*envp, name, length) && (*envp)[length] == '=')
+			return *envp + length + 1;
+	return NULL;
+}
+
+/* Take a variable out; every occurrence, as unsetenv does. */
+static void drop(char **envp, const char *name)
+{
+	const size_t length = strlen(name);
+	char **to = envp;
+
+	for (; *envp; envp++)
+		if (strncmp(*envp, name, length) || (*envp)[length] != '=')
+			*to++ = *envp;
+	*to = NULL;
+}
+
+static bool is_ours(const char *entry, size_t length)
+{
+	const size_t own = strlen(SHIM_NAME);
+
+	return length >= own && !memcmp(entry + length - own, SHIM_NAME, own) &&
+	       (length == own || entry[length - own - 1] == '/');
+}
+
+/* Take our entries out of LD_PRELOAD where it stands; the loader splits at spaces and colons. */
+static void drop_own_entry(char **envp)
+{
+	char *list = find(envp, "LD_PRELOAD");
+	char *to = list;
+	const char *from = list;
+
+	while (list && *from) {
+		const size_t length = strcspn(from, ": ");
+
+		if (length && !is_ours(from, length)) {
+			if (to != list)
+				*to++ = ':';
+			memmove(to, from, length);
+			to += length;
+		}
+		from += length;
+		from += strspn(from, ": ");
+	}
+	if (!list)
+		return;
+	*to = '\0';
+	if (to == list)
+		drop(envp, "LD_PRELOAD");
+}
+
+static void clean(char **envp)
+{
+	drop(envp, "SECCOMP_FILE");
+	drop(envp, "SECCOMP_DEBUG");
+	drop_own_entry(envp);
+}
+
+/* ---- the filter ---- */
+
+struct room { /* memory that is ours alone and gone before main */
+	char *start;
+	size_t size;
+};
+
+static void *take(struct room *room, size_t size, const char *path)
+{
+	void *start = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (start == MAP_FAILED)
+		refuse_errno(path);
+	room->start = start;
+	room->size = size;
+	return start;
+}
+
+static void give_back(struct room *room)
+{
+	munmap(room->start, room->size);
+}
+
+/* Read a whole policy; one byte more than is allowed, so that the compiler can say so. */
+static size_t read_policy(const char *path, struct room *room)
+{
+	const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	const off_t end = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
+	size_t limit, length = 0;
+	ssize_t got;
+
+	if (end < 0 || lseek(fd, 0, SEEK_SET) < 0)
+		refuse_errno(path);
+	limit = end > POLICY_MAX_BYTES ? POLICY_MAX_BYTES + 1 : (size_t)end + 1;
+	take(room, limit, path);
+	while (length < limit) {
+		got = read(fd, room->start + length, limit - length);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			refuse_errno(path);
+		if (!got)
+			break;
+		length += got;
+	}
+	close(fd);
+	return length;
+}
+
+static uint64_t own_capabilities(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2] = { 0 };
+
+	if (syscall(SYS_capget, &header, data))
+		return 0;
+	return data[0].permitted | (uint64_t)data[1].permitted << 32;
+}
+
+static unsigned int kernel_version(void)
+{
+	struct utsname name;
+	char *minor;
+	unsigned long major;
+
+	if (uname(&name))
+		return 0;
+	major = strtoul(name.release, &minor, 10);
+	return major << 16 | (*minor == '.' ? strtoul(minor + 1, NULL, 10) & 0xffff : 0);
+}
+
+static void install(const char *path, struct sock_filter *code, const struct policy_result *result)
+{
+	struct sock_fprog program = { .len = result->n_insns, .filter = code };
+	/* TSYNC's worth is for threads, and before main there are none but a library's own */
+	unsigned int flags = result->filter_flags;
+	long refused;
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		refuse_errno("no_new_privs");
+	refused = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
+	/* A kernel that has not heard of a flag: all but TSYNC only add a log line or speed */
+	if (refused && errno == EINVAL && flags & ~SECCOMP_FILTER_FLAG_TSYNC)
+		refused = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+				  flags & SECCOMP_FILTER_FLAG_TSYNC, &program);
+	if (refused > 0)
+		refuse(path, "a thread could not be brought under the filter");
+	if (refused)
+		refuse_errno("seccomp");
+}
+
+static void debug_dump(const struct sock_filter *code, unsigned int n)
+{
+	unsigned int i;
+
+	for (i = 0; i < n; i++) {
+		say_number(i);
+		say(": code ");
+		say_number(code[i].code);
+		say(" jt ");
+		say_number(code[i].jt);
+		say(" jf ");
+		say_number(code[i].jf);
+		say(" k ");
+		say_number(code[i].k);
+		say("\n");
+	}
+}
+
+static void put_filter_on(const char *path, bool debug)
+{
+	struct sock_filter code[POLICY_MAX_INSNS]; /* on the stack: munmap may be what the policy forbids */
+	struct room text, scratch;
+	struct policy_request request = {
+		.arch = ARCH,
+		.capabilities = own_capabilities(),
+		.kernel = kernel_version(),
+		.flags = POLICY_LENIENT,
+	};
+	struct policy_result result;
+
+	request.policy_size = read_policy(path, &text);
+	request.policy = text.start;
+	take(&scratch, policy_scratch_size(request.policy_size, 0), path);
+	if (policy_compile(&request, (unsigned char *)code, sizeof(code), scratch.start, scratch.size,
+			   &result))
+		refuse_policy(path, &result);
+	give_back(&text);
+	give_back(&scratch);
+	if (debug)
+		debug_dump(code, result.n_insns);
+	install(path, code, &result);
+}
+
+static int shim_main(int argc, char **argv, char **envp)
+{
+	const char *path = find(envp, "SECCOMP_FILE");
+	const char *debug = find(envp, "SECCOMP_DEBUG");
+
+	/* A program with privileges of its own does not take a policy from whoever started it */
+	if (getauxval(AT_SECURE))
+		refuse(SHIM_NAME, "refused in a setuid or file-capability program");
+	if (!path || !*path)
+		refuse("SECCOMP_FILE", "not set");
+	put_filter_on(path, debug && strtoul(debug, NULL, 10) > 0);
+	clean(envp);
+	if (environ && environ != envp) /* a constructor has called setenv */
+		clean(environ);
+	return real_main(argc, argv, envp);
+}
+
+static start_function next(const char *name)
+{
+	/* POSIX lets a function travel through a void * */
+	start_function start = (start_function)dlsym(RTLD_NEXT, name);
+
+	if (!start)
+		refuse(name, "this program's libc has no such routine");
+	return start;
+}
+
+EXPORT int __libc_start_main(main_function program, int argc, char **argv, void (*init)(void),
+			     void (*fini)(void), void (*rtld_fini)(void), void *stack_end);
+EXPORT int __uClibc_main(main_function program, int argc, char **argv, void (*init)(void),
+			 void (*fini)(void), void (*rtld_fini)(void), void *stack_end);
+
+EXPORT int __libc_start_main(main_function program, int argc, char **argv, void (*init)(void),
+			     void (*fini)(void), void (*rtld_fini)(void), void *stack_end)
+{
+	real_main = program;
+	return next("__libc_start_main")(shim_main, argc, argv, init, fini, rtld_fini, stack_end);
+}
+
+EXPORT int __uClibc_main(main_function program, int argc, char **argv, void (*init)(void),
+			 void (*fini)(void), void (*rtld_fini)(void), void *stack_end)
+{
+	real_main = program;
+	return next("__uClibc_main")(shim_main, argc, argv, init, fini, rtld_fini, stack_end);
+}
