@@ -41,6 +41,7 @@ class BuildArtifacts(build_ext):
         super().run()
         target = Path("jail" if self.inplace else os.path.join(self.build_lib, "jail"))
         target.mkdir(parents=True, exist_ok=True)
+        shutil.copytree("json-filters", target / "json-filters", dirs_exist_ok=True)
         self.compile_shim(target / "libpreload-seccomp.so")
         self.compile_stub(target / "ujail-init")
 

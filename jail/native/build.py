@@ -58,5 +58,5 @@ ffi.set_source(
     + "".join(f'#include "{Path(name).name}"\n' for name in HEADERS),
     sources=SOURCES,
     include_dirs=["preload", "jail/native"],
-    extra_compile_args=["-std=gnu11", "-Wall", "-Wextra", "-Wvla", "-Wshadow", "-Wno-unused-parameter"],
+    extra_compile_args=["-std=gnu11", "-Wall", "-Wextra", "-Wvla", "-Wshadow", "-Wno-unused-parameter", "-g0"],
 )

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: MIT
+# Every target installs what it needs (Debian packages, a virtual environment in .venv) and can be run again.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := $(shell git ls-files -- jail preload initd json-filters setup.py pyproject.toml 2>/dev/null || \
+	find jail preload initd json-filters setup.py pyproject.toml -type f)
+
+BUILD_PACKAGES := gcc libc6-dev musl-tools python3-dev python3-venv
+DEMO_PACKAGES := dnsmasq-base dropbear-bin bind9-dnsutils
+TEST_PACKAGES := $(DEMO_PACKAGES) busybox-static gcc-multilib libcap2-bin libseccomp2 strace
+LINT_PACKAGES := clang-format shellcheck
+BENCH_PACKAGES := bubblewrap firejail crun valgrind libseccomp2
+
+.PHONY: help demo test lint bench clean install
+
+help:
+	@echo "make demo   run real daemons in jails and explain a denied call (root)"
+	@echo "make test   run all tests (root; without it those that need root are skipped, aloud)"
+	@echo "make lint   ruff, mypy, clang-format, C warnings, shellcheck"
+	@echo "make bench  measure the budgets beside what else is installed (root)"
+	@echo "make clean  remove what was built"
+
+demo: DEBIAN = $(BUILD_PACKAGES) $(DEMO_PACKAGES)
+demo: debian $(VENV)/installed
+	@demo/run $(BIN)
+
+test: DEBIAN = $(BUILD_PACKAGES) $(TEST_PACKAGES)
+test: debian $(VENV)/installed $(VENV)/test
+	$(BIN)/pytest tests/unit tests/host tests/attack $(PYTEST_ARGS)
+
+lint: DEBIAN = $(BUILD_PACKAGES) $(LINT_PACKAGES)
+lint: debian $(VENV)/installed $(VENV)/test $(VENV)/lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	clang-format --dry-run --Werror $(shell git ls-files -- '*.c' '*.h' ':!preload/syscalls')
+	for f in preload/*.c jail/native/*.c; do \
+		gcc -std=gnu11 -Os -Wall -Wextra -Wvla -Wshadow -Wno-unused-parameter -Werror -D_FORTIFY_SOURCE=2 \
+			-fanalyzer -fstack-protector-strong -Ipreload -Ijail/native -c $$f -o /dev/null || exit 1; done
+	shellcheck $(shell git grep -lE '^#!(/usr)?/bin/(env )?(ba)?sh' -- ':!*.c')
+
+bench: DEBIAN = $(BUILD_PACKAGES) $(BENCH_PACKAGES)
+bench: debian $(VENV)/installed $(VENV)/test
+	$(BIN)/python -m tests.bench $(BENCH_ARGS)
+
+clean:
+	rm -rf $(VENV) build *.egg-info
+
+# Only what is missing; without root or apt it says what to install
+.PHONY: debian
+debian:
+	@missing=; for p in $(DEBIAN); do \
+		dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; done; \
+	if [ -n "$$missing" ]; then echo "installing$$missing"; \
+		{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
+			--no-install-recommends $$missing >/dev/null; } || { echo "please install:$$missing" >&2; exit 1; }; fi
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: $(BIN)/python $(SOURCES)
+	$(BIN)/pip install -q --disable-pip-version-check --force-reinstall --no-deps .
+	$(BIN)/pip install -q --disable-pip-version-check .
+	@touch $@
+
+$(VENV)/test: pyproject.toml | $(VENV)/installed
+	$(BIN)/pip install -q --disable-pip-version-check '.[test]'
+	@touch $@
+
+$(VENV)/lint: pyproject.toml | $(VENV)/installed
+	$(BIN)/pip install -q --disable-pip-version-check '.[lint]'
+	@touch $@
