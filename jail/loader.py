@@ -49,14 +49,15 @@ class _Program:
         "dir_lists",
         "dirs",
         "elf",
+        "from_origin",
         "libc",
         "loaded",
         "loader",
         "main",
-        "origin",
         "out",
         "path",
         "path_file",
+        "real",
         "tree",
     )
 
@@ -65,7 +66,8 @@ class _Program:
         self.out = out
         self.path = path
         self.elf = elf
-        self.origin = ""
+        self.real = ""  # of the program, once its $ORIGIN is asked for
+        self.from_origin: set[str] = set()  # names made with it
         self.main = _Object(path, elf, None)
         self.loaded = [self.main]
         self.by_name: dict[str, _Object] = {}
@@ -133,8 +135,10 @@ class _Program:
         if name in self.by_name or (self.libc == "musl" and _is_musl_itself(name)):
             return
         if "/" in name:
-            names = self._expand(name, by)
-            found = any(self._try(absolute(path), name, by) for path in names)
+            paths = [absolute(path) for path in self._expand(name, by)]
+            found = any(self._try(path, name, by) for path in paths)
+            if found:
+                self._note_origin(paths[0])
         else:
             found = self._find(name, by)
         if not found and is_required:
@@ -146,6 +150,7 @@ class _Program:
         for text, owner in self._rpaths(by):
             for directory in self._split(text, owner):
                 if self._try_dir(directory, name, by):
+                    self._note_origin(directory)
                     return True
         if self.libc == "musl":
             for directory in self.dirs:
@@ -206,6 +211,7 @@ class _Program:
         names = {"ORIGIN": lambda: [self._origin(owner)], "LIB": self._lib_names, "PLATFORM": self._platforms}
         results = [""]
         rest = text
+        uses_origin = False
         while rest:
             plain, dollar, rest = rest.partition("$")
             results = [done + plain for done in results]
@@ -219,16 +225,23 @@ class _Program:
                 continue
             results = [done + value for done in results for value in names[word]()][:4]
             rest = after
+            uses_origin = uses_origin or (word == "ORIGIN" and owner is self.main)
+        if uses_origin:
+            self.from_origin.update(absolute(path) for path in results)
         return results
 
     def _origin(self, owner: _Object) -> str:
         if owner is not self.main:
             return os.path.dirname(owner.path)
-        if not self.origin:  # /proc/self/exe, not the name that was called
-            real = self.tree.real(self.path)
-            self.out.link(self.path, real)
-            self.origin = os.path.dirname(real) or "/"
-        return self.origin
+        if not self.real:  # /proc/self/exe, not the name that was called
+            self.real = self.tree.real(self.path)
+        return os.path.dirname(self.real) or "/"
+
+    def _note_origin(self, name: str) -> None:
+        """A library was found by this name; note what the loader needs to find it in the jail."""
+        if name in self.from_origin:
+            self.out.needs_proc = True
+            self.out.link(self.path, self.real)
 
     def _lib_names(self) -> list[str]:
         first = (self.built_in or FALLBACK_DIRS[self.elf.bits])[0]

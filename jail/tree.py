@@ -114,6 +114,8 @@ class Closure:
     links: those of `files` that must be symlinks in the jail too, with their target (also in `files`):
     libraries are found relative to where the program really lies ($ORIGIN).
     dirs: further directories that a name leads through (`/a/b/../c` needs /a/b).
+    needs_proc: the loader must be able to read /proc/self/exe in the jail: without it a library that is found
+    relative to the program ($ORIGIN) is not found.
     preloaded: whether this program's loader takes the `preload` libraries; a static or foreign one does not.
     """
 
@@ -127,6 +129,7 @@ class Closure:
         "kind",
         "libc",
         "links",
+        "needs_proc",
         "preloaded",
     )
 
@@ -141,6 +144,7 @@ class Closure:
         self.abi = ""
         self.interpreter = ""
         self.preloaded = False
+        self.needs_proc = False
 
     def add(self, path: str) -> str:
         """Note a file, and what its name leads through. Returns the name under which it will lie."""

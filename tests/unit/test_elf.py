@@ -270,8 +270,18 @@ def test_origin_of_a_program_called_through_a_symlink_is_its_real_place(root: Ro
     root.put("/opt/x/bin/lib.so", elf_file(tags=[]))
     root.symlink("/bin/x", "/opt/x/bin/x")
     found = closure("/bin/x", (), str(root.path))
-    assert found.files == ["/bin/x", LOADER, "/opt/x/bin/x", "/opt/x/bin/lib.so"]
+    assert found.files == ["/bin/x", LOADER, "/opt/x/bin/lib.so", "/opt/x/bin/x"]
     assert found.links == {"/bin/x": "/opt/x/bin/x"}
+    assert found.needs_proc
+
+
+def test_origin_in_which_nothing_is_found_asks_for_nothing(root: Root) -> None:
+    root.glibc()
+    root.put("/opt/x", elf_file(interpreter=LOADER, tags=[*needs("lib.so"), (DT_RUNPATH, "$ORIGIN/none")]))
+    root.put("/lib64/lib.so", elf_file(tags=[]))
+    root.symlink("/bin/x", "/opt/x")
+    found = closure("/bin/x", (), str(root.path))
+    assert (found.files[2:], found.links, found.needs_proc) == (["/lib64/lib.so"], {}, False)
 
 
 def test_dots_through_a_symlinked_directory_keep_the_name_and_the_file(root: Root) -> None:
