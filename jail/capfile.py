@@ -123,10 +123,8 @@ class _Text:
         return text
 
     def _expected(self, what: str) -> ConfigError:
-        found = f'"{self.text[self.at]}"' if self.at < len(self.text) else "the end"
-        return self._wrong(
-            f"{what} is needed here, not {found if found.isprintable() else ascii(found)}", self.at
-        )
+        found = ascii(self.text[self.at]) if self.at < len(self.text) else "the end"
+        return self._wrong(f"{what} is needed here, not {found}", self.at)
 
     def _wrong(self, what: str, at: int) -> ConfigError:
         return ConfigError(f"{self.path}:{_place(self.text, at)}: {what}")
