@@ -109,7 +109,7 @@ class Elf:
         self.runpath = ""
         self.soname = ""
         self.is_nodeflib = False
-        self.constants: list[tuple[int, int]] = []  # (offset, size) of the segments that are not writable
+        self.constants: list[tuple[int, int]] = []  # (offset, size) of what is not writable, code last
 
     @property
     def abi(self) -> str:
@@ -206,7 +206,7 @@ def _read_elf(fd: int, name: str, size_bytes: int, head: bytes) -> Elf:
         if what == PT_LOAD:
             reader.loads.append((address, offset, filesz))
             if not access & 2:
-                elf.constants.append((offset, filesz))
+                elf.constants.insert(0 if not access & 1 else len(elf.constants), (offset, filesz))
         elif what == PT_INTERP and interpreter is None:
             interpreter = (offset, filesz)
         elif what == PT_DYNAMIC:

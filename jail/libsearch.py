@@ -113,6 +113,7 @@ EXTENSION_MAGIC = 0xEAA42174
 HWCAPS_TAG = 1
 HWCAPS_BIT = 1 << 62  # in an entry's hwcap: the low word is an index into the list of subdirectory names
 SAME_NAMES = 256
+FOUND = 1024
 
 
 class Cache:
@@ -121,13 +122,15 @@ class Cache:
     Source: glibc, sysdeps/generic/dl-cache.h; the format since glibc 2.2, alone or behind the older one.
     """
 
-    __slots__ = ("base", "count", "data", "entry", "hwcaps", "order")
+    __slots__ = ("base", "count", "data", "entry", "found", "hwcaps", "keys", "order")
 
     def __init__(self, data: bytes) -> None:
         self.base = max(data.find(CACHE_MAGIC), 0)
         self.data = data = data[self.base :] if self.base else data
         self.count = 0
         self.hwcaps: list[str] = []
+        self.keys: dict[int, list[int]] = {}  # of the names that were compared
+        self.found: dict[tuple[str, bool], list[str]] = {}  # in a long-lived process
         if len(data) < CACHE_HEADER_BYTES or not data.startswith(CACHE_MAGIC):
             return
         self.order = "<" if self._is_little(data) else ">"
@@ -163,12 +166,20 @@ class Cache:
 
         Entries with the capability bits of glibc before 2.33 are passed over: the plain one always serves.
         """
+        asked = (name, bool(levels))
+        if asked not in self.found:
+            if len(self.found) >= FOUND:
+                self.found.clear()
+            self.found[asked] = self._search(name, levels)
+        return self.found[asked]
+
+    def _search(self, name: str, levels: "list[str]") -> list[str]:
         found: list[tuple[int, int, str]] = []
         wanted = _sort_key(os.fsencode(name))
         number = self._first(wanted)
         while number < self.count and len(found) < SAME_NAMES:
-            _, key, value, _, hwcap = self._entry(number)
-            if _sort_key(self._name(key)) != wanted:
+            _, _, value, _, hwcap = self._entry(number)
+            if self._key(number) != wanted:
                 break
             rank = self._rank(hwcap, levels)
             if rank >= 0:
@@ -181,11 +192,16 @@ class Cache:
         low, high = 0, self.count
         while low < high:
             middle = (low + high) // 2
-            if _sort_key(self._name(self._entry(middle)[1])) > wanted:
+            if self._key(middle) > wanted:
                 low = middle + 1
             else:
                 high = middle
         return low
+
+    def _key(self, number: int) -> list[int]:
+        if number not in self.keys:
+            self.keys[number] = _sort_key(self._name(self._entry(number)[1]))
+        return self.keys[number]
 
     def _entry(self, number: int) -> tuple[int, ...]:
         return self.entry.unpack_from(self.data, CACHE_HEADER_BYTES + number * CACHE_ENTRY_BYTES)
