@@ -130,7 +130,8 @@ class Cache:
         self.count = 0
         self.hwcaps: list[str] = []
         self.keys: dict[int, list[int]] = {}  # of the names that were compared
-        self.found: dict[tuple[str, bool], list[str]] = {}  # in a long-lived process
+        # For a long-lived process, in which the processor stays the same: with its levels, or without
+        self.found: dict[tuple[str, bool], list[str]] = {}
         if len(data) < CACHE_HEADER_BYTES or not data.startswith(CACHE_MAGIC):
             return
         self.order = "<" if self._is_little(data) else ">"
