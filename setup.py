@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Build only: the cffi module, the LD_PRELOAD shim and the static stub; everything else is in pyproject.toml.
 
-CC, CFLAGS and LDFLAGS are honoured, so a cross build needs nothing else. STUB_CC names the compiler of the stub
-where it is not to be musl-gcc or CC.
+CC, CFLAGS and LDFLAGS are honoured, so a cross build needs nothing else. STUB_CC names the compiler of the
+stub where it is not to be musl-gcc or CC.
 """
 
 import os
@@ -47,18 +47,20 @@ class BuildArtifacts(build_ext):
 
     def compile_shim(self, out: Path) -> None:
         # No FORTIFY here: its __*_chk calls exist in glibc only, and one shim serves glibc and musl
+        flags = [*words("CFLAGS", "-Os"), *WARNINGS, "-U_FORTIFY_SOURCE", "-fstack-protector-strong"]
+        shared = ["-shared", "-fPIC", "-fvisibility=hidden", "-Wl,-z,relro,-z,now", f"-Wl,-soname,{out.name}"]
         sources = [f"preload/{name}" for name in [*COMPILER, "shim.c"]]
-        subprocess.run(
-            [*words("CC", "cc"), *words("CFLAGS", "-Os"), *WARNINGS, "-U_FORTIFY_SOURCE", "-fstack-protector-strong",
-             "-fPIC", "-fvisibility=hidden", "-ffunction-sections", "-fdata-sections", "-DPOLICY_NATIVE_ONLY",
-             "-shared", "-Wl,-soname,libpreload-seccomp.so", "-Wl,--gc-sections", "-Wl,-z,relro,-z,now",
-             "-Ipreload", *sources, *words("LDFLAGS"), "-s", "-o", str(out)], check=True)  # fmt: skip
+        self.link([*words("CC", "cc"), *flags, *shared, "-DPOLICY_NATIVE_ONLY", "-Ipreload", *sources], out)
 
     def compile_stub(self, out: Path) -> None:
-        subprocess.run(
-            [*stub_compiler(), *words("CFLAGS", "-Os"), *WARNINGS, *HARDEN, "-ffunction-sections",
-             "-static", "-Wl,--gc-sections", "jail/native/init.c", *words("LDFLAGS"), "-s", "-o", str(out)],
-            check=True)  # fmt: skip
+        flags = [*words("CFLAGS", "-Os"), *WARNINGS, *HARDEN, "-static"]
+        self.link([*stub_compiler(), *flags, "jail/native/init.c"], out)
+
+    def link(self, command: list[str], out: Path) -> None:
+        small = ["-ffunction-sections", "-fdata-sections", "-Wl,--gc-sections", "-s"]
+        command = [*command, *small, *words("LDFLAGS"), "-o", str(out)]
+        self.announce(shlex.join(command), level=2)
+        subprocess.run(command, check=True)
 
 
 setup(

@@ -7,12 +7,13 @@ door 1 only.
 """
 
 import os
+from struct import pack
 
 from jail import steps
-from jail._native import lib
-from jail.elf import Closure
+from jail._native import ffi, lib
 from jail.errors import ConfigError
 from jail.policy import compile_filter
+from jail.tree import Closure
 
 PACKAGE = os.path.dirname(os.path.abspath(__file__))
 SHIM = f"{PACKAGE}/libpreload-seccomp.so"
@@ -42,7 +43,30 @@ def door1(path: str, program: Closure, capabilities: int, notes: list[str]) -> s
     )
     if not program.preloaded:
         notes.append(f"{program.files[0]} cannot load the shim: door 1 only, its start-up calls stay allowed")
-    return steps.filter_(compiled.code, compiled.flags)
+    native = ffi.string(lib.native_arch()).decode()
+    code = compiled.code if program.abi == native else _launcher_gate(native) + compiled.code
+    return steps.filter_(code, compiled.flags)
+
+
+def _launcher_gate(native: str) -> bytes:
+    """Instructions that go before a filter for a foreign ABI.
+
+    The launcher's own execve is a call of this machine's ABI, which that filter kills. The gate allows it,
+    with its pinned arguments, and lets nothing else of this ABI pass.
+    """
+    own = compile_filter(
+        _read(f"{FILTERS}/startup-foreign.json"),
+        native,
+        path="startup-foreign.json",
+        door1=True,
+        exec_pin=EXEC_PIN,
+    ).code
+    # struct sock_filter: code, jt, jf, k. Behind the gate's end the accumulator is loaded anew
+    load = pack("=HBBI", lib.BPF_LD | lib.BPF_W | lib.BPF_ABS, 0, 0, lib.SECCOMP_DATA_ARCH)
+    test = pack(
+        "=HBBI", lib.BPF_JMP | lib.BPF_JEQ | lib.BPF_K, 0, len(own) // 8, lib.arch_audit(native.encode())
+    )
+    return load + test + own
 
 
 def shim_environment(path: str, env: dict[str, str]) -> dict[str, str]:

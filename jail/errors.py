@@ -17,7 +17,7 @@ class UsageError(JailError):
 
 
 class ConfigError(JailError):
-    """A policy, a capability set or a service is wrong; the text starts with path:line:column where there is one."""
+    """A policy, a capability set or a service is wrong; the text starts with its path:line:column, if any."""
 
 
 class SetupError(JailError):

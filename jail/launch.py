@@ -8,6 +8,7 @@ from jail._native import ffi, lib
 from jail.errors import EXIT_CANNOT_EXECUTE, EXIT_NOT_FOUND, SetupError
 from jail.plan import Plan
 
+
 class Jail:
     """A jail that runs. Its end is the end of the child `pid`, with the service's status."""
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """JailSpec → Plan: everything is read now (program, libraries, users, policy), and nothing is changed.
 
-A Plan is a flat list of steps that explains itself. It holds no descriptor and no reference to the spec, so it
-can be made long before it is launched; the launcher refuses it if a file was replaced since.
+A Plan is a flat list of steps that explains itself. It holds no descriptor and no reference to the spec, so
+it can be made long before it is launched; the launcher refuses it if a file was replaced since.
 """
 
 import os
@@ -11,11 +11,12 @@ from stat import S_ISREG
 from jail import steps
 from jail._native import lib
 from jail.capabilities import CapabilitySets, default_for, last_capability, parse
-from jail.elf import Closure, closure
+from jail.elf import closure
 from jail.errors import EXIT_CANNOT_EXECUTE, EXIT_NOT_FOUND, ConfigError
 from jail.ids import Identity, lookup
 from jail.rootfs import Rootfs
 from jail.spec import JailSpec, Share
+from jail.tree import Closure
 
 PACKAGE = os.path.dirname(os.path.abspath(__file__))
 STUB = f"{PACKAGE}/ujail-init"
@@ -77,7 +78,9 @@ def make_plan(spec: JailSpec, reset_signals: int = 0) -> Plan:
             plan.namespaces |= flag
         plan.steps += _file_system(spec, program, plan.warnings)
     else:
-        plan.warnings.append("no option asks for files or namespaces: the file system and processes are not isolated")
+        plan.warnings.append(
+            "no option asks for files or namespaces: the file system and processes are not isolated"
+        )
     # the stub's CAP_KILL has to be in the bounding set until it is inheritable
     plan.steps.append(steps.bounding(sets.bounding | 1 << CAP_KILL, 0, last_capability()))
     plan.steps.append(steps.fork())
@@ -123,7 +126,7 @@ def _securebits(sets: CapabilitySets) -> int:
 
 
 def _stub(identity: Identity, grace_s: int) -> list[steps.Step]:
-    """PID 1 after the service runs: the service's ids, and of all capabilities the one to signal its own jail."""
+    """PID 1 after the service runs: the service's ids, and the one capability to signal its own jail."""
     kill = 1 << CAP_KILL
     return [
         steps.stdio_null(),
@@ -171,7 +174,7 @@ def _file_system(spec: JailSpec, program: Closure, warnings: list[str]) -> list[
 
 
 def _present(spec: JailSpec, warnings: list[str]) -> list[Share]:
-    """The shares whose source exists. Init scripts list files that may be absent, so most are skipped aloud."""
+    """The shares whose source exists. Init scripts list files that may be absent: those are skipped aloud."""
     out = []
     for share in spec.shares:
         try:

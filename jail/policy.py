@@ -10,6 +10,10 @@ import os
 from jail._native import ffi, lib
 from jail.errors import ConfigError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jail._native import FFI
+
 ARCHES = ("x86_64", "i386", "mips", "mipsel", "arm", "aarch64", "riscv64")
 
 
@@ -71,7 +75,7 @@ def _request(
     exec_pin: tuple[int, int, int],
     capabilities: int,
     kernel: int,
-) -> tuple[ffi.CData, list[ffi.CData]]:
+) -> "tuple[FFI.CData, list[FFI.CData]]":
     """Return the C request and what must stay alive as long as it is used."""
     request = ffi.new("struct policy_request *")
     kept = [ffi.new("char[]", arch.encode()), ffi.from_buffer("char[]", text)]
@@ -87,7 +91,7 @@ def _request(
     return request, kept
 
 
-def _describe(result: ffi.CData, path: str, startup_path: str) -> str:
+def _describe(result: "FFI.CData", path: str, startup_path: str) -> str:
     place = startup_path if result.in_startup else path
     if result.line:
         place = f"{place}:{result.line}:{result.column}"

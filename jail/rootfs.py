@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """What the jail's root will look like, path by path, and the steps that make it so.
 
-A model only: it reads the host to see links and file types, and has no effects. A host path is staged as it is
-seen: its symbolic links become links in the jail, its file is bound at its real place.
+A model only: it reads the host to see links and file types, and has no effects. A host path is staged as it
+is seen: its symbolic links become links in the jail, its file is bound at its real place.
 """
 
 import os
@@ -36,12 +36,29 @@ DEVICE_LINKS = (
 # kernel has are masked; /proc/sys as a whole is read-only besides.
 PROC_MASKS = (
     *("acpi", "asound", "bus", "fs", "irq", "kallsyms", "kcore", "keys", "key-users", "kmem"),
-    *("kpagecgroup", "kpagecount", "kpageflags", "latency_stats", "mem", "sched_debug", "scsi", "sysrq-trigger"),
+    *(
+        "kpagecgroup",
+        "kpagecount",
+        "kpageflags",
+        "latency_stats",
+        "mem",
+        "sched_debug",
+        "scsi",
+        "sysrq-trigger",
+    ),
     *("timer_list", "timer_stats", "sys/fs/binfmt_misc", "sys/kernel/core_pattern", "sys/kernel/hotplug"),
     *("sys/kernel/modprobe", "sys/vm/panic_on_oom"),
 )
 SYS_MASKS = (
-    *("devices/virtual/powercap", "firmware", "fs/bpf", "fs/pstore", "fs/selinux", "hypervisor", "kernel/debug"),
+    *(
+        "devices/virtual/powercap",
+        "firmware",
+        "fs/bpf",
+        "fs/pstore",
+        "fs/selinux",
+        "hypervisor",
+        "kernel/debug",
+    ),
     *("kernel/security", "kernel/tracing", "kernel/uevent_helper", "kernel/vmcoreinfo", "power"),
 )
 
@@ -63,7 +80,7 @@ class _Bind:
 
 
 class Rootfs:
-    """The model: nodes that we make ourselves, and binds on top of some of them. Keys are paths without links."""
+    """The model: nodes that we make ourselves, and binds on top of some. Keys are paths without links."""
 
     __slots__ = ("binds", "links", "masks", "mounts", "nodes", "seen")
 
@@ -127,7 +144,9 @@ class Rootfs:
     # --- kernel file systems ---
 
     def add_dev(self) -> None:
-        if not self._add_mount("/dev", "tmpfs", lib.MS_NOSUID | lib.MS_NOEXEC, "mode=0755,size=64k,nr_inodes=256"):
+        if not self._add_mount(
+            "/dev", "tmpfs", lib.MS_NOSUID | lib.MS_NOEXEC, "mode=0755,size=64k,nr_inodes=256"
+        ):
             return
         quiet = lib.MS_NOSUID | lib.MS_NOEXEC
         self._add_mount("/dev/shm", "tmpfs", quiet | lib.MS_NODEV, "mode=1777,size=1m")
@@ -196,11 +215,13 @@ class Rootfs:
             return False  # asked for by name: the host's own is shown
         self._add_directory(path)
         self.mounts[path] = fstype
-        self.nodes[f"{path}/"] = steps.mount(path, fstype, flags, options)  # sorts between path and its children
+        self.nodes[f"{path}/"] = steps.mount(
+            path, fstype, flags, options
+        )  # sorts between path and its children
         return True
 
     def _resolve(self, path: str) -> str:
-        """Follow the links of the model; the result has none. Links inside bound directories are not followed."""
+        """Follow the links of the model; the result has none. Links in bound directories are not followed."""
         todo = [part for part in reversed(path.split("/")) if part and part != "."]
         here = ""
         links = 0
@@ -235,7 +256,7 @@ class Rootfs:
         )
 
     def build(self) -> list[steps.Step]:
-        """The steps in the order that makes each safe: our own nodes, masks, then what comes from the host."""
+        """The steps in a safe order: our own nodes, masks, then what comes from the host."""
         out: list[steps.Step] = []
         made = dict(self.nodes)
         for path, text in self.links.items():
@@ -249,7 +270,9 @@ class Rootfs:
             if not self._is_redundant(target):
                 status = bound.status
                 out.append(
-                    steps.bind(bound.source, target, bound.read_only, bound.devices, status.st_dev, status.st_ino)
+                    steps.bind(
+                        bound.source, target, bound.read_only, bound.devices, status.st_dev, status.st_ino
+                    )
                 )
         return out
 

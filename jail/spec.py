@@ -15,7 +15,9 @@ class Share:
 
     __slots__ = ("required", "source", "target", "writable")
 
-    def __init__(self, source: str, target: str = "", *, writable: bool = False, required: bool = False) -> None:
+    def __init__(
+        self, source: str, target: str = "", *, writable: bool = False, required: bool = False
+    ) -> None:
         self.source = source
         self.target = target or source
         self.writable = writable

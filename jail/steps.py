@@ -9,10 +9,11 @@ from struct import pack
 
 from jail._native import lib
 
+
 class Step:
     """One operation: its number, up to four integers, up to two byte strings, and its line of explanation."""
 
-    __slots__ = ("op", "numbers", "text", "texts")
+    __slots__ = ("numbers", "op", "text", "texts")
 
     def __init__(self, op: int, text: str, *numbers: int, texts: tuple[bytes, ...] = ()) -> None:
         self.op = op
@@ -75,7 +76,9 @@ def mount(path: str, fstype: str, flags: int, options: str = "") -> Step:
 def bind(source: str, target: str, read_only: bool, devices: bool, dev: int, ino: int) -> Step:
     """`dev` and `ino` are what the plan saw at `source`; a different file there stops the start."""
     flags = (lib.BIND_READ_ONLY if read_only else 0) | (lib.BIND_DEVICES if devices else 0)
-    text = f"bind {source}" + (f" on {target}" if target != source else "") + (" read-only" if read_only else "")
+    text = (
+        f"bind {source}" + (f" on {target}" if target != source else "") + (" read-only" if read_only else "")
+    )
     return Step(lib.STEP_BIND, text, flags, dev, ino, texts=(_bytes(source), _relative(target)))
 
 
@@ -191,4 +194,6 @@ def execute(path: str, argv: list[str], env: list[str]) -> Step:
 
 def execute_stub(path: str, argv: list[str]) -> Step:
     """The service's pid becomes the stub's last argument."""
-    return Step(lib.STEP_EXEC_STUB, f"execute {path}", len(argv), texts=(_bytes("\0".join(argv)), _bytes(path)))
+    return Step(
+        lib.STEP_EXEC_STUB, f"execute {path}", len(argv), texts=(_bytes("\0".join(argv)), _bytes(path))
+    )

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""The `ujail` command: argv → JailSpec → Plan → a jail, then `ujail-init` takes this process's place and waits.
+"""The `ujail` command: argv → JailSpec → Plan → a jail; then `ujail-init` takes this process's place.
 
 One table of options; the usage text is made from it. On the path of every start: imports are counted.
 """
 
+import _signal  # type: ignore[import-not-found]  # the C half of `signal`, without enum
 import os
 import sys
 
@@ -62,7 +63,8 @@ EXAMPLES = """\
   ujail -n sh -r /bin/busybox -p -- /bin/sh       look around inside
   ujail --explain -n web -r /www -- uhttpd -f     every step that would be taken
 
-Exit status: the service's own, 128+N if signal N killed it; 125 ujail failed, 126 cannot execute, 127 not found."""
+Exit status: the service's own, 128+N if signal N killed it; 125 ujail failed, 126 the program cannot be
+executed, 127 it was not found."""
 NOT_YET = "NfFjROTJiy"
 # options that procd's capability wrapper has, a jail without namespaces
 WRAPPER = frozenset("nhtPdUGCceSE") - {"h"}
@@ -87,7 +89,7 @@ def _table() -> dict[str, tuple[str, ...]]:
 
 
 def parse_options(args: list[str]) -> Options:
-    """Read options up to the first operand or `--`. Raises UsageError, with the near match for a long option."""
+    """Read options up to the first operand or `--`. Raises UsageError, with a near match for long ones."""
     table = _table()
     out = Options()
     rest = args[::-1]
@@ -133,7 +135,10 @@ def _suggest(key: str, table: dict[str, tuple[str, ...]]) -> str:
 
 def usage() -> str:
     """The help text, grouped as the table is."""
-    lines = ["usage: ujail [OPTION]... -- PROGRAM [ARGUMENT]...", "Run a program in a jail that holds only what is named here."]
+    lines = [
+        "usage: ujail [OPTION]... -- PROGRAM [ARGUMENT]...",
+        "Run a program in a jail that holds only what is named here.",
+    ]
     for row in OPTIONS:
         if len(row) == 1:
             lines += ["", f"{row[0]}:"]
@@ -207,6 +212,7 @@ def _absolute(option: str, path: str) -> str:
 def main(argv: list[str]) -> int:
     """Returns only when no jail was started; else this process becomes the one that waits for it."""
     name = ""
+    _signal.signal(_signal.SIGINT, _signal.SIG_DFL)  # no traceback: the terminal's word is final
     try:
         if argv[1:2] == ["--why"]:
             from jail.why import explain_death
@@ -221,7 +227,7 @@ def main(argv: list[str]) -> int:
         debug = _number("--debug", options.given.get("debug", "0"))
         return _run(spec, options, debug, argv[0])
     except JailError as error:
-        _say(f"ujail: {name}{error}")
+        say(f"ujail: {name}{error}")
         return error.status
 
 
@@ -236,10 +242,10 @@ def _run(spec: JailSpec, options: Options, debug: int, argv0: str) -> int:
 
     plan = make_plan(spec, _signals_to_reset())
     for warning in plan.warnings:
-        _say(f"ujail: {spec.name}: warning: {warning}")
+        say(f"ujail: {spec.name}: warning: {warning}")
     if debug:
         for note in plan.notes:
-            _say(f"ujail: {spec.name}: {note}")
+            say(f"ujail: {spec.name}: {note}")
     if "explain" in options.given:
         print(plan.explain())
         return 0
@@ -248,13 +254,13 @@ def _run(spec: JailSpec, options: Options, debug: int, argv0: str) -> int:
     from jail.launch import launch
 
     jail = launch(plan)
+    self_path, service_pid = os.path.abspath(argv0), str(jail.service_pid)
     try:
         if "pidfile" in options.given:
             _write_pidfile(options.given["pidfile"], jail.service_pid)
         os.execv(
             STUB,
-            ["ujail", "wait", str(jail.pid), spec.name, str(debug)]
-            + [os.path.abspath(argv0), spec.seccomp, str(jail.service_pid)],
+            ["ujail", "wait", str(jail.pid), spec.name, str(debug), self_path, spec.seccomp, service_pid],
         )
     except OSError as error:
         # leaving takes the jail along: its PID 1 dies with this process
@@ -269,13 +275,11 @@ def _write_pidfile(path: str, pid: int) -> None:
 
 def _signals_to_reset() -> int:
     """Bit n-1 for each signal that Python handles or found ignored: exec would keep it ignored."""
-    import _signal
-
     numbers = range(1, _signal.NSIG)
     return sum(1 << n - 1 for n in numbers if _signal.getsignal(n) not in (_signal.SIG_DFL, None))
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
     # one write, so that lines of several processes do not mix
     os.write(2, line.encode("utf-8", "surrogateescape") + b"\n")
     _log(line)
@@ -283,10 +287,12 @@ def _say(line: str) -> None:
 
 def _log(line: str) -> None:
     """To syslog as well, if there is one."""
-    import _socket
+    import _socket  # the C half of `socket`, without selectors and enum
 
     try:
-        channel = _socket.socket(_socket.AF_UNIX, _socket.SOCK_DGRAM | _socket.SOCK_CLOEXEC | _socket.SOCK_NONBLOCK)
+        channel = _socket.socket(
+            _socket.AF_UNIX, _socket.SOCK_DGRAM | _socket.SOCK_CLOEXEC | _socket.SOCK_NONBLOCK
+        )
         channel.sendto(b"<27>" + line.encode("utf-8", "surrogateescape"), LOG_SOCKET)  # daemon.err
         channel.close()
     except OSError:

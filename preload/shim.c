@@ -25,28 +25,11 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "arch.h"
 #include "policy.h"
 
 #define SHIM_NAME "libpreload-seccomp.so"
 #define EXIT_NO_FILTER 127
-
-#if defined(__x86_64__)
-#define ARCH "x86_64"
-#elif defined(__i386__)
-#define ARCH "i386"
-#elif defined(__mips__) && defined(__MIPSEB__)
-#define ARCH "mips"
-#elif defined(__mips__)
-#define ARCH "mipsel"
-#elif defined(__aarch64__)
-#define ARCH "aarch64"
-#elif defined(__arm__)
-#define ARCH "arm"
-#elif defined(__riscv)
-#define ARCH "riscv64"
-#else
-#error "no policies for this architecture"
-#endif
 
 #define EXPORT __attribute__((visibility("default")))
 
@@ -301,7 +284,7 @@ static void put_filter_on(const char *path, bool debug)
 	struct sock_filter code[POLICY_MAX_INSNS]; /* on the stack: munmap may be what the policy forbids */
 	struct room text, scratch;
 	struct policy_request request = {
-		.arch = ARCH,
+		.arch = ARCH_NATIVE,
 		.capabilities = own_capabilities(),
 		.kernel = kernel_version(),
 		.flags = POLICY_LENIENT,

@@ -39,12 +39,13 @@ def declarations(header: str) -> str:
 
 # What Python needs of the target's own headers: no kernel number is written in Python
 SYSTEM_HEADERS = ("sched.h", "sys/mount.h", "linux/securebits.h", "signal.h")
-SYSTEM_CONSTANTS = (
-    "CLONE_NEWNS CLONE_NEWPID CLONE_NEWIPC CLONE_NEWUTS"
-    " MS_RDONLY MS_NOSUID MS_NODEV MS_NOEXEC MS_NOATIME"
-    " SECBIT_KEEP_CAPS SECBIT_KEEP_CAPS_LOCKED SECBIT_NO_SETUID_FIXUP SECBIT_NO_SETUID_FIXUP_LOCKED"
-    " SECBIT_NOROOT SECBIT_NOROOT_LOCKED SIGSYS"
-).split()
+SYSTEM_CONSTANTS = [
+    *("CLONE_NEWNS", "CLONE_NEWPID", "CLONE_NEWIPC", "CLONE_NEWUTS"),
+    *("MS_RDONLY", "MS_NOSUID", "MS_NODEV", "MS_NOEXEC", "MS_NOATIME"),
+    *("SECBIT_KEEP_CAPS", "SECBIT_NO_SETUID_FIXUP", "SECBIT_NOROOT"),
+    *("SECBIT_KEEP_CAPS_LOCKED", "SECBIT_NO_SETUID_FIXUP_LOCKED", "SECBIT_NOROOT_LOCKED"),
+    *("BPF_LD", "BPF_W", "BPF_ABS", "BPF_JMP", "BPF_JEQ", "BPF_K"),
+]
 
 ffi = cffi.FFI()
 for name in HEADERS:
@@ -58,5 +59,13 @@ ffi.set_source(
     + "".join(f'#include "{Path(name).name}"\n' for name in HEADERS),
     sources=SOURCES,
     include_dirs=["preload", "jail/native"],
-    extra_compile_args=["-std=gnu11", "-Wall", "-Wextra", "-Wvla", "-Wshadow", "-Wno-unused-parameter", "-g0"],
+    extra_compile_args=[
+        "-std=gnu11",
+        "-Wall",
+        "-Wextra",
+        "-Wvla",
+        "-Wshadow",
+        "-Wno-unused-parameter",
+        "-g0",
+    ],
 )

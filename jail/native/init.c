@@ -255,7 +255,7 @@ static int run_wait(char **argv)
 	if (status == 128 + SIGSYS) {
 		add_number(&text, status);
 		memcpy(number, text.text, text.length);
-		execl(argv[3], argv[3], "--why", argv[1], number, argv[4], argv[5], argv[2], NULL);
+		execl(argv[3], argv[3], "--why", argv[1], number, argv[4], argv[5], NULL);
 	}
 	return status;
 }

@@ -6,6 +6,8 @@
 #ifndef STOCKADE_NATIVE_H
 #define STOCKADE_NATIVE_H
 
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -70,6 +72,9 @@ struct wire_step {
 #define EXEC_PIN_ARGV 0x5b7e19a45a11c0d2ULL
 #define EXEC_PIN_ENVP 0x5b7e19a55a11c0d3ULL
 
+/* Where the ABI stands in struct seccomp_data */
+#define SECCOMP_DATA_ARCH offsetof(struct seccomp_data, arch)
+
 /* launch() flags */
 #define LAUNCH_OLD_KERNEL 1 /* tests: do without what Linux 5.0 to 5.12 brought */
 
@@ -87,5 +92,17 @@ struct launch_result {
  */
 int launch(const unsigned char *plan, size_t size, unsigned long namespaces, unsigned int flags,
 	   struct launch_result *result);
+
+/* Our name of the architecture with an AUDIT_ARCH_ value, or NULL. */
+const char *audit_arch_name(uint32_t audit);
+
+/* Our name of the architecture that this was built for. */
+const char *native_arch(void);
+
+/* The AUDIT_ARCH_ value of one of our architectures, or 0. */
+uint32_t arch_audit(const char *arch);
+
+/* The name of a system call number of one of our architectures, or NULL. */
+const char *call_name(const char *arch, uint32_t number);
 
 #endif
