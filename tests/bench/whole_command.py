@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: MIT
+"""The whole command, from the start of the process to its end, around /bin/true."""
+
+from tests.bench.contenders import NOTES, floor, numbered, others, ujail
+from tests.bench.report import Row, Section
+from tests.bench.timing import Command, median, p90, take_turns
+from tests.bench.workshop import Layout, Workshop
+
+TRUE = ["/bin/true"]
+MAX_OF_PYTHON = 1.6
+MAX_OF_FIREJAIL = 0.5
+
+
+def measure(shop: Workshop, rounds: int) -> list[Section]:
+    return [_measure(shop, rounds, policy) for policy in (False, True)]
+
+
+def _measure(shop: Workshop, rounds: int, policy: bool) -> Section:
+    section = Section(
+        f"Whole command around /bin/true, {'with' if policy else 'without'} a seccomp policy",
+        f"posix_spawn to waitpid, {rounds} turns each after one to warm up",
+        ratio_to="to the floor",
+    )
+    layout = Layout(shop.spec(TRUE))
+    commands = [
+        floor(shop, layout, TRUE, policy),
+        Command("python3 -I -S -c pass", [shop.python, "-I", "-S", "-c", "pass"]),
+        ujail(shop, TRUE, policy),
+        *(numbered(command, 0) for command in others(shop, layout, TRUE, policy)),
+    ]
+    works = []
+    for command in commands:
+        status = command.status(quiet=True)
+        if status:
+            section.say(f"{command.name}: left out, status {status}")
+        else:
+            works.append(command)
+    samples = take_turns({command.name: command.time_ns for command in works}, rounds)
+    middle = {name: median(times) for name, times in samples.items()}
+    for name, times in samples.items():
+        note = NOTES.get(name, "")
+        if policy and name == "firejail":
+            note = "its default filter"
+        ratio = middle[name] / middle["floor"]
+        section.add(Row(name, middle[name] / 1e6, "ms", p90(times) / 1e6, ratio, note=note))
+    _judge(section, middle, "python3 -I -S -c pass", MAX_OF_PYTHON)
+    _judge(section, middle, "firejail", MAX_OF_FIREJAIL)
+    return section
+
+
+def _judge(section: Section, middle: dict[str, float], other: str, limit: float) -> None:
+    if other in middle and "ujail" in middle:
+        ratio = middle["ujail"] / middle[other]
+        section.add(Row(f"ujail / {other}", ratio, "x", budget=f"<= {limit} x", ok=ratio <= limit))
+    else:
+        section.say(f"ujail / {other}: not measured")
