@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The other jailers: the command line with which each comes nearest to our minimal jail, if it is installed.
 
-Nearest means: the same namespaces, a read-only root with the same files where the tool can build one, a /dev of
-its own, no capabilities, no_new_privs. What a tool lacks or does besides is in its note.
+Nearest means: the same namespaces, a read-only root with the same files where the tool can build one, a /dev
+of its own, no capabilities, no_new_privs. What a tool lacks or does besides is in its note.
 """
 
 import json
@@ -146,8 +146,8 @@ def others(shop: Workshop, layout: Layout, argv: list[str], policy: bool = False
     return found
 
 
-def numbered(command: Command, number: int) -> Command:
-    """The same for one jail of several at once: crun wants a name of its own for each, ours carry one too."""
+def numbered(command: Command, number: object) -> Command:
+    """The same for one jail of several at once: crun wants a name for each."""
     if command.name == "crun":
         return Command(command.name, [*command.argv, f"bench-{number}"], command.opens)
     return command

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """A resident process that starts jails by library call, as initd does. Run by start.py and rounds.py, alone.
 
-Takes a job as JSON in its only argument and prints the result as JSON. Imports little besides the library: what
-it measures is a small process of its own.
+Takes a job as JSON in its only argument and prints the result as JSON. Imports little besides the library:
+what it measures is a small process of its own.
 """
 
 import gc
@@ -118,7 +118,7 @@ def run_profile(job: dict[str, Any], stamps_fd: int) -> list[str]:
     stats: Any = pstats.Stats(profile)
     rows = sorted(stats.stats.items(), key=lambda row: -row[1][2])[:10]
     return [
-        f"{own * 1e4:7.1f} us a start, {calls / 100:6.1f} calls: {os.path.basename(place[0])}:{place[1]} {place[2]}"
+        f"{own * 1e4:6.1f} us, {calls / 100:4.0f} calls a start: {os.path.basename(place[0])} {place[2]}"
         for place, (calls, _, own, _, _) in rows
     ]
 
@@ -129,7 +129,7 @@ def footprint() -> dict[str, int]:
         pss = next(int(line.split()[1]) for line in file if line.startswith("Pss:"))
     with open("/proc/self/mountinfo") as file:
         mounts = sum(1 for _ in file)
-    with open("/proc/self/task/%d/children" % os.getpid()) as file:
+    with open(f"/proc/self/task/{os.getpid()}/children") as file:
         children = len(file.read().split())
     return {"fds": len(os.listdir("/proc/self/fd")), "mounts": mounts, "children": children, "pss_kib": pss}
 

@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[0:1] = []
 sys.path.append(str(ROOT))
 
-from tests.bench import rounds, start, whole_command  # noqa: E402
+from tests.bench import memory, rounds, start, whole_command  # noqa: E402
 from tests.bench.report import Section, as_markdown, as_text, machine, over_budget, write_json  # noqa: E402
 from tests.bench.workshop import Workshop  # noqa: E402
 
@@ -32,6 +32,7 @@ INSIDE = "STOCKADE_BENCH_INSIDE"
 PARTS: dict[str, tuple[Callable[[Workshop, int], list[Section]], int, int]] = {
     "command": (whole_command.measure, 80, 20),
     "start": (start.measure, 200, 40),
+    "memory": (memory.measure, 3, 1),
     "rounds": (rounds.measure, 20, 6),
 }
 

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: MIT
+"""What a jail costs in memory: many at once that sleep; user space as PSS and, with a memory cgroup, all."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.bench.contenders import floor, numbered, others, ujail
+from tests.bench.report import Row, Section
+from tests.bench.timing import Command, median
+from tests.bench.workshop import HERE, Layout, Workshop
+
+COUNT = 50
+MAX_PSS_KIB = 64
+MAX_CHARGED_KIB = 200
+SLEEP = ["/bin/sleep", "1000"]
+
+
+@contextmanager
+def memory_group() -> Iterator[str]:
+    """A memory cgroup of our own, v1 or v2, or "" where none can be made. It is gone afterwards."""
+    for parent in ("/sys/fs/cgroup/memory", "/sys/fs/cgroup"):
+        group = Path(parent, f"stockade-bench-{os.getpid()}")
+        try:
+            group.mkdir()
+        except OSError:
+            continue
+        if any((group / name).exists() for name in ("memory.current", "memory.usage_in_bytes")):
+            try:
+                yield str(group)
+            finally:
+                group.rmdir()
+            return
+        group.rmdir()
+    yield ""
+
+
+def crowd(command: Command | None, shop: Workshop, policy: bool, group: str) -> dict[str, Any]:
+    """Run one crowd; `command` None means: by library."""
+    work = {
+        "count": COUNT,
+        "group": group,
+        "library": command is None,
+        "policy": shop.policy if policy else "",
+        "argv": command.argv if command else SLEEP,
+        "opens": command.opens if command else {},
+    }
+    line = [sys.executable, "-I", str(HERE / "crowd.py"), json.dumps(work)]
+    result = subprocess.run(line, check=True, stdout=subprocess.PIPE).stdout
+    return dict(json.loads(result))
+
+
+def measure(shop: Workshop, rounds: int) -> list[Section]:
+    section = Section(
+        f"Memory per jail, {COUNT} sleeping at once",
+        "user: PSS of all processes but the services', divided; all: what a memory cgroup was charged beyond"
+        f" {COUNT} bare services; median of {rounds}",
+        ratio_to="to the floor",
+    )
+    layout = Layout(shop.spec(SLEEP))
+    commands: dict[str, tuple[Command | None, bool]] = {
+        "bare": (Command("bare", SLEEP), False),
+        "floor": (floor(shop, layout, SLEEP), False),
+        "library": (None, False),
+        "library, policy": (None, True),
+        "ujail": (ujail(shop, SLEEP), False),
+        "ujail, policy": (ujail(shop, SLEEP, policy=True), True),
+    }
+    for command in others(shop, layout, SLEEP):
+        commands[command.name] = (numbered(command, "@N@"), False)
+    results: dict[str, list[dict[str, Any]]] = {name: [] for name in commands}
+    for _ in range(rounds):
+        for name, (each, policy) in commands.items():
+            with memory_group() as group:
+                results[name].append(crowd(each, shop, policy, group))
+    for name in commands:
+        running = min(result["running"] for result in results[name])
+        if running != COUNT:
+            section.say(f"{name}: left out, only {running} of {COUNT} services came up")
+            del results[name]
+    _add_rows(section, results)
+    return [section]
+
+
+def _add_rows(section: Section, results: dict[str, list[dict[str, Any]]]) -> None:
+    base = median([result["pss"] for result in results["floor"]]) / COUNT
+    for name, crowds in results.items():
+        if name == "bare":
+            continue
+        each = median([result["pss"] for result in crowds]) / COUNT
+        ours = name.startswith(("ujail", "library")) and name != "ujail.procd"
+        row = Row(f"{name}: user", each, "KiB", ratio=each / base)
+        if ours:
+            row.budget, row.ok = f"<= {MAX_PSS_KIB} KiB", each <= MAX_PSS_KIB
+        split = ", ".join(
+            f"{program} {kib / COUNT:.0f}" for program, kib in sorted(crowds[-1]["by_name"].items())
+        )
+        row.note = split
+        section.add(row)
+    if any(result["charged"] is None for crowds in results.values() for result in crowds):
+        section.say("no memory cgroup could be made: the kernel's share was not measured")
+        return
+    bare = median([result["charged"] for result in results["bare"]])
+    base = (median([result["charged"] for result in results["floor"]]) - bare) / COUNT
+    for name, crowds in results.items():
+        if name == "bare":
+            continue
+        each = (median([result["charged"] for result in crowds]) - bare) / COUNT
+        row = Row(f"{name}: all", each, "KiB", ratio=each / base)
+        if name.startswith(("ujail", "library")) and name != "ujail.procd":
+            row.budget, row.ok = f"<= {MAX_CHARGED_KIB} KiB", each <= MAX_CHARGED_KIB
+        section.add(row)
