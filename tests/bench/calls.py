@@ -54,7 +54,11 @@ def count(lines: list[str], program: str = "", parent_only_between_marks: bool =
         resumed = RESUMED.match(line)
         if resumed:
             pid, name, rest = resumed[1], resumed[2], resumed[3]
-            if name.startswith("execve") and rest.endswith("= 0") and _is_end(executing.get(pid, ""), program):
+            if (
+                name.startswith("execve")
+                and rest.endswith("= 0")
+                and _is_end(executing.get(pid, ""), program)
+            ):
                 done.add(pid)
             continue
         call = CALL.match(line)
@@ -84,8 +88,8 @@ def _is_end(arguments: str, program: str) -> bool:
 def _calls(shop: Workshop) -> Section:
     section = Section(
         "System calls to set up a minimal jail around /bin/true",
-        "strace -f. Ours: launch() alone, parent and both children, each up to and with its exec; the interpreter's"
-        " start and the plan are left out. Others: the whole run but the service's own calls",
+        "strace -f. launch: the parent's calls in it, both children's up to and with their exec; interpreter and"
+        " plan left out. Others: whole run without the service's own",
         ratio_to="to the floor",
     )
     if not shutil.which("strace"):

@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[0:1] = []
 sys.path.append(str(ROOT))
 
-from tests.bench import memory, rounds, start, whole_command  # noqa: E402
+from tests.bench import calls, memory, rounds, start, whole_command  # noqa: E402
 from tests.bench.report import Section, as_markdown, as_text, machine, over_budget, write_json  # noqa: E402
 from tests.bench.workshop import Workshop  # noqa: E402
 
@@ -32,6 +32,7 @@ INSIDE = "STOCKADE_BENCH_INSIDE"
 PARTS: dict[str, tuple[Callable[[Workshop, int], list[Section]], int, int]] = {
     "command": (whole_command.measure, 80, 20),
     "start": (start.measure, 200, 40),
+    "calls": (calls.measure, 1, 1),
     "memory": (memory.measure, 3, 1),
     "rounds": (rounds.measure, 20, 6),
 }
@@ -85,9 +86,8 @@ def main() -> int:
     missed = over_budget(sections)
     for line in missed:
         print(f"OVER BUDGET: {line}")
-    print(
-        f"{len(missed)} over budget; {time.monotonic() - started:.0f} s; numbers in {RESULTS.relative_to(ROOT)}"
-    )
+    took = time.monotonic() - started
+    print(f"{len(missed)} over budget; took {took:.0f} s; numbers are in {RESULTS.relative_to(ROOT)}")
     return 0
 
 
