@@ -73,7 +73,11 @@ def make_plan(spec: JailSpec, reset_signals: int = 0) -> Plan:
             env |= shim_environment(spec.seccomp, env)
     else:
         program = closure(path)
+    if sets.keep and sets.permitted and not sets.ambient:
+        plan.warnings.append("capabilities without an ambient set end at exec: the service will have none")
     if spec.isolate:
+        if program.needs_proc and not spec.procfs:
+            raise ConfigError(f"{path}: its libraries are found through $ORIGIN, which needs /proc: add -p")
         for _, flag in NAMESPACES:
             plan.namespaces |= flag
         plan.steps += _file_system(spec, program, plan.warnings)

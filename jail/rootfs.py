@@ -149,7 +149,7 @@ class Rootfs:
         ):
             return
         quiet = lib.MS_NOSUID | lib.MS_NOEXEC
-        self._add_mount("/dev/shm", "tmpfs", quiet | lib.MS_NODEV, "mode=1777,size=1m")
+        self._add_mount("/dev/shm", "tmpfs", quiet | lib.MS_NODEV, "mode=1777,size=16m")
         self._add_mount("/dev/pts", "devpts", quiet, "newinstance,ptmxmode=0666,mode=0620,gid=5")
         for name, mode, major, minor in DEVICES:
             path = f"/dev/{name}"

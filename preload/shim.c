@@ -79,7 +79,9 @@ static void refuse_errno(const char *what)
 	/* strerror is a table of thousands of bytes and locks */
 	say("libpreload-seccomp: ");
 	say(what);
-	say(error == ENOENT ? ": no such file" : error == EACCES ? ": permission denied" : ": error ");
+	say(error == ENOENT   ? ": no such file"
+	    : error == EACCES ? ": permission denied"
+			      : ": error ");
 	if (error != ENOENT && error != EACCES)
 		say_number(error);
 	say("\n");
@@ -221,8 +223,8 @@ static size_t read_policy(const char *path, struct room *room)
 
 static uint64_t own_capabilities(void)
 {
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[2] = { 0 };
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2] = {0};
 
 	if (syscall(SYS_capget, &header, data))
 		return 0;
@@ -243,7 +245,7 @@ static unsigned int kernel_version(void)
 
 static void install(const char *path, struct sock_filter *code, const struct policy_result *result)
 {
-	struct sock_fprog program = { .len = result->n_insns, .filter = code };
+	struct sock_fprog program = {.len = result->n_insns, .filter = code};
 	/* TSYNC's worth is for threads, and before main there are none but a library's own */
 	unsigned int flags = result->filter_flags;
 	long refused;
@@ -281,7 +283,8 @@ static void debug_dump(const struct sock_filter *code, unsigned int n)
 
 static void put_filter_on(const char *path, bool debug)
 {
-	struct sock_filter code[POLICY_MAX_INSNS]; /* on the stack: munmap may be what the policy forbids */
+	struct sock_filter
+		code[POLICY_MAX_INSNS]; /* on the stack: munmap may be what the policy forbids */
 	struct room text, scratch;
 	struct policy_request request = {
 		.arch = ARCH_NATIVE,
@@ -294,8 +297,8 @@ static void put_filter_on(const char *path, bool debug)
 	request.policy_size = read_policy(path, &text);
 	request.policy = text.start;
 	take(&scratch, policy_scratch_size(request.policy_size, 0), path);
-	if (policy_compile(&request, (unsigned char *)code, sizeof(code), scratch.start, scratch.size,
-			   &result))
+	if (policy_compile(&request, (unsigned char *)code, sizeof(code), scratch.start,
+			   scratch.size, &result))
 		refuse_policy(path, &result);
 	give_back(&text);
 	give_back(&scratch);

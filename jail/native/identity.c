@@ -164,7 +164,7 @@ int step_uid(struct launch_state *state, struct step *step)
 
 int step_capabilities(struct launch_state *state, struct step *step)
 {
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct data[2];
 	int i;
 
@@ -196,7 +196,7 @@ int step_ambient(struct launch_state *state, struct step *step)
  */
 int step_die_with_parent(struct launch_state *state, struct step *step)
 {
-	struct pollfd life = { .fd = state->life_fd };
+	struct pollfd life = {.fd = state->life_fd};
 	const pid_t self = syscall(SYS_getpid);
 
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0))
@@ -230,7 +230,7 @@ int step_filter(struct launch_state *state, struct step *step)
 
 int step_signals(struct launch_state *state, struct step *step)
 {
-	struct sigaction action = { .sa_handler = SIG_DFL };
+	struct sigaction action = {.sa_handler = SIG_DFL};
 	sigset_t none;
 	int signal;
 

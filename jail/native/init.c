@@ -57,7 +57,11 @@
 static int confine(void)
 {
 	static const int calls[] = {
-		SYS_rt_sigtimedwait, SYS_wait4, SYS_kill, SYS_exit_group, SYS_clock_gettime,
+		SYS_rt_sigtimedwait,
+		SYS_wait4,
+		SYS_kill,
+		SYS_exit_group,
+		SYS_clock_gettime,
 		SYS_restart_syscall,
 #ifdef SYS_rt_sigtimedwait_time64
 		SYS_rt_sigtimedwait_time64,
@@ -71,7 +75,7 @@ static int confine(void)
 	};
 	const unsigned int n = sizeof(calls) / sizeof(calls[0]);
 	struct sock_filter code[CALLS_MAX + 5];
-	struct sock_fprog program = { .len = n + 5, .filter = code };
+	struct sock_fprog program = {.len = n + 5, .filter = code};
 	unsigned int i;
 
 	_Static_assert(sizeof(calls) / sizeof(calls[0]) <= CALLS_MAX, "CALLS_MAX");
@@ -83,7 +87,8 @@ static int confine(void)
 	code[2] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
 					       offsetof(struct seccomp_data, nr));
 	for (i = 0; i < n; i++)
-		code[3 + i] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, calls[i], n - i, 0);
+		code[3 + i] =
+			(struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, calls[i], n - i, 0);
 	code[3 + n] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
 	code[4 + n] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
 	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
@@ -106,7 +111,7 @@ static long long now_ms(void)
 /* Wait for a signal, for at most `timeout_ms` if that is not negative. Returns 0 when time is up. */
 static int next_signal(long long timeout_ms)
 {
-	const struct timespec timeout = { timeout_ms / 1000, timeout_ms % 1000 * 1000000 };
+	const struct timespec timeout = {timeout_ms / 1000, timeout_ms % 1000 * 1000000};
 	sigset_t all;
 	int signal;
 
@@ -195,8 +200,8 @@ static void add_number(struct line *line, unsigned int number)
 
 static void send_to_syslog(const struct line *body)
 {
-	const struct sockaddr_un address = { AF_UNIX, "/dev/log" };
-	struct line line = { .length = 0 };
+	const struct sockaddr_un address = {AF_UNIX, "/dev/log"};
+	struct line line = {.length = 0};
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	add(&line, "<");
@@ -211,7 +216,7 @@ static void send_to_syslog(const struct line *body)
 
 static void say_last_line(const char *name, int status, int verbose)
 {
-	struct line line = { .length = 0 };
+	struct line line = {.length = 0};
 
 	add(&line, "ujail: ");
 	add(&line, name);
@@ -240,7 +245,7 @@ static int run_wait(char **argv)
 {
 	const int pid = atoi(argv[0]), verbose = atoi(argv[2]);
 	char number[12] = "";
-	struct line text = { .length = 0 };
+	struct line text = {.length = 0};
 	int status;
 
 	prctl(PR_SET_NAME, argv[1]);

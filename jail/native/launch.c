@@ -22,7 +22,7 @@
 #include "steps.h"
 
 #define MAX_STEPS 4096
-#define STACK_BYTES (64 * 1024) /* each; step_close's list and NAME_MAX are the largest things on it */
+#define STACK_BYTES (64 * 1024) /* of each child; the largest thing on it is 2 KiB */
 
 typedef int (*step_function)(struct launch_state *, struct step *);
 
@@ -89,9 +89,9 @@ static char **split(const char *texts, size_t size, uint64_t count)
 /* Copy a filter and put the real pointers where the stand-ins are. */
 static char *pin_filter(const struct step *filter, const struct step *exec)
 {
-	const uint64_t pins[3] = { EXEC_PIN_PATH, EXEC_PIN_ARGV, EXEC_PIN_ENVP };
-	const uint64_t real[3] = { (uintptr_t)exec->s[0], (uintptr_t)exec->argv,
-				   (uintptr_t)exec->envp };
+	const uint64_t pins[3] = {EXEC_PIN_PATH, EXEC_PIN_ARGV, EXEC_PIN_ENVP};
+	const uint64_t real[3] = {(uintptr_t)exec->s[0], (uintptr_t)exec->argv,
+				  (uintptr_t)exec->envp};
 	const size_t n = filter->len[0] / sizeof(struct sock_filter);
 	struct sock_filter *code = malloc(filter->len[0] + 1);
 	size_t i;
@@ -243,7 +243,8 @@ static void write_decimal(char *text, unsigned int number)
 
 static int start_service(struct launch_state *state)
 {
-	int pid = clone(service_main, state->service_stack, CLONE_VM | CLONE_VFORK | SIGCHLD, state);
+	int pid =
+		clone(service_main, state->service_stack, CLONE_VM | CLONE_VFORK | SIGCHLD, state);
 
 	if (pid < 0)
 		return -errno;
@@ -382,7 +383,7 @@ int launch(const unsigned char *plan, size_t size, unsigned long namespaces, uns
 	char *top;
 	int error;
 
-	*result = (struct launch_result){ .step = -1 };
+	*result = (struct launch_result){.step = -1};
 	state = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (state == MAP_FAILED) {
 		result->error = errno;

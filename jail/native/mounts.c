@@ -46,11 +46,13 @@ struct attributes { /* struct mount_attr of the kernel, under a name of our own 
 	uint64_t set, clear, propagation, userns_fd;
 };
 
-#if defined(SYS_open_tree) && defined(SYS_move_mount) && defined(SYS_mount_setattr) && defined(SYS_openat2)
+#if defined(SYS_open_tree) && defined(SYS_move_mount) && defined(SYS_mount_setattr) &&             \
+	defined(SYS_openat2)
 
 static int open_tree_at(int fd, const char *path, unsigned int flags)
 {
-	return syscall(SYS_open_tree, fd, path, flags | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+	return syscall(SYS_open_tree, fd, path,
+		       flags | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
 }
 
 static int attach_tree(int tree_fd, int target_fd)
@@ -61,7 +63,7 @@ static int attach_tree(int tree_fd, int target_fd)
 
 static int set_attributes(int fd, const char *path, unsigned int flags, uint64_t set)
 {
-	struct attributes attributes = { .set = set };
+	struct attributes attributes = {.set = set};
 
 	return syscall(SYS_mount_setattr, fd, path, flags, &attributes, sizeof(attributes));
 }
@@ -154,7 +156,8 @@ static int walk_in_root(int root_fd, const char *path)
 
 static int open_target(struct launch_state *state, const char *path)
 {
-	return state->modern ? open_in_root(state->root_fd, path) : walk_in_root(state->root_fd, path);
+	return state->modern ? open_in_root(state->root_fd, path)
+			     : walk_in_root(state->root_fd, path);
 }
 
 /* "/proc/self/fd/N", for the mount calls that know only paths. The host's /proc is still there. */
@@ -181,8 +184,8 @@ static int open_source(struct launch_state *state, struct step *step)
 {
 	struct stat status;
 
-	step->fd = state->modern ? open_tree_at(AT_FDCWD, step->s[0], 0) :
-				   open(step->s[0], O_PATH | O_CLOEXEC);
+	step->fd = state->modern ? open_tree_at(AT_FDCWD, step->s[0], 0)
+				 : open(step->s[0], O_PATH | O_CLOEXEC);
 	if (step->fd < 0 || fstat(step->fd, &status))
 		return -errno;
 	/* The plan was made for this very file: another one in its place was not asked for */
@@ -380,8 +383,8 @@ int step_read_only(struct launch_state *state, struct step *step)
 	const unsigned long nodev = strcmp(step->s[0], "/dev") ? MS_NODEV : 0;
 	struct statvfs status;
 
-	if (state->modern ? set_attributes(AT_FDCWD, step->s[0], 0, MOUNT_ATTR_RDONLY) :
-			    mount(NULL, step->s[0], NULL, flags | nodev, NULL))
+	if (state->modern ? set_attributes(AT_FDCWD, step->s[0], 0, MOUNT_ATTR_RDONLY)
+			  : mount(NULL, step->s[0], NULL, flags | nodev, NULL))
 		return -errno;
 	if (statvfs(step->s[0], &status))
 		return -errno;

@@ -57,7 +57,7 @@ struct wire_step {
 #define STEP_FILTER 29 /* s0 struct sock_filter[n], a0 SECCOMP_FILTER_FLAG_ bits */
 #define STEP_SIGNALS 30 /* a0, a1 signals to reset (bit n-1 is signal n); then none is blocked */
 #define STEP_EXEC 31 /* s0 "path\0argv[0]\0...", a0 argc, s1 "VAR=value\0...", a1 envc */
-#define STEP_EXEC_STUB 32 /* s0 "argv[0]\0...", a0 argc, s1 program; the service's pid is appended */
+#define STEP_EXEC_STUB 32 /* s0 "argv[0]\0...", a0 argc, s1 program; appended: the service's pid */
 
 /* STEP_BIND and STEP_REBIND */
 #define BIND_READ_ONLY 1
