@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: MIT
+"""Starts jails by library call, as a supervisor does, and says what it saw.
+
+    python -I driver.py '{"argv": [ujail's words]}'
+
+Keys: argv; flags (LAUNCH_* by name); times; replace ([path, new]: rename new to path between plan and launch).
+The last line on stderr is the report, JSON: one entry a launch, and whether this process is as it was before.
+"""
+
+import json
+import os
+import sys
+from typing import Any
+
+from jail._native import lib
+from jail.errors import JailError, SetupError
+from jail.launch import launch
+from jail.plan import Plan, make_plan
+from jail.ujail import make_spec, parse_options
+
+
+def plan_for(argv: list[str]) -> Plan:
+    return make_plan(make_spec(parse_options(argv)))
+
+
+def state() -> tuple[list[str], list[str], str]:
+    """What must not change: descriptors, mounts, children."""
+    with open("/proc/self/mountinfo") as file:
+        mounts = file.readlines()
+    with open(f"/proc/self/task/{os.getpid()}/children") as file:
+        children = file.read()
+    return sorted(os.listdir("/proc/self/fd")), mounts, children
+
+
+def start(plan: Plan, flags: int) -> dict[str, Any]:
+    try:
+        jail = launch(plan, flags)
+    except JailError as error:
+        step = error.step if isinstance(error, SetupError) else ""
+        number = error.__cause__.errno if isinstance(error.__cause__, OSError) else 0
+        return {"failed": step, "errno": number, "status": error.status}
+    return {"status": os.waitstatus_to_exitcode(os.waitpid(jail.pid, 0)[1]), "service_pid": jail.service_pid}
+
+
+def main(request: dict[str, Any]) -> None:
+    flags = sum(int(getattr(lib, name)) for name in request.get("flags", []))
+    plan = plan_for(request["argv"])
+    if "replace" in request:
+        path, new = request["replace"]
+        os.rename(new, path)
+    before = state()
+    launches = [start(plan, flags) for _ in range(request.get("times", 1))]
+    report = {
+        "launches": launches,
+        "unchanged": state() == before,
+        "steps": [step.describe() for step in plan.steps],
+    }
+    os.write(2, json.dumps(report).encode() + b"\n")
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))

@@ -1,0 +1,721 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The probe: what a jail looks like from inside, one fact a line. Tests run it in a jail and, for
+ * each denial, once more outside, where the same request must succeed.
+ *
+ *   probe VERB [ARGUMENT]... [VERB [ARGUMENT]...]...
+ *
+ * A fact is printed as "name value". A try is printed as "verb:argument ok" or "verb:argument
+ * errno N". Verbs run in order, in one process. Must not need /proc, a heap or a locale: it runs
+ * under policies that allow little more than write(2).
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifndef PR_CAP_AMBIENT
+#define PR_CAP_AMBIENT 47
+#define PR_CAP_AMBIENT_IS_SET 1
+#endif
+
+#define SIGNALS 64
+#define REST -1 /* a verb that takes all arguments that are left */
+
+extern char **environ;
+
+static char data[65536];
+
+/* ---- facts ---- */
+
+static long show_fds(char **arguments)
+{
+	struct stat status;
+	char path[32], target[256];
+	ssize_t length;
+	int fd;
+
+	(void)arguments;
+	for (fd = 0; fd < 1024; fd++) {
+		if (fstat(fd, &status))
+			continue;
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		length = readlink(path, target, sizeof(target) - 1);
+		target[length < 0 ? 0 : length] = '\0';
+		dprintf(1, "fd %d %s\n", fd, target);
+	}
+	return 0;
+}
+
+static long show_ids(char **arguments)
+{
+	uid_t uid[3];
+	gid_t gid[3], groups[256];
+	int i, n;
+
+	(void)arguments;
+	getresuid(&uid[0], &uid[1], &uid[2]);
+	getresgid(&gid[0], &gid[1], &gid[2]);
+	n = getgroups(256, groups);
+	dprintf(1, "uid %u %u %u\ngid %u %u %u\ngroups", uid[0], uid[1], uid[2], gid[0], gid[1],
+		gid[2]);
+	for (i = 0; i < n; i++)
+		dprintf(1, " %u", groups[i]);
+	dprintf(1, "\n");
+	return 0;
+}
+
+static long show_caps(char **arguments)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct sets[2];
+	unsigned long long bounding = 0, ambient = 0;
+	int i;
+
+	(void)arguments;
+	memset(sets, 0xff, sizeof(sets));
+	if (syscall(SYS_capget, &header, sets))
+		return -1;
+	for (i = 0; i < 64; i++) {
+		if (prctl(PR_CAPBSET_READ, i, 0, 0, 0) == 1)
+			bounding |= 1ULL << i;
+		if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, i, 0, 0) == 1)
+			ambient |= 1ULL << i;
+	}
+	dprintf(1, "effective 0x%x%08x\n", sets[1].effective, sets[0].effective);
+	dprintf(1, "permitted 0x%x%08x\n", sets[1].permitted, sets[0].permitted);
+	dprintf(1, "inheritable 0x%x%08x\n", sets[1].inheritable, sets[0].inheritable);
+	dprintf(1, "bounding 0x%llx\nambient 0x%llx\n", bounding, ambient);
+	dprintf(1, "securebits 0x%x\n", prctl(PR_GET_SECUREBITS));
+	return 0;
+}
+
+static long show_modes(char **arguments)
+{
+	(void)arguments;
+	dprintf(1, "seccomp %d\n", prctl(PR_GET_SECCOMP));
+	dprintf(1, "no_new_privs %d\n", prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0));
+	dprintf(1, "dumpable %d\n", prctl(PR_GET_DUMPABLE));
+	return 0;
+}
+
+static long show_process(char **arguments)
+{
+	char text[256] = "";
+	int tty;
+
+	(void)arguments;
+	dprintf(1, "pid %d\nppid %d\nsid %d\npgid %d\n", getpid(), getppid(), getsid(0), getpgrp());
+	tty = open("/dev/tty", O_RDWR | O_CLOEXEC);
+	if (tty < 0)
+		dprintf(1, "tty errno %d\n", errno);
+	else
+		dprintf(1, "tty ok\n");
+	close(tty);
+	dprintf(1, "cwd %s\n", getcwd(text, sizeof(text)) ? text : "?");
+	dprintf(1, "umask %04o\n", umask(022));
+	gethostname(text, sizeof(text));
+	dprintf(1, "hostname %s\n", text);
+	return 0;
+}
+
+/* Whom signals could reach: this works without /proc. */
+static long show_pids(char **arguments)
+{
+	int pid;
+
+	(void)arguments;
+	dprintf(1, "pids");
+	for (pid = 1; pid < 65536; pid++)
+		if (!kill(pid, 0) || errno == EPERM)
+			dprintf(1, " %d", pid);
+	dprintf(1, "\n");
+	return 0;
+}
+
+static long show_environment(char **arguments)
+{
+	char **each;
+
+	(void)arguments;
+	for (each = environ; *each; each++)
+		dprintf(1, "env %s\n", *each);
+	return 0;
+}
+
+static long show_signals(char **arguments)
+{
+	struct sigaction action;
+	sigset_t mask;
+	int i;
+
+	(void)arguments;
+	sigprocmask(SIG_BLOCK, NULL, &mask);
+	for (i = 1; i <= SIGNALS; i++) {
+		if (!sigaction(i, NULL, &action) && action.sa_handler != SIG_DFL)
+			dprintf(1, "not_default %d\n", i);
+		if (sigismember(&mask, i) == 1)
+			dprintf(1, "blocked %d\n", i);
+	}
+	return 0;
+}
+
+static long show_file(char **arguments)
+{
+	int fd = open(arguments[0], O_RDONLY | O_CLOEXEC);
+	ssize_t size, at = 0;
+	char *line, *next;
+
+	if (fd < 0)
+		return -1;
+	while ((size = read(fd, data + at, sizeof(data) - 1 - at)) > 0)
+		at += size;
+	close(fd);
+	data[at] = '\0';
+	for (line = data; *line; line = next) {
+		next = strchrnul(line, '\n');
+		if (*next)
+			*next++ = '\0';
+		dprintf(1, "line %s\n", line);
+	}
+	return size < 0 ? -1 : 0;
+}
+
+static long show_directory(char **arguments)
+{
+	int fd = open(arguments[0], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	long size, at;
+
+	if (fd < 0)
+		return -1;
+	while ((size = syscall(SYS_getdents64, fd, data, sizeof(data))) > 0) {
+		for (at = 0; at < size;) {
+			const char *entry = data + at; /* struct linux_dirent64 */
+			unsigned short length;
+
+			memcpy(&length, entry + 16, sizeof(length));
+			if (strcmp(entry + 19, ".") && strcmp(entry + 19, ".."))
+				dprintf(1, "entry %s\n", entry + 19);
+			at += length;
+		}
+	}
+	close(fd);
+	return size;
+}
+
+/* ---- files ---- */
+
+static long try_open(const char *path, int flags)
+{
+	int fd = open(path, flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
+
+	return fd < 0 ? -1 : close(fd);
+}
+
+static long try_read(char **arguments)
+{
+	char byte;
+	int fd = open(arguments[0], O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+	return fd < 0 || read(fd, &byte, 1) < 0 || close(fd) ? -1 : 0;
+}
+
+static long try_write(char **arguments)
+{
+	return try_open(arguments[0], O_WRONLY);
+}
+
+/* Really write: some files can be opened by anyone. */
+static long try_put(char **arguments)
+{
+	int fd = open(arguments[0], O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+	return fd < 0 || write(fd, arguments[1], strlen(arguments[1])) < 0 || close(fd) ? -1 : 0;
+}
+
+static long try_create(char **arguments)
+{
+	return try_open(arguments[0], O_WRONLY | O_CREAT | O_EXCL);
+}
+
+static long try_mkdir(char **arguments)
+{
+	return mkdir(arguments[0], 0700);
+}
+
+static long try_unlink(char **arguments)
+{
+	return unlink(arguments[0]);
+}
+
+static long try_chmod(char **arguments)
+{
+	return chmod(arguments[0], 0777);
+}
+
+static long try_mknod(char **arguments)
+{
+	const char *minor_text = strchrnul(arguments[2], ':');
+	const dev_t device = makedev(atoi(arguments[2]), *minor_text ? atoi(minor_text + 1) : 0);
+
+	return mknod(arguments[0], (*arguments[1] == 'b' ? S_IFBLK : S_IFCHR) | 0600, device);
+}
+
+/* ---- mounts and roots ---- */
+
+static long try_mount(char **arguments)
+{
+	return mount("probe", arguments[1], arguments[0], 0, NULL);
+}
+
+static long try_bind(char **arguments)
+{
+	return mount(arguments[0], arguments[1], NULL, MS_BIND, NULL);
+}
+
+static long try_remount(char **arguments)
+{
+	return mount(NULL, arguments[0], NULL, MS_REMOUNT | MS_BIND, NULL);
+}
+
+static long try_umount(char **arguments)
+{
+	return umount2(arguments[0], MNT_DETACH);
+}
+
+static long try_pivot(char **arguments)
+{
+	return syscall(SYS_pivot_root, arguments[0], arguments[0]);
+}
+
+static long go_up_and_open(const char *path)
+{
+	int i;
+
+	for (i = 0; i < 64; i++)
+		if (chdir(".."))
+			return -1;
+	return try_open(path + strspn(path, "/"), O_RDONLY);
+}
+
+/* Whether ".." ever leads to a root where the file of the argument is. */
+static long try_dotdot(char **arguments)
+{
+	return go_up_and_open(arguments[0]);
+}
+
+/* The old way out of a chroot: a directory that stays open above the new root. */
+static long try_chroot(char **arguments)
+{
+	int fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0 || chroot("/dev") || fchdir(fd))
+		return -1;
+	close(fd);
+	return go_up_and_open(arguments[0]);
+}
+
+static union {
+	struct file_handle handle;
+	char room[sizeof(struct file_handle) + MAX_HANDLE_SZ];
+} file;
+
+static long show_handle(char **arguments)
+{
+	unsigned int i;
+	int mount_id;
+
+	file.handle.handle_bytes = MAX_HANDLE_SZ;
+	if (name_to_handle_at(AT_FDCWD, arguments[0], &file.handle, &mount_id, 0))
+		return -1;
+	dprintf(1, "handle %d:", file.handle.handle_type);
+	for (i = 0; i < file.handle.handle_bytes; i++)
+		dprintf(1, "%02x", file.handle.f_handle[i]);
+	dprintf(1, "\n");
+	return 0;
+}
+
+/* Open a handle that show_handle gave, on the file system of a path seen here. */
+static long try_handle(char **arguments)
+{
+	int mount_fd = open(arguments[1], O_RDONLY | O_CLOEXEC);
+	const char *digit = strchrnul(arguments[0], ':');
+	unsigned int byte, n = 0;
+
+	if (mount_fd < 0)
+		return -1;
+	while (*digit && sscanf(digit + 1, "%2x", &byte) == 1) {
+		file.handle.f_handle[n++] = byte;
+		digit += 2;
+	}
+	file.handle.handle_bytes = n;
+	file.handle.handle_type = atoi(arguments[0]);
+	return open_by_handle_at(mount_fd, &file.handle, O_RDONLY | O_CLOEXEC);
+}
+
+/* ---- processes, identity, namespaces ---- */
+
+static long try_kill(char **arguments)
+{
+	return kill(atoi(arguments[0]), atoi(arguments[1]));
+}
+
+static long try_ptrace(char **arguments)
+{
+	return ptrace(PTRACE_SEIZE, atoi(arguments[0]), NULL, NULL);
+}
+
+static long try_setuid(char **arguments)
+{
+	return setresuid(atoi(arguments[0]), atoi(arguments[0]), atoi(arguments[0]));
+}
+
+static long try_securebits(char **arguments)
+{
+	return prctl(PR_SET_SECUREBITS, strtoul(arguments[0], NULL, 0), 0, 0, 0);
+}
+
+static long try_hostname(char **arguments)
+{
+	return sethostname(arguments[0], strlen(arguments[0]));
+}
+
+static long try_setns(char **arguments)
+{
+	int fd = open(arguments[0], O_RDONLY | O_CLOEXEC);
+
+	return fd < 0 ? -1 : setns(fd, 0);
+}
+
+static long try_tiocsti(char **arguments)
+{
+	(void)arguments;
+	return ioctl(0, TIOCSTI, "#");
+}
+
+/* Take the terminal on 0 for this session, by force from another. */
+static long try_take_tty(char **arguments)
+{
+	(void)arguments;
+	return ioctl(0, TIOCSCTTY, 1);
+}
+
+/* ---- system calls ---- */
+
+static long try_i386_call(char **arguments)
+{
+	long result;
+
+	(void)arguments;
+#if defined(__x86_64__)
+	/* getpid by its i386 number; the entry clobbers r8 to r11 on old kernels */
+	__asm__ volatile("int $0x80"
+			 : "=a"(result)
+			 : "a"(20L)
+			 : "r8", "r9", "r10", "r11", "memory");
+#else
+	result = -ENOSYS;
+#endif
+	if (result < 0) {
+		errno = -result;
+		return -1;
+	}
+	return result;
+}
+
+static long try_x32_call(char **arguments)
+{
+	(void)arguments;
+	return syscall(0x40000000L + SYS_getpid);
+}
+
+#define CALL(name)                                                                                 \
+	{                                                                                          \
+#name, SYS_##name                                                                  \
+	}
+
+static const struct {
+	const char *name;
+	long number;
+} calls[] = {
+	CALL(add_key), CALL(bpf),         CALL(chroot),      CALL(clone),   CALL(delete_module),
+	CALL(execve),  CALL(execveat),    CALL(getpid),      CALL(getppid), CALL(init_module),
+	CALL(keyctl),  CALL(mount),       CALL(prctl),       CALL(reboot),  CALL(perf_event_open),
+	CALL(ptrace),  CALL(request_key), CALL(sched_yield), CALL(setns),   CALL(settimeofday),
+	CALL(swapon),  CALL(sync),        CALL(syslog),      CALL(unshare),
+#ifdef SYS_ioperm
+	CALL(ioperm),  CALL(iopl),
+#endif
+};
+
+/* A system call by name or number; the second argument is up to six numbers with commas, or "-". */
+static long try_call(char **arguments)
+{
+	long number = strtol(arguments[0], NULL, 0), values[6] = {0};
+	char *at = arguments[1];
+	unsigned int i;
+
+	for (i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
+		if (!strcmp(arguments[0], calls[i].name))
+			number = calls[i].number;
+	for (i = 0; i < 6 && *at && *at != '-'; i++) {
+		values[i] = strtoul(at, &at, 0);
+		at += *at == ',';
+	}
+	return syscall(number, values[0], values[1], values[2], values[3], values[4], values[5]);
+}
+
+/* ---- behaviour ---- */
+
+static long do_exec(char **arguments)
+{
+	return execve(arguments[0], arguments, environ);
+}
+
+static long do_spawn(char **arguments)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid < 0)
+		return -1;
+	if (!pid) {
+		execve(arguments[0], arguments, environ);
+		_exit(errno);
+	}
+	waitpid(pid, &status, 0);
+	dprintf(1, "spawned %d\n",
+		WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status));
+	return 0;
+}
+
+/* What the kernel puts before the verbs of a script: "script" and the script's path. */
+static long do_nothing(char **arguments)
+{
+	(void)arguments;
+	return 0;
+}
+
+static long do_exit(char **arguments)
+{
+	_exit(atoi(arguments[0]));
+}
+
+static long do_die(char **arguments)
+{
+	return raise(atoi(arguments[0]));
+}
+
+static long do_hold(char **arguments)
+{
+	(void)arguments;
+	dprintf(1, "ready\n");
+	while (pause())
+		;
+	return 0;
+}
+
+/* Stay until the other end of 0 is closed. */
+static long do_stay(char **arguments)
+{
+	char byte;
+
+	(void)arguments;
+	dprintf(1, "ready\n");
+	while (read(0, &byte, 1) > 0)
+		;
+	return 0;
+}
+
+static long do_ignore(char **arguments)
+{
+	return signal(atoi(arguments[0]), SIG_IGN) == SIG_ERR ? -1 : 0;
+}
+
+/* Take signals and name each, until SIGTERM. */
+static long do_name_signals(char **arguments)
+{
+	sigset_t all;
+	int signal = 0;
+
+	(void)arguments;
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, NULL);
+	dprintf(1, "ready\n");
+	while (signal != SIGTERM && (signal = sigwaitinfo(&all, NULL)) > 0)
+		dprintf(1, "signal %d\n", signal);
+	return 0;
+}
+
+/* A process that left the session and its parent, and that ignores TERM. */
+static long do_daemon(char **arguments)
+{
+	int ends[2];
+	char byte;
+	pid_t pid;
+
+	(void)arguments;
+	if (pipe(ends))
+		return -1;
+	pid = fork();
+	if (!pid) {
+		setsid();
+		if (fork())
+			_exit(0);
+		signal(SIGTERM, SIG_IGN);
+		dprintf(1, "daemon %d\n", getpid());
+		close(0);
+		close(1);
+		close(2);
+		close(ends[0]);
+		if (write(ends[1], "", 1) == 1)
+			for (;;)
+				pause();
+		_exit(1);
+	}
+	waitpid(pid, NULL, 0);
+	return read(ends[0], &byte, 1) == 1 ? 0 : -1;
+}
+
+/* Orphans that end: a zombie still takes signals, a reaped one is gone. */
+static long do_orphans(char **arguments)
+{
+	const struct timespec pause_between = {0, 1000000};
+	int n = atoi(arguments[0]), i, tries, gone = 0, ends[2];
+	pid_t pid, orphans[64];
+
+	for (i = 0; i < n && i < 64; i++) {
+		if (pipe(ends))
+			return -1;
+		pid = fork();
+		if (!pid) {
+			pid = fork();
+			if (pid && write(ends[1], &pid, sizeof(pid)) != sizeof(pid))
+				_exit(1);
+			_exit(0);
+		}
+		waitpid(pid, NULL, 0);
+		if (read(ends[0], &orphans[i], sizeof(pid)) != sizeof(pid))
+			return -1;
+		close(ends[0]);
+		close(ends[1]);
+	}
+	/* its reaper is told by a signal, so this takes a moment: at most two seconds each */
+	for (i = 0; i < n && i < 64; i++) {
+		for (tries = 0; tries < 2000 && !kill(orphans[i], 0); tries++)
+			nanosleep(&pause_between, NULL);
+		gone += kill(orphans[i], 0) && errno == ESRCH;
+	}
+	dprintf(1, "reaped %d\n", gone);
+	return 0;
+}
+
+static const struct verb {
+	const char *name;
+	int arguments;
+	enum { FACT, TRY } kind;
+	long (*run)(char **arguments);
+} verbs[] = {
+	{"fds", 0, FACT, show_fds},
+	{"ids", 0, FACT, show_ids},
+	{"caps", 0, FACT, show_caps},
+	{"modes", 0, FACT, show_modes},
+	{"process", 0, FACT, show_process},
+	{"pids", 0, FACT, show_pids},
+	{"env", 0, FACT, show_environment},
+	{"signals", 0, FACT, show_signals},
+	{"cat", 1, FACT, show_file},
+	{"list", 1, FACT, show_directory},
+	{"handle", 1, FACT, show_handle},
+	{"read", 1, TRY, try_read},
+	{"write", 1, TRY, try_write},
+	{"put", 2, TRY, try_put},
+	{"create", 1, TRY, try_create},
+	{"mkdir", 1, TRY, try_mkdir},
+	{"unlink", 1, TRY, try_unlink},
+	{"chmod", 1, TRY, try_chmod},
+	{"mknod", 3, TRY, try_mknod},
+	{"mount", 2, TRY, try_mount},
+	{"bind", 2, TRY, try_bind},
+	{"remount", 1, TRY, try_remount},
+	{"umount", 1, TRY, try_umount},
+	{"pivot", 1, TRY, try_pivot},
+	{"dotdot", 1, TRY, try_dotdot},
+	{"chroot", 1, TRY, try_chroot},
+	{"by-handle", 2, TRY, try_handle},
+	{"kill", 2, TRY, try_kill},
+	{"ptrace", 1, TRY, try_ptrace},
+	{"setuid", 1, TRY, try_setuid},
+	{"securebits", 1, TRY, try_securebits},
+	{"sethostname", 1, TRY, try_hostname},
+	{"setns", 1, TRY, try_setns},
+	{"tiocsti", 0, TRY, try_tiocsti},
+	{"take-tty", 0, TRY, try_take_tty},
+	{"int80", 0, TRY, try_i386_call},
+	{"x32", 0, TRY, try_x32_call},
+	{"call", 2, TRY, try_call},
+	{"exec", REST, TRY, do_exec},
+	{"spawn", REST, TRY, do_spawn},
+	{"script", 1, FACT, do_nothing},
+	{"exit", 1, FACT, do_exit},
+	{"die", 1, TRY, do_die},
+	{"hold", 0, FACT, do_hold},
+	{"stay", 0, FACT, do_stay},
+	{"ignore", 1, TRY, do_ignore},
+	{"name-signals", 0, FACT, do_name_signals},
+	{"daemon", 0, FACT, do_daemon},
+	{"orphans", 1, FACT, do_orphans},
+};
+
+static const struct verb *find_verb(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
+		if (!strcmp(name, verbs[i].name))
+			return &verbs[i];
+	return NULL;
+}
+
+int main(int argc, char **argv)
+{
+	int at = 1;
+
+	while (at < argc) {
+		const struct verb *verb = find_verb(argv[at]);
+		const char *colon, *argument;
+		long result;
+
+		if (!verb ||
+		    (verb->arguments == REST ? argc - at < 2 : argc - at <= verb->arguments)) {
+			dprintf(2, "probe: bad verb %s\n", argv[at]);
+			return 99;
+		}
+		colon = verb->arguments ? ":" : "";
+		argument = verb->arguments ? argv[at + 1] : "";
+		result = verb->run(argv + at + 1);
+		if (result < 0)
+			dprintf(1, "%s%s%s errno %d\n", verb->name, colon, argument, errno);
+		else if (verb->kind == TRY)
+			dprintf(1, "%s%s%s ok\n", verb->name, colon, argument);
+		at += 1 + (verb->arguments == REST ? argc : verb->arguments);
+	}
+	return 0;
+}
