@@ -193,7 +193,7 @@ unsigned int emit_rules(struct program *program, const struct rule *const *rules
 {
 	unsigned int next = emit_return(program, otherwise);
 
-	while (n--) {
+	while (n-- && !program->full) {
 		const struct rule *rule = rules[n];
 		unsigned int match = emit_return(program, rule->action);
 

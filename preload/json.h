@@ -13,7 +13,7 @@
 #include "arena.h"
 
 #define JSON_MAX_DEPTH 16
-#define JSON_MAX_MEMBERS 4096 /* of one object: keys are compared pairwise */
+#define JSON_MAX_MEMBERS 1024 /* of one object: keys are compared pairwise */
 
 enum json_kind {
 	JSON_NULL,

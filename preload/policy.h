@@ -50,6 +50,18 @@ struct policy_result {
 int policy_compile(const struct policy_request *request, unsigned char *code, size_t code_size,
 		   void *scratch, size_t scratch_size, struct policy_result *result);
 
+struct policy_warning {
+	unsigned int line, column;
+	char message[256];
+};
+
+/*
+ * Find rules that can never match. Returns the number of warnings written, at most `max`, or
+ * an error as policy_compile() does. POLICY_DOOR1 makes no difference.
+ */
+int policy_lint(const struct policy_request *request, void *scratch, size_t scratch_size,
+		struct policy_warning *warnings, unsigned int max, struct policy_result *result);
+
 /* Scratch bytes that are enough for texts of these sizes. */
 size_t policy_scratch_size(size_t policy_size, size_t startup_size);
 

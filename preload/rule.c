@@ -151,7 +151,8 @@ int refuse_name(const struct reading *reading, const struct rule *rule, const st
 int add_name(const struct reading *reading, struct rule *rule, const struct json *name)
 {
 	struct rules *rules = reading->rules;
-	struct entry **link, *entry;
+	struct entry *entry;
+	struct call *call;
 	int index, ret = expect(reading, name, JSON_STRING, "a system call");
 
 	if (ret)
@@ -164,15 +165,15 @@ int add_name(const struct reading *reading, struct rule *rule, const struct json
 	if (!reading->early && !rules->calls[index].rank)
 		rules->calls[index].rank = ++rules->n_ranks;
 	rule->named = true;
-	/* most calls have one rule; a long list here took as long to write */
-	for (link = &rules->calls[index].first; *link; link = &(*link)->next)
-		if ((*link)->rule == rule)
-			return 0;
+	call = &rules->calls[index];
+	if (call->last && call->last->rule == rule)
+		return 0;
 	entry = arena_take(reading->arena, 1, sizeof(*entry));
 	if (!entry)
 		return refuse_memory(reading->result);
 	entry->rule = rule;
-	*link = entry;
+	*(call->last ? &call->last->next : &call->first) = entry;
+	call->last = entry;
 	return 0;
 }
 

@@ -47,9 +47,9 @@ struct entry {
 };
 
 struct call {
-	struct entry *first; /* by rule order */
+	struct entry *first, *last; /* by rule order */
 	uint32_t rank; /* of its first appearance in the policy, from 1 */
-	uint32_t count; /* from `counts` */
+	uint64_t count; /* from `counts` */
 };
 
 struct rules {
@@ -61,6 +61,7 @@ struct rules {
 	uint32_t filter_flags;
 	uint32_t n_ranks;
 	bool counted; /* the policy has `counts` */
+	uint64_t most; /* of the counts */
 };
 
 /* One text on its way into `rules`. */
@@ -73,6 +74,13 @@ struct reading {
 	bool in_startup; /* the text is request->startup */
 	bool early; /* start-up rules: rare, whatever their place */
 };
+
+/* policy.c: both texts of a request into rules. */
+int read_request(const struct policy_request *request, struct arena *arena, struct rules *rules,
+		 struct policy_result *result);
+
+/* dialect.c: all of a policy but its rules. */
+int read_head(const struct reading *reading, const struct json *policy);
 
 /* Say why, note the place and return -EINVAL. */
 #define refuse(reading, value, ...)                                                                \

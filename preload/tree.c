@@ -24,13 +24,13 @@ static struct node *new_node(struct tree *tree, enum node_kind kind, uint32_t k,
 {
 	struct node *node = arena_take(&tree->arena, 1, sizeof(*node));
 
-	if (!node) {
+	if (kind != NODE_LEAF)
+		tree->cost += weight;
+	if (!node || tree->cost > tree->limit) {
 		tree->failed = true;
 		return NULL;
 	}
-	*node = (struct node){.kind = kind, .k = k, .weight = weight};
-	if (kind != NODE_LEAF)
-		tree->cost += weight;
+	*node = (struct node){ .kind = kind, .k = k, .weight = weight };
 	return node;
 }
 
@@ -117,11 +117,10 @@ static struct key *choose_key(struct tree *tree, const struct part *part)
 	if (part->n_segments < 2)
 		return NULL;
 	if (tree->shape.equal_first) {
-		key = heaviest(part);
+		/* still at the top, where the part has all keys */
+		key = &part->keys[*tree->order++];
 		tree->shape.equal_first--;
-		if (key && key->weight)
-			return key;
-		tree->shape.equal_first = 0;
+		return key;
 	}
 	key = only_key(part);
 	if (key || !tree->shape.share || part->n_segments == 2)
@@ -202,6 +201,8 @@ static struct node *build(struct tree *tree, struct part part, unsigned int dept
 		if (!node)
 			return NULL;
 		node->yes = new_node(tree, NODE_LEAF, key->leaf, key->weight);
+		if (!node->yes)
+			return NULL;
 		node->up = last;
 		excise(&part, key);
 		*link = last = node;

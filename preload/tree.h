@@ -50,12 +50,14 @@ struct shape {
 struct tree {
 	struct arena arena; /* for nodes */
 	struct shape shape;
+	const uint16_t *order; /* indexes of the keys, heaviest first */
 	uint64_t cost; /* weight times inner nodes passed */
-	bool failed; /* out of memory */
+	uint64_t limit; /* give up when the cost is above this */
+	bool failed; /* gave up, or out of memory */
 };
 
 /*
- * Build a tree of the given shape; both arrays are sorted by number and used up. Every number
+ * Build a tree of the given shape, or NULL; both arrays are sorted by number and used up. Every number
  * that a segment consists of alone must be a key.
  */
 struct node *tree_build(struct tree *tree, struct segment *segments, unsigned int n_segments,
