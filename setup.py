@@ -14,8 +14,7 @@ from pathlib import Path
 from setuptools import setup
 from setuptools.command.build_ext import build_ext
 
-COMPILER = ["policy.c", "reading.c", "dialect.c", "rule.c", "select.c", "space.c", "tree.c", "filter.c", "emit.c",
-            "json.c", "arch.c", "message.c"]  # fmt: skip
+COMPILER = sorted(path.name for path in Path("preload").glob("*.c") if path.name != "shim.c")
 WARNINGS = ["-std=gnu11", "-Wall", "-Wextra", "-Wvla", "-Wshadow", "-Wno-unused-parameter"]
 HARDEN = ["-D_FORTIFY_SOURCE=2", "-fstack-protector-strong"]
 
