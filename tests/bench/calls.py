@@ -11,11 +11,11 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from tests.bench.contenders import floor, numbered, others, ujail
-from tests.bench.crowd import descendants
-from tests.bench.report import Row, Section
-from tests.bench.timing import Command
-from tests.bench.workshop import HERE, Layout, Workshop
+from contenders import floor, numbered, others, ujail
+from crowd import descendants
+from report import Row, Section
+from timing import Command
+from workshop import HERE, Layout, Workshop
 
 MAX_MOUNTS = 8
 MAX_CALLS = 200
@@ -88,8 +88,8 @@ def _is_end(arguments: str, program: str) -> bool:
 def _calls(shop: Workshop) -> Section:
     section = Section(
         "System calls to set up a minimal jail around /bin/true",
-        "strace -f. launch: the parent's calls in it, both children's up to and with their exec; interpreter and"
-        " plan left out. Others: whole run without the service's own",
+        "strace -f. launch: the parent's calls in it, both children's up to and with their exec; interpreter"
+        " and plan left out. Others: whole run without the service's own",
         ratio_to="to the floor",
     )
     if not shutil.which("strace"):

@@ -9,8 +9,8 @@ import json
 import shutil
 from pathlib import Path
 
-from tests.bench.timing import Command
-from tests.bench.workshop import Layout, Workshop
+from timing import Command
+from workshop import Layout, Workshop
 
 NOTES = {
     "bwrap": "same files, same namespaces",

@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.bench.contenders import floor, numbered, others, ujail
-from tests.bench.report import Row, Section
-from tests.bench.timing import Command, median
-from tests.bench.workshop import HERE, Layout, Workshop
+from contenders import floor, numbered, others, ujail
+from report import Row, Section
+from timing import Command, median
+from workshop import HERE, Layout, Workshop
 
 COUNT = 50
 MAX_PSS_KIB = 64

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Many jails started and stopped, round after round: does a start get slower, does anything stay behind?"""
 
-from tests.bench.report import Row, Section
-from tests.bench.start import job, run
-from tests.bench.workshop import Workshop
+from report import Row, Section
+from start import job, run
+from workshop import Workshop
 
 MAX_GROWTH = 1.2
 JAILS = 200

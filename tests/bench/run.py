@@ -18,13 +18,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-# behind the installed packages: the checkout's own jail/ has no native module
-sys.path[0:1] = []
-sys.path.append(str(ROOT))
+sys.path.append(str(ROOT / "tests" / "unit"))  # the BPF interpreter
 
-from tests.bench import calls, memory, rounds, start, whole_command  # noqa: E402
-from tests.bench.report import Section, as_markdown, as_text, machine, over_budget, write_json  # noqa: E402
-from tests.bench.workshop import Workshop  # noqa: E402
+import calls
+import filters
+import memory
+import rounds
+import shim
+import start
+import whole_command  # noqa: E402
+from report import Section, as_markdown, as_text, machine, over_budget, write_json  # noqa: E402
+from workshop import Workshop  # noqa: E402
 
 RESULTS = ROOT / "tests" / "results" / "bench.json"
 INSIDE = "STOCKADE_BENCH_INSIDE"
@@ -33,6 +37,8 @@ PARTS: dict[str, tuple[Callable[[Workshop, int], list[Section]], int, int]] = {
     "command": (whole_command.measure, 80, 20),
     "start": (start.measure, 200, 40),
     "calls": (calls.measure, 1, 1),
+    "shim": (shim.measure, 1, 1),
+    "filters": (filters.measure, 15, 5),
     "memory": (memory.measure, 3, 1),
     "rounds": (rounds.measure, 20, 6),
 }

@@ -9,10 +9,10 @@ import subprocess
 import sys
 from typing import Any
 
-from tests.bench.contenders import floor
-from tests.bench.report import Row, Section
-from tests.bench.timing import median, p90
-from tests.bench.workshop import HERE, Layout, Workshop
+from contenders import floor
+from report import Row, Section
+from timing import median, p90
+from workshop import HERE, Layout, Workshop
 
 MAX_OF_FLOOR = 1.5
 MIN_RATE_OF_FLOOR = 0.75  # 300 a second where the floor does 400

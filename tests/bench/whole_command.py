@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """The whole command, from the start of the process to its end, around /bin/true."""
 
-from tests.bench.contenders import NOTES, floor, numbered, others, ujail
-from tests.bench.report import Row, Section
-from tests.bench.timing import Command, median, p90, take_turns
-from tests.bench.workshop import Layout, Workshop
+from contenders import NOTES, floor, numbered, others, ujail
+from report import Row, Section
+from timing import Command, median, p90, take_turns
+from workshop import Layout, Workshop
 
 TRUE = ["/bin/true"]
 MAX_OF_PYTHON = 1.6
