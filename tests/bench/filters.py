@@ -7,7 +7,6 @@ import subprocess
 from functools import partial
 from pathlib import Path
 
-from bpf import JEQ, Program
 from programs import big_policy, shipped_counts, traces
 from programs import call_numbers as numbers
 from report import Row, Section
@@ -37,6 +36,8 @@ def policy_from(counts: dict[str, int]) -> bytes:
 
 def executed(code: bytes, counts: dict[str, int]) -> float:
     """Instructions per call over the trace, in the interpreter of the unit tests."""
+    from bpf import JEQ, Program  # run.py puts tests/unit on the path
+
     program = Program(code, big_endian=False)
     arch = next(k for op, _, _, k in program.insns if op == JEQ)  # the one that the filter is for
     total = sum(program.run(arch, numbers()[name])[1] * times for name, times in counts.items())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Material for the filter and shim parts: a big policy, traces of real programs, the machine's call numbers."""
+"""For the filter and shim parts: a big policy, traces of real programs, the machine's call numbers."""
 
 import json
 import re

@@ -17,19 +17,17 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.append(str(ROOT / "tests" / "unit"))  # the BPF interpreter
-
 import calls
 import filters
 import memory
 import rounds
 import shim
 import start
-import whole_command  # noqa: E402
-from report import Section, as_markdown, as_text, machine, over_budget, write_json  # noqa: E402
-from workshop import Workshop  # noqa: E402
+import whole_command
+from report import Section, as_markdown, as_text, machine, over_budget, write_json
+from workshop import Workshop
 
+ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "tests" / "results" / "bench.json"
 INSIDE = "STOCKADE_BENCH_INSIDE"
 # name: what measures it, how often, how often with --quick
@@ -75,6 +73,7 @@ def main() -> int:
         raise SystemExit("the bench needs root")
     enter_own_mounts()
     hide_unified_cgroup()
+    sys.path.append(str(ROOT / "tests" / "unit"))  # the BPF interpreter is there
     facts = machine()
     show = as_markdown if options.markdown else as_text
     print("\n".join(f"{name}: {value}" for name, value in facts.items()), end="\n\n", flush=True)
