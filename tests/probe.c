@@ -36,6 +36,11 @@
 #define PR_CAP_AMBIENT_IS_SET 1
 #endif
 
+/* musl's name of the call with 32-bit seconds */
+#ifndef SYS_settimeofday
+#define SYS_settimeofday SYS_settimeofday_time32
+#endif
+
 #define SIGNALS 64
 #define REST -1 /* a verb that takes all arguments that are left */
 
@@ -455,13 +460,15 @@ static const struct {
 	const char *name;
 	long number;
 } calls[] = {
-	CALL(add_key), CALL(bpf),         CALL(chroot),      CALL(clone),   CALL(delete_module),
-	CALL(execve),  CALL(execveat),    CALL(getpid),      CALL(getppid), CALL(init_module),
-	CALL(keyctl),  CALL(mount),       CALL(prctl),       CALL(reboot),  CALL(perf_event_open),
-	CALL(ptrace),  CALL(request_key), CALL(sched_yield), CALL(setns),   CALL(settimeofday),
-	CALL(swapon),  CALL(sync),        CALL(syslog),      CALL(unshare),
+	CALL(add_key),       CALL(bpf),         CALL(chroot),      CALL(clone),
+	CALL(delete_module), CALL(execve),      CALL(execveat),    CALL(getpid),
+	CALL(getppid),       CALL(init_module), CALL(keyctl),      CALL(mount),
+	CALL(mprotect),      CALL(prctl),       CALL(reboot),      CALL(perf_event_open),
+	CALL(ptrace),        CALL(request_key), CALL(sched_yield), CALL(setns),
+	CALL(settimeofday),  CALL(swapon),      CALL(sync),        CALL(syslog),
+	CALL(unshare),
 #ifdef SYS_ioperm
-	CALL(ioperm),  CALL(iopl),
+	CALL(ioperm),        CALL(iopl),
 #endif
 };
 
