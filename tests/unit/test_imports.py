@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: MIT
+"""What a start of `ujail` imports: each module more is paid at every start of every service."""
+
+import subprocess
+import sys
+import sysconfig
+
+import pytest
+
+# the interpreter's own, without site
+INTERPRETER = set(sys.builtin_module_names) | {
+    *(
+        "__main__",
+        "_collections_abc",
+        "abc",
+        "codecs",
+        "encodings",
+        "encodings.aliases",
+        "encodings.utf_8",
+        "io",
+    ),
+    *(
+        "_frozen_importlib_external",
+        "genericpath",
+        "os",
+        "os.path",
+        "posixpath",
+        "stat",
+        "zipimport",
+        "_frozen_importlib",
+    ),
+}
+ALLOWED = INTERPRETER | {"_cffi_backend", "_struct", "struct", "_stat", "errno"}
+ONLY_WITH_A_USER = {"pwd", "grp"}
+CODE = """
+import sys
+sys.path += {path!r}
+import jail.ujail
+status = jail.ujail.main(["ujail", *{args!r}])
+print(*sorted(sys.modules), file=sys.stderr)
+sys.exit(status)
+"""
+
+
+def imported(*args: str) -> set[str]:
+    path = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
+    code = CODE.format(path=path, args=list(args))
+    command = [sys.executable, "-I", "-S", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0, done.stderr
+    return set(done.stderr.splitlines()[-1].split())
+
+
+def strangers(modules: set[str]) -> set[str]:
+    return {name for name in modules - ALLOWED if name.partition(".")[0] not in ("jail", "encodings")}
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("--explain", "-n", "x", "--", "/bin/true"),
+        ("--explain", "-n", "x", "-p", "-s", "-r", "/etc/hosts", "-e", "A=b", "-C", "cap_chown", "/bin/true"),
+        ("--help",),
+    ],
+)
+def test_a_start_imports_nothing_that_is_not_listed(args: tuple[str, ...]) -> None:
+    assert strangers(imported(*args)) == set()
+
+
+def test_users_cost_two_modules_more() -> None:
+    assert strangers(imported("--explain", "-U", "root", "--", "/bin/true")) <= ONLY_WITH_A_USER
+
+
+def test_modules_of_rare_paths_stay_out() -> None:
+    usual = imported("--explain", "-n", "x", "--", "/bin/true")
+    assert not usual & {"jail.doors", "jail.policy", "jail.why", "jail.capfile", "jail.launch"}
