@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: MIT
+"""The model of a jail's root: what is staged where, in which order, and what is left out."""
+
+from pathlib import Path
+
+import pytest
+
+from jail.errors import ConfigError
+from jail.rootfs import Rootfs
+
+
+def lines(rootfs: Rootfs) -> list[str]:
+    return [step.describe() for step in rootfs.build()]
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """real/file, real/sub/inner, link -> real, chain -> link/file, away -> /etc/hosts, loop -> loop"""
+    (tmp_path / "real" / "sub").mkdir(parents=True)
+    (tmp_path / "real" / "file").write_text("x")
+    (tmp_path / "real" / "sub" / "inner").write_text("y")
+    (tmp_path / "link").symlink_to("real")
+    (tmp_path / "chain").symlink_to("link/file")
+    (tmp_path / "away").symlink_to("../../../../../../../../../../etc/hosts")
+    (tmp_path / "loop").symlink_to("loop")
+    return tmp_path
+
+
+def test_file_is_bound_at_its_place_below_its_directories(tree: Path) -> None:
+    rootfs = Rootfs()
+    rootfs.stage(f"{tree}/real/file")
+    out = lines(rootfs)
+    assert out[-1] == f"bind {tree}/real/file read-only"
+    assert out[-2] == f"make empty file {tree}/real/file"
+    assert out[-3] == f"make directory {tree}/real"
+    assert out[0] == f"make directory /{tree.parts[1]}"
+
+
+def test_links_on_the_way_become_links(tree: Path) -> None:
+    rootfs = Rootfs()
+    rootfs.stage(f"{tree}/chain")
+    out = lines(rootfs)
+    assert f"make link {tree}/chain -> link/file" in out
+    assert f"make link {tree}/link -> real" in out
+    assert out[-1] == f"bind {tree}/real/file read-only"
+    assert not [line for line in out if line.startswith("bind") and "chain" in line]
+
+
+def test_links_that_climb_above_the_root_stay_below_it(tree: Path) -> None:
+    rootfs = Rootfs()
+    rootfs.stage(f"{tree}/away")
+    assert lines(rootfs)[-1] == "bind /etc/hosts read-only"
+
+
+def test_endless_link_is_refused(tree: Path) -> None:
+    with pytest.raises(ConfigError, match="too many levels"):
+        Rootfs().stage(f"{tree}/loop")
+
+
+def test_hosts_root_is_refused() -> None:
+    for path in ("/", "/etc/..", "//."):
+        with pytest.raises(ConfigError, match="cannot be shared whole"):
+            Rootfs().stage(path)
+
+
+def test_first_registration_of_a_target_counts(tree: Path) -> None:
+    rootfs = Rootfs()
+    rootfs.stage(f"{tree}/real/file", writable=True)
+    rootfs.stage(f"{tree}/real/file")
+    rootfs.stage_at("/etc/hosts", f"{tree}/real/file")
+    binds = [line for line in lines(rootfs) if line.startswith("bind")]
+    assert binds == [f"bind {tree}/real/file"]
+
+
+def test_target_follows_links_that_are_staged(tree: Path) -> None:
+    rootfs = Rootfs()
+    rootfs.stage(f"{tree}/chain")
+    rootfs.stage_at("/etc/hosts", f"{tree}/link/hosts")
+    assert f"bind /etc/hosts on {tree}/real/hosts read-only" in lines(rootfs)
+
+
+def test_entries_of_a_bound_directory_are_not_made_or_bound_again(tree: Path) -> None:
+    rootfs = Rootfs()
+    rootfs.stage(f"{tree}/real")
+    rootfs.stage(f"{tree}/real/sub/inner")
+    out = lines(rootfs)
+    assert [line for line in out if "inner" in line or "sub" in line] == []
+    assert out[-1] == f"bind {tree}/real read-only"
+
+
+def test_nested_bind_with_other_rights_stays(tree: Path) -> None:
+    rootfs = Rootfs()
+    rootfs.stage(f"{tree}/real/sub")
+    rootfs.stage(f"{tree}/real", writable=True)
+    binds = [line for line in lines(rootfs) if line.startswith("bind")]
+    assert binds == [f"bind {tree}/real", f"bind {tree}/real/sub read-only"]
+
+
+def test_parents_come_before_children_and_binds_last(tree: Path) -> None:
+    rootfs = Rootfs()
+    rootfs.stage_at("/etc/hosts", "/dev/shm/x")
+    rootfs.stage_at("/etc/hosts", "/a-b")
+    rootfs.stage_at("/etc/hosts", "/a/b")
+    rootfs.stage(f"{tree}/chain")
+    rootfs.add_dev()
+    rootfs.add_proc()
+    rootfs.add_sys()
+    made: set[str] = {""}
+    mounted: set[str] = set()
+    bound = False
+    for line in lines(rootfs):
+        word, *_ = line.split()
+        if line.startswith(("make directory", "make empty file", "make device", "make link")):
+            path = line.removeprefix("make empty file ").removeprefix("make ").split(" -> ")[0].split()[-1]
+            assert path.rpartition("/")[0] in made, line
+            made.add(path)
+        if word == "mount":
+            path = line.split()[3]
+            assert path in made or path.startswith(("/proc/", "/sys/")), line
+            mounted.add(path)
+        assert not (bound and word != "bind"), line
+        bound = bound or word == "bind"
+    assert {"/dev", "/dev/shm", "/dev/pts", "/proc", "/sys"} <= mounted
+
+
+def test_own_dev_gives_way_to_one_that_is_asked_for() -> None:
+    rootfs = Rootfs()
+    rootfs.stage("/dev", writable=True)
+    rootfs.add_dev()
+    out = lines(rootfs)
+    assert not rootfs.has_own_dev()
+    assert not [line for line in out if line.startswith("mount tmpfs") or "make device" in line]
+    assert "bind /dev" in out
+
+
+def test_targets_in_proc_are_the_kernels_own() -> None:
+    rootfs = Rootfs()
+    rootfs.stage_at("/etc/hosts", "/proc/cpuinfo")
+    rootfs.add_proc()
+    out = lines(rootfs)
+    assert "make empty file /proc/cpuinfo" not in out
+    assert out[-1] == "bind /etc/hosts on /proc/cpuinfo read-only"
+
+
+def test_proc_is_masked_before_anything_foreign_is_mounted() -> None:
+    rootfs = Rootfs()
+    rootfs.stage("/etc/hosts")
+    rootfs.add_proc()
+    out = lines(rootfs)
+    first_bind = out.index("bind /etc/hosts read-only")
+    masks = [number for number, line in enumerate(out) if line.startswith("mask ")]
+    assert masks and max(masks) < first_bind
+    assert "make /proc/sys read-only" in out[: min(masks)]
+    assert "remove /.mask" in out[:first_bind]
