@@ -24,6 +24,7 @@ class FFI:
         service_pid: int
         step: int
         error: int
+        def __getitem__(self, at: slice) -> list[FFI.CData]: ...
         def __bool__(self) -> bool: ...
 
     def new(self, cdecl: str, init: object = ...) -> CData: ...
@@ -46,6 +47,15 @@ class Lib:
         code_size: int,
         scratch: FFI.CData,
         scratch_size: int,
+        result: FFI.CData,
+    ) -> int: ...
+    def policy_lint(
+        self,
+        request: FFI.CData,
+        scratch: FFI.CData,
+        scratch_size: int,
+        warnings: FFI.CData,
+        most: int,
         result: FFI.CData,
     ) -> int: ...
     def policy_scratch_size(self, policy_size: int, startup_size: int) -> int: ...

@@ -45,20 +45,34 @@ def compile_filter(
     `startup` is a policy whose rules come first at door 1; `kernel` is major << 16 | minor, by default the
     running one; `capabilities` is a bit mask. Raises ConfigError, "path:line:column: reason".
     """
-    request, kept = _request(
-        text, arch, startup, exec_pin, capabilities, running_kernel() if kernel is None else kernel
-    )
+    request, kept = _request(text, arch, startup, capabilities, kernel)
+    request.exec_pin = exec_pin
     request.flags = (lib.POLICY_DOOR1 if door1 else 0) | (lib.POLICY_LENIENT if lenient else 0)
     result = ffi.new("struct policy_result *")
     code_bytes = lib.POLICY_MAX_INSNS * 8
     code = ffi.new("unsigned char[]", code_bytes)
-    size = lib.policy_scratch_size(len(text), len(startup or b""))
-    # uint64_t: the scratch must be aligned for it
-    scratch = ffi.new("uint64_t[]", size // 8 + 1)
+    scratch, size = _scratch(text, startup)
     if lib.policy_compile(request, code, code_bytes, scratch, size, result) < 0:
         raise ConfigError(_describe(result, path, startup_path))
     del kept
     return Filter(bytes(ffi.buffer(code, result.n_insns * 8)), result.filter_flags)
+
+
+def lint(
+    text: bytes, arch: str, *, path: str, capabilities: int = 0, kernel: int | None = None, most: int = 16
+) -> list[str]:
+    """Return one "path:line:column: reason" for each rule that can never match, at most `most`.
+
+    Raises ConfigError as compile_filter does.
+    """
+    request, kept = _request(text, arch, None, capabilities, kernel)
+    result = ffi.new("struct policy_result *")
+    warnings = ffi.new("struct policy_warning[]", most)
+    found = lib.policy_lint(request, *_scratch(text, None), warnings, most, result)
+    if found < 0:
+        raise ConfigError(_describe(result, path, path))
+    del kept
+    return [f"{path}:{one.line}:{one.column}: {_text(one.message)}" for one in warnings[0:found]]
 
 
 def running_kernel() -> int:
@@ -69,12 +83,7 @@ def running_kernel() -> int:
 
 
 def _request(
-    text: bytes,
-    arch: str,
-    startup: bytes | None,
-    exec_pin: tuple[int, int, int],
-    capabilities: int,
-    kernel: int,
+    text: bytes, arch: str, startup: bytes | None, capabilities: int, kernel: int | None
 ) -> "tuple[FFI.CData, list[FFI.CData]]":
     """Return the C request and what must stay alive as long as it is used."""
     request = ffi.new("struct policy_request *")
@@ -85,15 +94,24 @@ def _request(
         kept.append(ffi.from_buffer("char[]", startup))
         request.startup = kept[-1]
         request.startup_size = len(startup)
-    request.exec_pin = exec_pin
     request.capabilities = capabilities
-    request.kernel = kernel
+    request.kernel = running_kernel() if kernel is None else kernel
     return request, kept
+
+
+def _scratch(text: bytes, startup: bytes | None) -> "tuple[FFI.CData, int]":
+    size = lib.policy_scratch_size(len(text), len(startup or b""))
+    # uint64_t: the scratch must be aligned for it
+    return ffi.new("uint64_t[]", size // 8 + 1), size
+
+
+def _text(message: "FFI.CData") -> str:
+    # cut at a fixed size, perhaps inside a character
+    return ffi.string(message).decode("utf-8", "replace")
 
 
 def _describe(result: "FFI.CData", path: str, startup_path: str) -> str:
     place = startup_path if result.in_startup else path
     if result.line:
         place = f"{place}:{result.line}:{result.column}"
-    reason = ffi.string(result.message).decode("utf-8", "replace")
-    return f"{place}: {reason}"
+    return f"{place}: {_text(result.message)}"

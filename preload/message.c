@@ -22,11 +22,11 @@ static size_t append(char *out, size_t size, size_t used, const char *piece)
 	}
 	if (length < PIECE_MAX || !piece[length])
 		return used;
-	/* cut: not in the middle of a character */
-	while (used && ((unsigned char)out[used - 1] & 0xc0) == 0x80)
-		used--;
-	if (used && (unsigned char)out[used - 1] >= 0xc0)
-		used--;
+	if (((unsigned char)piece[length] & 0xc0) == 0x80) { /* cut in the middle of a character */
+		while (used && ((unsigned char)out[used - 1] & 0xc0) == 0x80)
+			used--;
+		used -= !!used;
+	}
 	for (int dots = 0; dots < 3 && used + 1 < size; dots++)
 		out[used++] = '.';
 	return used;

@@ -59,7 +59,7 @@ def action(name: str, errno_ret: int | None) -> int:
 
 def holds(condition: dict[str, Any], args: tuple[int, ...]) -> bool:
     value, given = condition["value"], args[condition["index"]]
-    return {
+    found: bool = {
         "SCMP_CMP_NE": given != value,
         "SCMP_CMP_LT": given < value,
         "SCMP_CMP_LE": given <= value,
@@ -68,6 +68,7 @@ def holds(condition: dict[str, Any], args: tuple[int, ...]) -> bool:
         "SCMP_CMP_GT": given > value,
         "SCMP_CMP_MASKED_EQ": given & value == condition.get("valueTwo", 0),
     }[condition["op"]]
+    return found
 
 
 def conditions_hold(conditions: list[dict[str, Any]], args: tuple[int, ...]) -> bool:
@@ -77,7 +78,9 @@ def conditions_hold(conditions: list[dict[str, Any]], args: tuple[int, ...]) -> 
     return any(each) if several else all(each)
 
 
-def is_selected(rule: dict[str, Any], target: Target, capabilities: set[str], kernel: tuple[int, int]) -> bool:
+def is_selected(
+    rule: dict[str, Any], target: Target, capabilities: set[str], kernel: tuple[int, int]
+) -> bool:
     includes, excludes = rule.get("includes") or {}, rule.get("excludes") or {}
 
     def version(text: str) -> tuple[int, int]:

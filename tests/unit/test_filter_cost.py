@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: MIT
 """What a filter costs: instructions executed per call, weighted by a trace.
 
-The bounds are those of DESIGN.md: never more than a plain chain of tests in order of frequency, never more than a
-balanced tree, and at most five more than the entropy of the trace.
+The bounds are those of DESIGN.md: never more than a plain chain of tests in order of frequency, never more
+than a balanced tree, and at most five more than the entropy of the trace.
 """
 
 import json
 import math
 
 import pytest
+from bpf import Program
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
-from bpf import Program
-from jail.policy import compile_filter
 from naive import TARGETS, Target
+
+from jail.policy import compile_filter
 
 BY_NAME = {target.name: target for target in TARGETS}
 # check of the architecture (2), load of the number, return
@@ -35,7 +35,9 @@ def chain_cost(counts: dict[str, int]) -> float:
 def balanced_cost(counts: dict[str, int], numbers: dict[str, int]) -> float:
     """Bisection of the ranges of allowed and denied numbers, with as many ranges on either side."""
     allowed = {numbers[name]: count for name, count in counts.items()}
-    edges = sorted({edge for n in allowed for edge in (n, n + 1) if (edge in allowed) != (edge - 1 in allowed)})
+    edges = sorted(
+        {edge for n in allowed for edge in (n, n + 1) if (edge in allowed) != (edge - 1 in allowed)}
+    )
 
     def depth(n: int) -> int:
         low, high, steps = 0, len(edges) + 1, 0
@@ -73,7 +75,9 @@ def traces(target: Target) -> st.SearchStrategy[dict[str, int]]:
     steep = st.integers(0, 20).map(lambda power: 2**power)
     mixed = st.integers(1, 100_000)
     return st.sampled_from([flat, steep, mixed, st.one_of(flat, steep, mixed)]).flatmap(
-        lambda counts: st.dictionaries(st.sampled_from(sorted(target.numbers)), counts, min_size=1, max_size=120)
+        lambda counts: st.dictionaries(
+            st.sampled_from(sorted(target.numbers)), counts, min_size=1, max_size=120
+        )
     )
 
 

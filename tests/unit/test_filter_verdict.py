@@ -1,23 +1,35 @@
 # SPDX-License-Identifier: MIT
-"""Random policies, compiled and interpreted, against the naive reading of them: every boundary, every target."""
+"""Random policies, compiled and interpreted, against the naive reading of them, on every target."""
 
 import json
 from typing import Any
 
 import pytest
+from bpf import Program
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
-from bpf import Program
-from jail.policy import compile_filter
 from naive import ACTIONS, SYSCALLS, TARGETS, Target, verdict
+
+from jail.policy import compile_filter
 
 CAPS = ["CAP_CHOWN", "CAP_SYS_ADMIN", "CAP_BPF"]
 EDGES = [0, 1, 2**31, 2**32, 2**63, 2**64 - 1, 0xFFFFFFFF, 0x80000000FFFFFFFF, 0x500000000]
 OPS = ["NE", "LT", "LE", "EQ", "GE", "GT", "MASKED_EQ"]
 ALL_NAMES = sorted(name for name in SYSCALLS.names())
 # few enough that rules meet on the same call
-FEW_NAMES = ["read", "write", "open", "openat", "close", "ioctl", "clone", "mmap", "mmap2", "fcntl64", "personality"]
+FEW_NAMES = [
+    "read",
+    "write",
+    "open",
+    "openat",
+    "close",
+    "ioctl",
+    "clone",
+    "mmap",
+    "mmap2",
+    "fcntl64",
+    "personality",
+]
 
 edge = st.builds(lambda value, step: (value + step) % 2**64, st.sampled_from(EDGES), st.integers(-2, 2))
 word64 = st.one_of(edge, st.integers(0, 2**64 - 1), st.integers(0, 9))
@@ -88,7 +100,9 @@ def numbers_to_try(made: dict[str, Any], target: Target) -> set[int]:
 def arguments_to_try(made: dict[str, Any], target: Target, extra: list[int]) -> list[tuple[int, ...]]:
     """Return argument vectors around every value that a condition names, alone and in the others' company."""
     conditions = [one for r in made.get("syscalls", []) for one in r.get("args", [])]
-    interesting = {one["value"] for one in conditions} | {one.get("valueTwo", 0) for one in conditions} | set(extra)
+    interesting = (
+        {one["value"] for one in conditions} | {one.get("valueTwo", 0) for one in conditions} | set(extra)
+    )
     values = sorted({(value + step) % 2**target.bits for value in interesting for step in (-1, 0, 1)})
     exact = {one["index"]: one.get("valueTwo") or one["value"] for one in conditions}
     base = tuple(exact.get(index, 0) % 2**target.bits for index in range(6))
@@ -112,7 +126,9 @@ def arguments_to_try(made: dict[str, Any], target: Target, extra: list[int]) -> 
 def test_filter_says_what_the_naive_reading_says(
     target: Target, made: dict[str, Any], extra: list[int], held: set[str], kernel: tuple[int, int]
 ) -> None:
-    capabilities = sum({"CAP_CHOWN": 1 << 0, "CAP_SYS_ADMIN": 1 << 21, "CAP_BPF": 1 << 39}[cap] for cap in held)
+    capabilities = sum(
+        {"CAP_CHOWN": 1 << 0, "CAP_SYS_ADMIN": 1 << 21, "CAP_BPF": 1 << 39}[cap] for cap in held
+    )
     compiled = compile_filter(
         json.dumps(made).encode(),
         target.name,
