@@ -10,7 +10,7 @@ from pathlib import Path
 from programs import big_policy, shipped_counts, traces
 from programs import call_numbers as numbers
 from report import Row, Section
-from timing import median, p90, take_turns
+from timing import median, spread, take_turns
 from workshop import Workshop, native_arch
 
 from jail.doors import FILTERS
@@ -134,7 +134,7 @@ def _nanoseconds(shop: Workshop, rounds: int) -> Section:
     for name, values in samples.items():
         size = {"ours, big policy": ours, "libseccomp's binary tree": theirs}.get(name)
         note = f"{size.stat().st_size // 8} instructions" if size else ""
-        section.add(Row(name, median(values), "ns", p90(values), median(values) / base, note=note))
+        section.add(Row(name, median(values), "ns", spread(values), median(values) / base, note=note))
     return section
 
 

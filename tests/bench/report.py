@@ -6,18 +6,18 @@ import os
 import time
 from pathlib import Path
 
-COLUMNS = ("contender", "median", "p90", "ratio", "budget", "")
+COLUMNS = ("contender", "median", "p10", "p90", "ratio", "budget", "")
 
 
 class Row:
-    """One contender under one heading. `ratio` is to what the section's title names."""
+    """One contender under one heading: median, 10th and 90th percentile, ratio of medians to `ratio_to`."""
 
     def __init__(
         self,
         contender: str,
         median: float | None,
         unit: str,
-        p90: float | None = None,
+        spread: tuple[float, float] | None = None,
         ratio: float | None = None,
         budget: str = "",
         ok: bool | None = None,
@@ -26,7 +26,7 @@ class Row:
         self.contender = contender
         self.median = median
         self.unit = unit
-        self.p90 = p90
+        self.spread = spread
         self.ratio = ratio
         self.budget = budget
         self.ok = ok
@@ -38,7 +38,7 @@ class Row:
         return (
             self.contender + note,
             number(self.median, self.unit) if self.median is not None else "not measured",
-            number(self.p90, self.unit) if self.p90 is not None else "",
+            *((number(end, self.unit) for end in self.spread) if self.spread else ("", "")),
             f"{self.ratio:.2f}" if self.ratio is not None else "",
             self.budget,
             verdict,
@@ -79,8 +79,8 @@ def as_text(section: Section) -> str:
     lines = [section.title, f"  {section.how}"]
     for line in table:
         cells = [line[0].ljust(widths[0])]
-        cells += [cell.rjust(width) for cell, width in zip(line[1:4], widths[1:4], strict=True)]
-        cells += [cell.ljust(width) for cell, width in zip(line[4:], widths[4:], strict=True)]
+        cells += [cell.rjust(width) for cell, width in zip(line[1:5], widths[1:5], strict=True)]
+        cells += [cell.ljust(width) for cell, width in zip(line[5:], widths[5:], strict=True)]
         lines.append("    " + "  ".join(cells).rstrip())
     return "\n".join(lines + [f"  {remark}" for remark in section.remarks])
 
@@ -88,7 +88,7 @@ def as_text(section: Section) -> str:
 def as_markdown(section: Section) -> str:
     table = [
         heading(section),
-        ["---", *["---:"] * 3, "---", "---"],
+        ["---", *["---:"] * 4, "---", "---"],
         *(list(row.cells()) for row in section.rows),
     ]
     lines = [f"### {section.title}", "", section.how, ""]

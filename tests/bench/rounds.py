@@ -19,7 +19,7 @@ def measure(shop: Workshop, rounds: int) -> list[Section]:
     span = min(3, len(times) // 2)
     first, last = min(times[:span]), min(times[-span:])
     growth = last / first
-    section.add(Row("first three rounds", first, "ms", max(times[:span])))
+    section.add(Row("first three rounds", first, "ms", (first, max(times[:span]))))
     section.add(
         Row(
             "last three rounds",

@@ -11,7 +11,7 @@ from typing import Any
 
 from contenders import floor
 from report import Row, Section
-from timing import median, p90
+from timing import median, spread
 from workshop import HERE, Layout, Workshop
 
 MAX_OF_FLOOR = 1.5
@@ -67,7 +67,7 @@ def _starts(shop: Workshop, rounds: int) -> Section:
                     f"{name}: {what}",
                     median(times) / 1e6,
                     "ms",
-                    p90(times) / 1e6,
+                    spread(times, 1e6),
                     ratio,
                     budget=f"<= {MAX_OF_FLOOR} x" if judged else "",
                     ok=ratio <= MAX_OF_FLOOR if judged else None,
@@ -80,9 +80,9 @@ def _starts(shop: Workshop, rounds: int) -> Section:
     ]
     for name, mark, what in parts:
         times = [sample[mark] for sample in samples[name]]
-        section.add(Row(what, median(times) / 1e6, "ms", p90(times) / 1e6))
+        section.add(Row(what, median(times) / 1e6, "ms", spread(times, 1e6)))
     cold = [run(job(shop, "cold")) for _ in range(N_COLD)]
-    section.add(Row("the first plan of a process, caches cold", median(cold) / 1e6, "ms", p90(cold) / 1e6))
+    section.add(Row("the first plan of a process, caches cold", median(cold) / 1e6, "ms", spread(cold, 1e6)))
     if any(row.ok is False for row in section.rows):
         section.say(
             "Python functions with the most time of their own (cProfile, which adds its own to each call):"

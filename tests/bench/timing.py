@@ -59,5 +59,7 @@ def median(samples: Sequence[float]) -> float:
     return statistics.median(samples)
 
 
-def p90(samples: Sequence[float]) -> float:
-    return sorted(samples)[int(len(samples) * 0.9)]
+def spread(samples: Sequence[float], scale: float = 1) -> tuple[float, float]:
+    """The 10th and the 90th percentile, each divided by `scale`."""
+    ordered = sorted(samples)
+    return ordered[int(len(ordered) * 0.1)] / scale, ordered[int(len(ordered) * 0.9)] / scale
