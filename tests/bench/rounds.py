@@ -25,7 +25,7 @@ def measure(shop: Workshop, rounds: int) -> list[Section]:
             "last three rounds",
             last,
             "ms",
-            max(times[-span:]),
+            (last, max(times[-span:])),
             growth,
             f"<= {MAX_GROWTH} x",
             growth <= MAX_GROWTH,
