@@ -60,6 +60,11 @@ class CapabilitySets:
         self.ambient = ambient
         self.keep = keep
 
+    def limited_to(self, mask: int) -> "CapabilitySets":
+        """The same sets without what is not in `mask`."""
+        sets = {name: getattr(self, name) & mask for name in SETS}
+        return CapabilitySets(**sets, keep=self.keep)
+
     def __repr__(self) -> str:
         sets = ", ".join(f"{name}={getattr(self, name):#x}" for name in SETS)
         return f"CapabilitySets({sets}, keep={self.keep})"

@@ -10,7 +10,7 @@ from stat import S_ISREG
 
 from jail import steps
 from jail._native import lib
-from jail.capabilities import CapabilitySets, default_for, last_capability, parse
+from jail.capabilities import CapabilitySets, default_for, describe, last_capability, parse
 from jail.elf import closure
 from jail.errors import EXIT_CANNOT_EXECUTE, EXIT_NOT_FOUND, ConfigError
 from jail.ids import Identity, lookup
@@ -61,7 +61,7 @@ def make_plan(spec: JailSpec, reset_signals: int = 0) -> Plan:
     plan = Plan(spec.name)
     path = _find_program(spec.argv[0])
     identity = lookup(spec.user or None, spec.group or None)
-    sets = parse(spec.capabilities) if spec.capabilities is not None else default_for(identity.uid)
+    sets = _capabilities(spec, identity.uid)
     env = {"PATH": PATH, "container": "ujail", **spec.env}
     door: list[steps.Step] = []
     if spec.seccomp:
@@ -93,6 +93,18 @@ def make_plan(spec: JailSpec, reset_signals: int = 0) -> Plan:
     plan.steps.append(steps.execute(path, spec.argv, [f"{name}={value}" for name, value in env.items()]))
     plan.steps += _stub(identity, spec.grace_s)
     return plan
+
+
+def _capabilities(spec: JailSpec, uid: int) -> CapabilitySets:
+    """What was asked for, or the default for the uid. "all" and the default end at what we have ourselves."""
+    sets = default_for(uid) if spec.capabilities is None else parse(spec.capabilities)
+    if os.geteuid() != 0:
+        return sets  # only to be explained
+    own = lib.permitted_capabilities()
+    beyond = (sets.permitted | sets.inheritable) & ~own
+    if beyond and spec.capabilities not in (None, "all"):
+        raise ConfigError(f"capabilities: {describe(beyond)} cannot be given: ujail itself does not have it")
+    return sets.limited_to(own) if beyond else sets
 
 
 def _service(identity: Identity, sets: CapabilitySets) -> list[steps.Step]:

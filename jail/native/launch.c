@@ -391,6 +391,7 @@ int launch(const unsigned char *plan, size_t size, unsigned long namespaces, uns
 	}
 	top = (char *)((uintptr_t)((char *)state + bytes) & ~(uintptr_t)15);
 	state->service_stack = top - STACK_BYTES;
+	state->isolated = namespaces & CLONE_NEWNS;
 	state->modern = !(flags & LAUNCH_OLD_KERNEL) && has_modern_mounts();
 	error = decode(plan, size, state);
 	if (!error)

@@ -180,6 +180,13 @@ int step_private(struct launch_state *state, struct step *step)
 	return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ? -errno : 0;
 }
 
+static uint64_t bind_attributes(uint64_t flags)
+{
+	/* nosuid always: no file capability and no setuid bit works in a jail */
+	return MOUNT_ATTR_NOSUID | (flags & BIND_READ_ONLY ? MOUNT_ATTR_RDONLY : 0) |
+	       (flags & BIND_DEVICES ? 0 : MOUNT_ATTR_NODEV);
+}
+
 static int open_source(struct launch_state *state, struct step *step)
 {
 	struct stat status;
@@ -194,10 +201,22 @@ static int open_source(struct launch_state *state, struct step *step)
 	return 0;
 }
 
-static int open_stub(struct step *step)
+/*
+ * The stub is the one program of the host that runs in the jail without being staged, and
+ * /proc/1/exe leads to it. It gets a read-only mount that is attached nowhere: root inside
+ * could change the host's file through any other.
+ */
+static int open_stub(struct launch_state *state, struct step *step)
 {
-	step->fd = open(step->s[1], O_PATH | O_CLOEXEC);
-	return step->fd < 0 ? -errno : 0;
+	if (!state->modern || !state->isolated) {
+		step->fd = open(step->s[1], O_PATH | O_CLOEXEC);
+		return step->fd < 0 ? -errno : 0;
+	}
+	step->fd = open_tree_at(AT_FDCWD, step->s[1], 0);
+	if (step->fd < 0 ||
+	    set_attributes(step->fd, "", AT_EMPTY_PATH, bind_attributes(BIND_READ_ONLY)))
+		return -errno;
+	return 0;
 }
 
 int open_sources(struct launch_state *state)
@@ -212,7 +231,7 @@ int open_sources(struct launch_state *state)
 		if (step->op == STEP_BIND)
 			result = open_source(state, step);
 		else if (step->op == STEP_EXEC_STUB)
-			result = open_stub(step);
+			result = open_stub(state, step);
 	}
 	return result;
 }
@@ -268,13 +287,6 @@ int step_mount(struct launch_state *state, struct step *step)
 int step_unlink(struct launch_state *state, struct step *step)
 {
 	return unlink(step->s[0]) ? -errno : 0;
-}
-
-static uint64_t bind_attributes(uint64_t flags)
-{
-	/* nosuid always: no file capability and no setuid bit works in a jail */
-	return MOUNT_ATTR_NOSUID | (flags & BIND_READ_ONLY ? MOUNT_ATTR_RDONLY : 0) |
-	       (flags & BIND_DEVICES ? 0 : MOUNT_ATTR_NODEV);
 }
 
 /* The attributes are in force before the tree can be reached. */
@@ -349,6 +361,30 @@ int step_rebind(struct launch_state *state, struct step *step)
 	return attach(state, step, source_fd);
 }
 
+/* The same for the stub as open_stub, with the old calls: mounted below the new root, opened, detached. */
+static int seal_stub(struct launch_state *state)
+{
+	struct step *stub = &state->steps[state->n_steps - 1];
+	const char name[] = ".ujail-init";
+	int fd, target_fd, result;
+
+	if (mknod(name, S_IFREG, 0))
+		return -errno;
+	target_fd = open_target(state, name);
+	if (target_fd < 0)
+		return -errno;
+	result = attach_old(state, name, stub->fd, target_fd, BIND_READ_ONLY);
+	if (result)
+		return result;
+	fd = open_target(state, name);
+	if (fd < 0 || umount2(name, MNT_DETACH) || unlink(name))
+		return -errno;
+	close(target_fd);
+	close(stub->fd);
+	stub->fd = fd;
+	return 0;
+}
+
 int step_hostname(struct launch_state *state, struct step *step)
 {
 	return sethostname(step->s[0], step->len[0]) ? -errno : 0;
@@ -365,7 +401,10 @@ static bool is_same(const char *path, const struct stat *other)
 int step_pivot(struct launch_state *state, struct step *step)
 {
 	struct stat root;
+	int result = state->modern ? 0 : seal_stub(state);
 
+	if (result)
+		return result;
 	if (fstat(state->root_fd, &root))
 		return -errno;
 	/* The old root lands on top of the new one, where umount2 finds it again */

@@ -93,6 +93,9 @@ struct launch_result {
 int launch(const unsigned char *plan, size_t size, unsigned long namespaces, unsigned int flags,
 	   struct launch_result *result);
 
+/* The permitted set of the calling process, bit n for capability n. */
+uint64_t permitted_capabilities(void);
+
 /* Our name of the architecture with an AUDIT_ARCH_ value, or NULL. */
 const char *audit_arch_name(uint32_t audit);
 

@@ -32,6 +32,7 @@ struct launch_state {
 	unsigned int n_steps;
 	unsigned int stub_from; /* first step after the service's STEP_EXEC */
 	bool modern; /* open_tree, move_mount, mount_setattr and openat2 are there */
+	bool isolated; /* there is a mount namespace */
 	int root_fd; /* the new root */
 	int proc_fd; /* the host's /proc */
 	int life_fd; /* reads end-of-file once the parent is gone */
