@@ -189,9 +189,14 @@ unsigned int arch_call_count(void)
 	return COUNT(offsets);
 }
 
+static const char *name_at(unsigned int index)
+{
+	return (const char *)&call_names + offsets[index];
+}
+
 const char *arch_call_name(unsigned int index)
 {
-	return index < COUNT(offsets) ? (const char *)&call_names + offsets[index] : NULL;
+	return index < COUNT(offsets) ? name_at(index) : NULL;
 }
 
 int arch_call_find(const char *name)
@@ -200,7 +205,7 @@ int arch_call_find(const char *name)
 
 	while (low < high) {
 		int middle = (low + high) / 2;
-		int order = strcmp(name, arch_call_name(middle));
+		int order = strcmp(name, name_at(middle));
 
 		if (!order)
 			return middle;

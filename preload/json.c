@@ -4,6 +4,7 @@
  * nothing of libc but string.h, because it also runs inside other people's programs.
  */
 #include "json.h"
+#include "utf8.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -47,59 +48,6 @@ static void skip_space(struct reader *reader)
 	}
 }
 
-/* Length of the UTF-8 sequence at `text`, 0 if it is not well formed (RFC 3629, section 4). */
-static size_t utf8_length(const unsigned char *text, size_t left)
-{
-	unsigned char lead = text[0], low = 0x80, high = 0xbf;
-	size_t length;
-
-	if (lead < 0x80)
-		return 1;
-	if (lead < 0xc2 || lead > 0xf4)
-		return 0;
-	length = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-	if (length > left)
-		return 0;
-	if (lead == 0xe0)
-		low = 0xa0; /* overlong */
-	else if (lead == 0xed)
-		high = 0x9f; /* surrogates */
-	else if (lead == 0xf0)
-		low = 0x90; /* overlong */
-	else if (lead == 0xf4)
-		high = 0x8f; /* above U+10FFFF */
-	if (text[1] < low || text[1] > high)
-		return 0;
-	for (size_t i = 2; i < length; i++)
-		if ((text[i] & 0xc0) != 0x80)
-			return 0;
-	return length;
-}
-
-static size_t put_utf8(char *out, uint32_t point)
-{
-	if (point < 0x80) {
-		out[0] = point;
-		return 1;
-	}
-	if (point < 0x800) {
-		out[0] = 0xc0 | point >> 6;
-		out[1] = 0x80 | (point & 0x3f);
-		return 2;
-	}
-	if (point < 0x10000) {
-		out[0] = 0xe0 | point >> 12;
-		out[1] = 0x80 | (point >> 6 & 0x3f);
-		out[2] = 0x80 | (point & 0x3f);
-		return 3;
-	}
-	out[0] = 0xf0 | point >> 18;
-	out[1] = 0x80 | (point >> 12 & 0x3f);
-	out[2] = 0x80 | (point >> 6 & 0x3f);
-	out[3] = 0x80 | (point & 0x3f);
-	return 4;
-}
-
 /* The four digits of \uXXXX, or -1. */
 static int read_hex4(struct reader *reader)
 {
@@ -140,7 +88,7 @@ static int read_unicode_escape(struct reader *reader, char *out, size_t *used)
 			return refuse(reader, at, "half of a surrogate pair");
 		point = 0x10000 + ((point - 0xd800) << 10) + (second - 0xdc00);
 	}
-	*used += put_utf8(out + *used, point);
+	*used += utf8_put(out + *used, point);
 	return 0;
 }
 

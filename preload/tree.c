@@ -30,7 +30,7 @@ static struct node *new_node(struct tree *tree, enum node_kind kind, uint32_t k,
 		tree->failed = true;
 		return NULL;
 	}
-	*node = (struct node){ .kind = kind, .k = k, .weight = weight };
+	*node = (struct node){.kind = kind, .k = k, .weight = weight};
 	return node;
 }
 
