@@ -6,8 +6,8 @@ import pytest
 from jail.why import Denial, describe, parse_record
 
 RECORD = (
-    "5,1234,2501502660,-;audit: type=1326 audit(1795301809.321:11): auid=4294967295 uid=0 gid=0 ses=4294967295"
-    ' pid=15403 comm="hello" exe="/tmp/hello" sig=31 arch={arch} syscall={number} compat=0 ip=0x7f4e code=0x80000000'
+    "5,1234,2501502660,-;audit: type=1326 audit(1795301809.321:11): auid=4294967295 uid=0 gid=0 ses=1"
+    ' pid=15403 comm="hello" exe="/tmp/hello" sig=31 arch={arch} syscall={number} compat=0 ip=0x7f4e code=0x0'
 )
 
 
