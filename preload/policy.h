@@ -15,16 +15,14 @@
 #define POLICY_MAX_INSNS 4096 /* BPF_MAXINSNS */
 
 /* policy_request.flags */
-#define POLICY_LENIENT                                                                             \
-	1 /* the shim: a name that no architecture has is skipped where the rule allows */
+#define POLICY_LENIENT 1 /* the shim: skip a name that no architecture has, if the rule allows */
 #define POLICY_DOOR1 2 /* at exec: start-up rules and the pinned execve come first */
 
 struct policy_request {
 	const char *arch; /* "x86_64", "i386", "mips", "mipsel", "arm", "aarch64", "riscv64" */
 	const char *policy; /* JSON, need not end in NUL */
 	size_t policy_size;
-	const char *
-		startup; /* door 1: a policy whose rules are put first unless the policy has its own `startup`; or NULL */
+	const char *startup; /* door 1: a policy whose rules are put first; or NULL */
 	size_t startup_size;
 	uint64_t exec_pin[3]; /* door 1: execve is allowed with exactly these three arguments */
 	uint64_t capabilities; /* bit mask for includes.caps and excludes.caps */
@@ -47,9 +45,8 @@ struct policy_result {
  * exactly that word, so that it can be replaced later; the policy's rules. The start-up text is
  * a policy too, but nothing of it is used but its rules. Without the flag it is not read.
  *
- * `code` receives struct sock_filter[n_insns] in the byte order
- * of the target; `scratch` is zeroed memory for the compiler's own use
- * (policy_scratch_size() bytes, aligned for uint64_t).
+ * `code` receives struct sock_filter[n_insns] in the byte order of the target; `scratch` is
+ * zeroed memory for the compiler's own use (policy_scratch_size() bytes, aligned for uint64_t).
  *
  * Returns 0, or -EINVAL (bad policy), -E2BIG (text or program too long),
  * -ENOMEM (scratch too small), -ENOSYS (unknown architecture); then
