@@ -253,6 +253,7 @@ def _run(spec: JailSpec, options: Options, debug: int, argv0: str) -> int:
         raise JailError("must be run as root")
     from jail.launch import launch
 
+    _hold_signals()
     jail = launch(plan)
     self_path, service_pid = os.path.abspath(argv0), str(jail.service_pid)
     try:
@@ -265,6 +266,13 @@ def _run(spec: JailSpec, options: Options, debug: int, argv0: str) -> int:
     except OSError as error:
         # leaving takes the jail along: its PID 1 dies with this process
         raise JailError(f"{error.filename or STUB}: {error.strerror}") from error
+
+
+def _hold_signals() -> None:
+    """A signal that comes once the service runs is for it: it waits until the stub is there to forward it."""
+    import _signal
+
+    _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
 
 
 def _write_pidfile(path: str, pid: int) -> None:
