@@ -3,7 +3,8 @@
 
     python -I driver.py '{"argv": [ujail's words]}'
 
-Keys: argv; flags (LAUNCH_* by name); times; replace ([path, new]: rename new to path between plan and launch).
+Keys: argv; flags (LAUNCH_* by name); times; each (one launch for each, with it as the last word);
+replace ([path, new]: rename new to path between plan and launch).
 The last line on stderr is the report, JSON: one entry a launch, and whether this process is as it was before.
 """
 
@@ -49,7 +50,10 @@ def main(request: dict[str, Any]) -> None:
         path, new = request["replace"]
         os.rename(new, path)
     before = state()
-    launches = [start(plan, flags) for _ in range(request.get("times", 1))]
+    if "each" in request:
+        launches = [start(plan_for([*request["argv"], word]), flags) for word in request["each"]]
+    else:
+        launches = [start(plan, flags) for _ in range(request.get("times", 1))]
     report = {
         "launches": launches,
         "unchanged": state() == before,
