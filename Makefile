@@ -44,6 +44,8 @@ bench: DEBIAN = $(BUILD_PACKAGES) $(BENCH_PACKAGES)
 bench: debian $(VENV)/installed $(VENV)/test
 	$(BIN)/python -m tests.bench $(BENCH_ARGS)
 
+-include tests/guest/guest.mk
+
 clean:
 	rm -rf $(VENV) build *.egg-info
 

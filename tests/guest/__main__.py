@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: MIT
+"""Run the suites in QEMU guests.
+
+    python -m tests.guest [--arch NAME]... [--keep]
+    python -m tests.guest --shell NAME
+
+Results go to tests/results/guests/ (console, JUnit, kernel log, what the guest left), times and all JUnit results
+together beside it. Exit status 0: every guest ran to its end, no test failed, and nothing was skipped that is not in
+allowed-skips.txt.
+"""
+
+import argparse
+import json
+import secrets
+import shutil
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.guest import compilers, qemu
+from tests.guest.arches import ARCHES, Arch
+from tests.guest.cache import cache_folder
+from tests.guest.image import write_image
+from tests.guest.initramfs import write_initramfs
+from tests.guest.kernel import Kernel, kernel
+from tests.guest.report import Outcome, describe, write_junit
+from tests.guest.root import REPOSITORY, root
+from tests.guest.shell import GuestError
+
+RESULTS = REPOSITORY / "tests/results"
+AT_ONCE = 2
+START = time.monotonic()
+printing = threading.Lock()
+
+
+def say(who: str, text: str) -> None:
+    with printing:
+        print(f"[{time.monotonic() - START:6.1f} s] {who}: {text}", flush=True)
+
+
+class Run:
+    """One guest from nothing to its results, and the seconds of each stage."""
+
+    def __init__(self, arch: Arch) -> None:
+        self.arch = arch
+        self.seconds: dict[str, float] = {}
+        self.outcome: Outcome | None = None
+        self.fault = ""
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        say(self.arch.name, f"{name} …")
+        start = time.monotonic()
+        yield
+        self.seconds[name] = round(time.monotonic() - start, 1)
+        say(self.arch.name, f"{name}: {self.seconds[name]} s")
+
+    def prepare(self, work: Path) -> Kernel:
+        """Everything that the guest boots from, in `work`."""
+        arch = self.arch
+        with self.stage("compilers"):
+            compilers.glibc(arch)
+            compilers.musl(arch)
+        with self.stage("kernel"):
+            found = kernel(arch)
+        with self.stage("root"):
+            base = root(arch)
+        with self.stage("build and image"):
+            write_image(arch, work, work / "log")
+            busybox = base / "usr/bin/busybox"
+            write_initramfs(work / "initramfs", busybox, found.modules)
+        return found
+
+    def test(self, work: Path) -> None:
+        try:
+            found = self.prepare(work)
+            with self.stage("guest"):
+                status = qemu.run_guest(
+                    self.arch, found, work, secrets.token_hex(8), lambda text: say(self.arch.name, text)
+                )
+            junit = work / "results/junit.xml"
+            if not junit.exists():
+                raise GuestError(f"no results; pytest ended with {status}; see its console")
+            self.outcome = Outcome(self.arch.name, junit)
+            if status not in (0, 1) or not self.outcome.passed:
+                self.fault = f"pytest ended with {status}"
+        except GuestError as error:
+            self.fault = str(error)
+        except Exception:
+            self.fault = traceback.format_exc()
+
+    @property
+    def is_good(self) -> bool:
+        found = self.outcome
+        return found is not None and not (self.fault or found.failed or found.not_allowed)
+
+
+def keep_results(work: Path, arch: str) -> None:
+    place = RESULTS / "guests" / arch
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
+    for name in ("console", "log"):
+        if (work / name).exists():
+            shutil.copy(work / name, place / name)
+    if (work / "results").is_dir():
+        shutil.copytree(work / "results", place / "results")
+
+
+def test(names: list[str]) -> int:
+    runs = [Run(ARCHES[name]) for name in names]
+
+    def whole(run: Run) -> None:
+        # not in /tmp: an image is large, and that may be memory
+        with tempfile.TemporaryDirectory(prefix=f"run-{run.arch.name}-", dir=cache_folder()) as folder:
+            run.test(Path(folder))
+            keep_results(Path(folder), run.arch.name)
+        say(run.arch.name, run.outcome.counts() if run.outcome else "no results")
+
+    cache_folder().mkdir(parents=True, exist_ok=True)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(whole, runs))
+    outcomes = [run.outcome for run in runs if run.outcome]
+    write_junit(outcomes, RESULTS / "guests.xml")
+    (RESULTS / "guests.json").write_text(
+        json.dumps({run.arch.name: run.seconds for run in runs}, indent=1) + "\n"
+    )
+    print()
+    for run in runs:
+        if run.outcome:
+            print(describe(run.outcome))
+        if run.fault:
+            print(f"{run.arch.name}: {run.fault}")
+    for run in runs:
+        print(f"{run.arch.name:8}", *(f"{name} {seconds} s," for name, seconds in run.seconds.items()))
+    bad = [run.arch.name for run in runs if not run.is_good]
+    print(f"guests: {', '.join(names)}; {'failed: ' + ', '.join(bad) if bad else 'all good'}")
+    passed, failed = sum(one.passed for one in outcomes), sum(len(one.failed) for one in outcomes)
+    print(f"{passed} passed, {failed} failed, {sum(len(one.skipped) for one in outcomes)} skipped")
+    return 1 if bad else 0
+
+
+def shell(name: str) -> int:
+    cache_folder().mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f"shell-{name}-", dir=cache_folder()) as folder:
+        work = Path(folder)
+        found = Run(ARCHES[name]).prepare(work)
+        print("Ctrl-A X ends the guest at once.")
+        return qemu.shell(ARCHES[name], found, work, "shell")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.guest", description="Run the suites in QEMU guests."
+    )
+    parser.add_argument(
+        "--arch", action="append", choices=list(ARCHES), help="only this guest; may be repeated"
+    )
+    parser.add_argument("--shell", choices=list(ARCHES), help="a shell in this guest")
+    given = parser.parse_args()
+    try:
+        return shell(given.shell) if given.shell else test(given.arch or list(ARCHES))
+    except GuestError as error:
+        print(f"guest: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

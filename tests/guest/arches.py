@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: MIT
+"""The guests: everything about an architecture that is data."""
+
+# Malta gives interrupts to these PCI slots only; a device elsewhere hangs when its driver is loaded
+MALTA_SLOTS = ("0x12", "0x13", "0x14", "0x0b")
+
+
+class Arch:
+    """One guest architecture, in the names of each of those who name it."""
+
+    def __init__(
+        self,
+        name: str,
+        debian: str,
+        triple: str,
+        kernel_package: str,
+        qemu: str,
+        machine: str,
+        slots: tuple[str, ...] = (),
+    ) -> None:
+        self.name = name  # ours, and the policy compiler's
+        self.debian = debian  # "" where Debian has no such architecture any more
+        self.triple = triple  # of the glibc compiler
+        self.kernel_package = kernel_package
+        self.qemu = qemu
+        self.machine = machine.split()
+        self.slots = slots  # PCI slots for: root, results, virtio-serial, random numbers
+
+    @property
+    def musl_triple(self) -> str:
+        return self.triple.replace("-gnu", "-musl")
+
+
+ARCHES = {
+    arch.name: arch
+    for arch in (
+        Arch(
+            "x86_64", "amd64", "x86_64-linux-gnu", "linux-image-cloud-amd64", "qemu-system-x86_64", "-m 512"
+        ),
+        Arch("i386", "i386", "i386-linux-gnu", "linux-image-686", "qemu-system-i386", "-m 512"),
+        Arch(
+            "mipsel",
+            "mipsel",
+            "mipsel-linux-gnu",
+            "linux-image-4kc-malta",
+            "qemu-system-mipsel",
+            "-M malta -cpu 34Kf -m 256",
+            MALTA_SLOTS,
+        ),
+        Arch("mips", "", "mips-linux-gnu", "", "qemu-system-mips", "-M malta -cpu 34Kf -m 256", MALTA_SLOTS),
+    )
+}

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: MIT
+"""The disk of a guest: its kept root, the product built for it, and the checkout with the tests."""
+
+import shlex
+from pathlib import Path
+
+from tests.guest import artifacts
+from tests.guest.arches import Arch
+from tests.guest.filters import write_expected
+from tests.guest.root import root
+from tests.guest.shell import run
+
+HERE = Path(__file__).resolve().parent
+SPARE_KIB = 16 * 1024
+
+
+def environment(arch: Arch) -> dict[str, str]:
+    """What the tests in a guest find in their environment."""
+    return {
+        "STOCKADE_GUEST": arch.name,
+        "STOCKADE_PREBUILT": "/guest/programs",
+        "STOCKADE_EXPECTED": "/guest/expected",
+        "STOCKADE_UJAIL": "/usr/bin/ujail",
+        "PYTHONPATH": "/stockade/tests/guest/inside:/stockade/tests/unit",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "HYPOTHESIS_STORAGE_DIRECTORY": "/tmp/.hypothesis",
+    }
+
+
+def write_image(arch: Arch, work: Path, log: Path) -> Path:
+    """Make root.ext4 in `work`."""
+    place, source, image = work / "root", work / "source", work / "root.ext4"
+    run("cp", "-a", root(arch), place, log=log)
+    artifacts.copy_source(source)
+    artifacts.install(arch, source, place, log)
+    artifacts.programs(arch, source, place / "guest/programs", log)
+    write_expected(arch.name, place / "guest/expected")
+    for name in ("late.sh", "suites.sh"):
+        (place / "guest" / name).write_bytes((HERE / name).read_bytes())
+    lines = [f"export {name}={shlex.quote(value)}\n" for name, value in environment(arch).items()]
+    (place / "guest/environment").write_text("".join(lines))
+    artifacts.copy_source(place / "stockade")
+    used_kib = sum(path.lstat().st_size // 1024 + 5 for path in place.rglob("*"))
+    options = ["-q", "-F", "-m", "0", "-O", "^has_journal", "-E", "root_owner=0:0"]
+    run("mkfs.ext4", *options, "-d", place, image, f"{used_kib * 11 // 10 + SPARE_KIB}k", log=log)
+    return image

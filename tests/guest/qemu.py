@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: MIT
+"""Start a guest, follow its console, and tell a run that ended as it should from one that did not."""
+
+import os
+import re
+import selectors
+import subprocess
+import tarfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.guest.arches import Arch
+from tests.guest.kernel import Kernel
+from tests.guest.shell import GuestError
+
+# The one limit of a guest, from its start to its end
+LIMIT_S = int(os.environ.get("STOCKADE_GUEST_LIMIT_S", "1500"))
+RESULTS_BYTES = 32 * 1024 * 1024
+SHOWN_LINES = 40
+PANIC = re.compile(r"Kernel panic|BUG: |Oops[: ]|Unable to handle kernel|guest: no ")
+
+
+def command(arch: Arch, kernel: Kernel, work: Path, token: str, mode: str) -> list[str]:
+    """QEMU's command line: no network, nothing but two disks and random numbers (else Python waits for them)."""
+    root, results, _, entropy = arch.slots or ("", "", "", "")
+
+    def device(text: str, slot: str) -> list[str]:
+        return ["-device", f"{text},addr={slot}" if slot else text]
+
+    # `-accel tcg`: /dev/kvm may exist and not work
+    return [
+        *(arch.qemu, *arch.machine, "-accel", "tcg", "-vga", "none", "-nodefaults", "-nographic"),
+        *("-serial", "stdio", "-monitor", "none", "-no-reboot"),
+        *("-kernel", str(kernel.image), "-initrd", str(work / "initramfs")),
+        *("-append", f"console=ttyS0 panic=-1 loglevel=4 stockade.token={token} stockade.mode={mode}"),
+        *("-drive", f"id=d0,file={work}/root.ext4,format=raw,if=none,readonly=on"),
+        *device("virtio-blk-pci,drive=d0", root),
+        *("-drive", f"id=d1,file={work}/results.img,format=raw,if=none"),
+        *device("virtio-blk-pci,drive=d1", results),
+        *device("virtio-rng-pci", entropy),
+    ]
+
+
+class Console:
+    """What a guest prints, line by line, kept in a file."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", path: Path) -> None:
+        assert process.stdout is not None
+        self.stream = process.stdout
+        self.file = open(path, "w")
+        self.end = time.monotonic() + LIMIT_S
+        self.rest = b""
+        self.last: list[str] = []
+        self.selector = selectors.DefaultSelector()
+        self.selector.register(self.stream, selectors.EVENT_READ)
+
+    def next_line(self) -> str | None:
+        """The next line, None at the end; an error when the guest's time is up."""
+        while b"\n" not in self.rest:
+            if not self.selector.select(max(0, self.end - time.monotonic())):
+                raise GuestError(f"no end within {LIMIT_S} s\n{self.tail()}")
+            more = os.read(self.stream.fileno(), 65536)
+            if not more:
+                return None
+            self.rest += more
+        raw, _, self.rest = self.rest.partition(b"\n")
+        line = raw.decode("utf-8", "replace").rstrip("\r")
+        self.file.write(line + "\n")
+        self.file.flush()
+        self.last = [*self.last[1 - SHOWN_LINES :], line]
+        return line
+
+    def tail(self) -> str:
+        return "the last lines of its console:\n" + "\n".join(f"  {line}" for line in self.last)
+
+    def close(self) -> None:
+        self.selector.close()
+        self.file.close()
+
+
+def follow(console: Console, token: str, tell: Callable[[str], None]) -> int:
+    """Read a console up to the run's own last line; returns the status that it states."""
+    mark = f"@{token} "
+    while (line := console.next_line()) is not None:
+        if line.startswith(mark):
+            what, value = line.removeprefix(mark).split(" ", 1)
+            if what == "done":
+                return int(value)
+            tell(f"{what} after {float(value):.1f} s of its own time")
+        elif PANIC.search(line):
+            more = [console.next_line() for _ in range(3)]
+            raise GuestError(f"{line} {more[-1] or ''}\n{console.tail()}")
+    raise GuestError(f"the console ended before the run did\n{console.tail()}")
+
+
+def run_guest(arch: Arch, kernel: Kernel, work: Path, token: str, tell: Callable[[str], None]) -> int:
+    """Boot, wait for the suites, bring out what they left to work/results; returns their exit status."""
+    results = work / "results.img"
+    with open(results, "wb") as file:
+        file.truncate(RESULTS_BYTES)
+    process = subprocess.Popen(
+        command(arch, kernel, work, token, "test"),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    console = Console(process, work / "console")
+    try:
+        status = follow(console, token, tell)
+        process.wait(max(1, console.end - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        raise GuestError(f"said that it was done and did not power off\n{console.tail()}") from None
+    finally:
+        process.kill()
+        process.wait()
+        console.close()
+        assert process.stdout is not None
+        process.stdout.close()
+    if process.returncode:
+        raise GuestError(f"{arch.qemu} ended with {process.returncode}\n{console.tail()}")
+    unpack_results(results, work / "results", token)
+    return status
+
+
+def unpack_results(image: Path, into: Path, token: str) -> None:
+    """The archive that the guest wrote to its second disk; it must be of this run."""
+    into.mkdir()
+    try:
+        with tarfile.open(image) as archive:
+            archive.extractall(into, filter="data")
+        found = (into / "token").read_text().strip()
+    except (tarfile.TarError, OSError) as error:
+        raise GuestError(f"its results cannot be read: {error}") from error
+    if found != token:
+        raise GuestError("its results are not of this run")
+
+
+def shell(arch: Arch, kernel: Kernel, work: Path, token: str) -> int:
+    """A guest at this terminal."""
+    (work / "results.img").write_bytes(bytes(1024 * 1024))
+    words = command(arch, kernel, work, token, "shell")
+    # Ctrl-C belongs to the guest; Ctrl-A X ends it
+    words[words.index("stdio")] = "mon:stdio"
+    return subprocess.call([word for word in words if word not in ("-monitor", "none")] + ["-vga", "none"])

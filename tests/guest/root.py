@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: MIT
+"""A guest's root without anything of this project: Python, BusyBox, both C libraries, pytest and a few daemons."""
+
+import compileall
+import re
+import shutil
+import sys
+import tomllib
+from pathlib import Path
+from py_compile import PycInvalidationMode
+
+from tests.guest import bigendian
+from tests.guest.arches import Arch
+from tests.guest.cache import kept
+from tests.guest.compilers import musl_files
+from tests.guest.packages import unpack
+from tests.guest.shell import download, run
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PYTHON = "python3.11"
+PACKAGES = [
+    *("python3.11-minimal", "libpython3.11-minimal", "libpython3.11-stdlib", "python3-cffi-backend", "libc6"),
+    *(
+        "libc-bin",
+        "zlib1g",
+        "libexpat1",
+        "libffi8",
+        "libgcc-s1",
+        "libuuid1",
+        "libbz2-1.0",
+        "liblzma5",
+        "libcrypt1",
+    ),
+    *("libssl3", "libsqlite3-0", "libatomic1", "libseccomp2", "musl", "busybox-static", "bash", "libtinfo6"),
+    *("media-types", "netbase"),
+    # the daemons that have a policy, strace, and what they are linked with
+    *(
+        "strace",
+        "libunwind8",
+        "dnsmasq-base",
+        "libdbus-1-3",
+        "libgmp10",
+        "libhogweed6",
+        "libidn2-0",
+        "libnettle8",
+    ),
+    *("libunistring2", "libnetfilter-conntrack3", "libnfnetlink0", "libmnl0", "libnftables1", "libnftnl11"),
+    *("libjansson4", "libxtables12", "libedit2", "libbsd0", "libmd0", "libsystemd0", "libcap2", "liblz4-1"),
+    *("libzstd1", "libgcrypt20", "libgpg-error0", "dropbear-bin", "libtomcrypt1", "libtommath1"),
+]
+# On x86_64 the C library of i386 programs as well, for programs of a foreign ABI
+FOREIGN = {"x86_64": ["libc6-i386"]}
+LINKS = ("bin", "sbin", "lib", "lib32", "lib64")
+FOLDERS = (
+    "dev",
+    "proc",
+    "sys",
+    "run",
+    "tmp",
+    "root",
+    "mnt",
+    "home",
+    "etc",
+    "var/log",
+    "var/empty",
+    "var/lib/misc",
+    "usr/lib",
+)
+DROPPED = (
+    *(
+        "usr/share/doc",
+        "usr/share/man",
+        "usr/share/locale",
+        "usr/share/lintian",
+        "usr/share/info",
+        "usr/include",
+    ),
+    *(
+        f"usr/lib/{PYTHON}/{name}"
+        for name in ("test", "idlelib", "tkinter", "lib2to3", "ensurepip", "turtledemo")
+    ),
+)
+ETC = {
+    "passwd": "root:x:0:0:root:/root:/bin/sh\ndaemon:x:1:1:daemon:/:/bin/false\n"
+    "dnsmasq:x:453:453:dnsmasq:/var/empty:/bin/false\nnobody:x:65534:65534:nobody:/nonexistent:/bin/false\n",
+    "group": "root:x:0:\ndaemon:x:1:\nadm:x:4:\nutmp:x:43:\ndnsmasq:x:453:\nnogroup:x:65534:\n",
+    "shadow": "root:*:19000:0:99999:7:::\n",
+    "hosts": "127.0.0.1 localhost\n::1 localhost\n",
+    "shells": "/bin/sh\n",
+    "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
+    "resolv.conf": "nameserver 127.0.0.1\n",
+}
+
+
+def test_requirements() -> list[str]:
+    """What pyproject.toml asks for in order to test."""
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    return sorted(project["optional-dependencies"]["test"])
+
+
+def root(arch: Arch) -> Path:
+    requirements = test_requirements()
+    packages = [*PACKAGES, *FOREIGN.get(arch.name, [])] if arch.debian else []
+    parts: list[object] = [packages, requirements, sorted(ETC.items()), FOLDERS, DROPPED, "1"]
+    if not arch.debian:
+        parts += [bigendian.python(), bigendian.busybox(), bigendian.musl()]
+
+    def make(place: Path) -> None:
+        for name in FOLDERS:
+            (place / name).mkdir(parents=True)
+        for name in LINKS:
+            (place / "usr" / name).mkdir(exist_ok=True)
+            (place / name).symlink_to(f"usr/{name}")
+        log = place.with_name(f"{place.name}.log")
+        if arch.debian:
+            merge(arch, packages, place, log)
+        else:
+            for part in (bigendian.python(), bigendian.busybox()):
+                lay_over(part, place, log)
+            run("cp", "-a", musl_files(arch) / "usr/lib" / arch.musl_triple, place / "usr/lib", log=log)
+        finish(arch, place, requirements, log)
+
+    return kept(f"root-{arch.name}", parts, make)
+
+
+def merge(arch: Arch, packages: list[str], place: Path, log: Path) -> None:
+    """Debian's packages, with /bin, /lib and so on inside /usr as on any Debian system."""
+    apart = place.with_name(f"{place.name}.debs")
+    shutil.rmtree(apart, ignore_errors=True)
+    unpack(arch.debian, packages, apart)
+    lay_over(apart, place, log)
+    shutil.rmtree(apart)
+
+
+def lay_over(part: Path, place: Path, log: Path) -> None:
+    """Copy a tree into the root, through its links from /lib to /usr/lib."""
+    options = "--keep-directory-symlink --no-same-owner"
+    run("sh", "-ec", f'tar -C "$1" -cf - . | tar -C "$2" {options} -xpf -', "sh", part, place, log=log)
+
+
+def finish(arch: Arch, place: Path, requirements: list[str], log: Path) -> None:
+    """The parts that are the same everywhere."""
+    (place / "tmp").chmod(0o1777)
+    for name, text in ETC.items():
+        (place / "etc" / name).write_text(text)
+    loader = place / f"usr/lib/ld-musl-{arch.name}.so.1"
+    loader.unlink(missing_ok=True)
+    loader.symlink_to(f"{arch.musl_triple}/libc.so")
+    # musl's own list of places, as Debian's package has it
+    (place / f"etc/ld-musl-{arch.name}.path").write_text(
+        f"/lib/{arch.musl_triple}\n/usr/lib/{arch.musl_triple}\n"
+    )
+    for name in ("python3", "python"):
+        link = place / "usr/bin" / name
+        link.unlink(missing_ok=True)
+        link.symlink_to(PYTHON)
+    sh = place / "usr/bin/sh"
+    sh.unlink(missing_ok=True)
+    sh.symlink_to("busybox")
+    packages = place / f"usr/lib/{PYTHON}/site-packages"
+    packages.mkdir(parents=True, exist_ok=True)
+    debian = place / "usr/lib/python3/dist-packages"
+    if debian.exists():
+        (debian / "site-packages.pth").write_text(f"/usr/lib/{PYTHON}/site-packages\n")
+    download(
+        *(
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "-q",
+            "--no-compile",
+            "--only-binary=:all:",
+            "--target",
+            packages,
+        ),
+        *("--platform", "any", "--implementation", "py", "--abi", "none", "--python-version", "3.11"),
+        *requirements,
+        log=log,
+    )
+    for name in DROPPED:
+        shutil.rmtree(place / name, ignore_errors=True)
+    for folder in (place / f"usr/lib/{PYTHON}", place / "usr/lib/python3"):
+        if folder.exists():
+            precompile(folder, place)
+    log.unlink(missing_ok=True)
+
+
+def precompile(folder: Path, place: Path) -> None:
+    """Compile Python files here: a guest is slow. Unchecked, so that the times of files do not matter."""
+    compileall.compile_dir(
+        folder,
+        quiet=2,
+        stripdir=place,
+        prependdir="/",
+        invalidation_mode=PycInvalidationMode.UNCHECKED_HASH,
+        rx=re.compile(r"/lib2to3/|/tests?/bad"),
+    )
