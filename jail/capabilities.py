@@ -2,7 +2,6 @@
 """-C → the five capability sets of the service. Only reads; the launcher sets them."""
 
 from jail.errors import ConfigError
-from jail.near import did_you_mean
 
 # Bit n of a set is NAMES[n]; the order is the kernel's ABI, the same on every architecture.
 # Source: include/uapi/linux/capability.h, CAP_CHOWN = 0 to CAP_CHECKPOINT_RESTORE = 40 (Linux 5.9)
@@ -130,6 +129,8 @@ def _bit(name: str, last: int, where: str) -> int:
     """The number of a capability by its name, in either case, with or without CAP_."""
     number = BITS.get(name.lower().removeprefix("cap_"))
     if number is None:
+        from jail.near import did_you_mean
+
         shown = name if name.isprintable() else ascii(name)[1:-1]
         hint = did_you_mean(name, [f"cap_{known}" for known in NAMES]) or did_you_mean(name, NAMES)
         raise ConfigError(f'{where}: unknown capability "{shown[:60]}"{hint}')

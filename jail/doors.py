@@ -81,7 +81,8 @@ def _read(path: str) -> bytes:
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
     try:
-        return os.read(fd, READ_MAX)
+        # a buffer of READ_MAX would be mapped and unmapped each time; a pipe tells no size
+        return os.read(fd, min((os.fstat(fd).st_size or READ_MAX) + 1, READ_MAX))
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
     finally:

@@ -4,7 +4,6 @@
 import os
 
 from jail.errors import ConfigError
-from jail.near import did_you_mean
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -97,5 +96,7 @@ def _checked(number: int, kind: str, text: str) -> int:
 
 
 def _unknown(kind: str, name: str, known: list[str]) -> ConfigError:
+    from jail.near import did_you_mean
+
     shown = name if name.isprintable() and name else ascii(name)[1:-1]
     return ConfigError(f'unknown {kind} "{shown}"{did_you_mean(name, known)}')
