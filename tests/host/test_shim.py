@@ -5,7 +5,7 @@ import errno
 import importlib.util
 import json
 import os
-import subprocess
+import sysconfig
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -217,10 +217,7 @@ def test_setuid_program_that_loads_the_shim_refuses(host: "Host", shim: str) -> 
     copy.write_bytes(Path(shim).read_bytes())
     copy.chmod(0o4755)
     policy = host.policy(*SPEAK)
-    triple = subprocess.run(
-        ["gcc", "-print-multiarch"], capture_output=True, text=True, check=True
-    ).stdout.strip()
-    system = f"/usr/lib/{triple}"
+    system = f"/usr/lib/{sysconfig.get_config_var('MULTIARCH')}"
     if not os.path.isdir(system):
         pytest.skip(f"no {system}")
 
