@@ -88,10 +88,10 @@ def make_plan(spec: JailSpec, reset_signals: int = 0) -> Plan:
     # the stub's CAP_KILL has to be in the bounding set until it is inheritable
     plan.steps.append(steps.bounding(sets.bounding | 1 << CAP_KILL, 0, last_capability()))
     plan.steps.append(steps.fork())
+    plan.steps += _stub(identity, spec.grace_s)
     plan.steps += _service(identity, sets)
     plan.steps += [steps.die_with_parent(), steps.no_new_privs(), steps.signals(reset_signals), *door]
     plan.steps.append(steps.execute(path, spec.argv, [f"{name}={value}" for name, value in env.items()]))
-    plan.steps += _stub(identity, spec.grace_s)
     return plan
 
 
@@ -142,7 +142,7 @@ def _securebits(sets: CapabilitySets) -> int:
 
 
 def _stub(identity: Identity, grace_s: int) -> list[steps.Step]:
-    """PID 1 after the service runs: the service's ids, and the one capability to signal its own jail."""
+    """PID 1 before the service runs: the service's ids, and the one capability to signal its own jail."""
     kill = 1 << CAP_KILL
     return [
         steps.stdio_null(),
@@ -154,7 +154,7 @@ def _stub(identity: Identity, grace_s: int) -> list[steps.Step]:
         steps.ambient(kill),
         steps.no_new_privs(),
         steps.die_with_parent(),
-        steps.close_for_stub(),
+        steps.close_descriptors(),
         steps.execute_stub(STUB, ["ujail-init", "init", str(grace_s)]),
     ]
 

@@ -121,11 +121,7 @@ def umask(mask: int) -> Step:
 
 
 def close_descriptors() -> Step:
-    return Step(lib.STEP_CLOSE, "close every descriptor but 0, 1 and 2")
-
-
-def close_for_stub() -> Step:
-    return Step(lib.STEP_CLOSE, "close every descriptor but 0, 1, 2 and the stub's", 1)
+    return Step(lib.STEP_CLOSE, "let every descriptor but 0, 1 and 2 close at exec")
 
 
 def stdio_null() -> Step:
@@ -179,7 +175,7 @@ def filter_(code: bytes, flags: int) -> Step:
 
 
 def fork() -> Step:
-    return Step(lib.STEP_FORK, "start the service's process")
+    return Step(lib.STEP_FORK, "start the service's process, which waits")
 
 
 def signals(reset: int) -> Step:

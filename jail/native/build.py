@@ -26,7 +26,7 @@ def declarations(header: str) -> str:
     A constant keeps its name and gets its value from the C compiler.
     """
     text = (ROOT / header).read_text()
-    text = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
+    text = re.sub(r"/\*.*?\*/|\\\n", "", text, flags=re.DOTALL)
     lines = []
     for line in text.splitlines():
         constant = re.match(r"#define\s+([A-Z]\w+)\s+\S", line)

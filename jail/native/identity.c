@@ -75,62 +75,40 @@ struct entry { /* struct linux_dirent64 */
 	char name[];
 };
 
-/* Close what one buffer of directory entries names. Returns how many were closed. */
-static int close_listed(const char *buffer, long size, int first, int keep_fd)
-{
-	int closed = 0;
-	long at;
-
-	for (at = 0; at < size;) {
-		const struct entry *entry = (const void *)(buffer + at);
-		const char *digit = entry->name;
-		int fd = 0;
-
-		while (*digit >= '0' && *digit <= '9')
-			fd = fd * 10 + (*digit++ - '0');
-		if (digit != entry->name && fd >= first && fd != keep_fd)
-			closed += !close(fd);
-		at += entry->size;
-	}
-	return closed;
-}
-
-/* Before Linux 5.9: close what /proc lists, until a pass finds nothing more. */
-static int close_from_list(struct launch_state *state, int first)
+/* Before Linux 5.11: mark what /proc lists. Nothing opens or closes a descriptor meanwhile. */
+static int mark_listed(struct launch_state *state)
 {
 	char buffer[2048] __attribute__((aligned(8)));
-	long size;
-	int closed, fd = openat(state->proc_fd, "self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	long size, at = 0;
+	int fd = openat(state->proc_fd, "self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd < 0)
 		return -errno;
-	do {
-		if (lseek(fd, 0, SEEK_SET) < 0)
-			return -errno;
-		for (closed = 0; (size = syscall(SYS_getdents64, fd, buffer, sizeof(buffer))) > 0;)
-			closed += close_listed(buffer, size, first, fd);
-		if (size < 0)
-			return -errno;
-	} while (closed);
+	while ((size = syscall(SYS_getdents64, fd, buffer, sizeof(buffer))) > 0) {
+		for (at = 0; at < size;) {
+			const struct entry *entry = (const void *)(buffer + at);
+			const char *digit = entry->name;
+			int listed = 0;
+
+			while (*digit >= '0' && *digit <= '9')
+				listed = listed * 10 + (*digit++ - '0');
+			if (listed > 2 && fcntl(listed, F_SETFD, FD_CLOEXEC))
+				return -errno;
+			at += entry->size;
+		}
+	}
 	close(fd);
-	return 0;
+	return size < 0 ? -errno : 0;
 }
 
+/* Marked and not closed: the parent reads end-of-file from one of them when the exec has worked. */
 int step_close(struct launch_state *state, struct step *step)
 {
-	const int first = step->a[0] ? 4 : 3;
-	const int stub_fd = state->steps[state->n_steps - 1].fd;
-
-	/* The stub's program moves to 3 so that one range covers the rest */
-	if (step->a[0] && stub_fd != 3 && dup3(stub_fd, 3, O_CLOEXEC) < 0)
-		return -errno;
 #ifdef SYS_close_range
-	if (state->modern && !syscall(SYS_close_range, first, ~0U, 0))
-		return 0;
-	if (state->modern && errno != ENOSYS)
-		return -errno;
+	if (state->modern)
+		return syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC) ? -errno : 0;
 #endif
-	return close_from_list(state, first);
+	return mark_listed(state);
 }
 
 int step_chdir(struct launch_state *state, struct step *step)
@@ -254,6 +232,6 @@ int step_exec(struct launch_state *state, struct step *step)
 int step_exec_stub(struct launch_state *state, struct step *step)
 {
 	state->stub = PROGRESS_EXEC;
-	syscall(SYS_execveat, 3, "", step->argv, step->envp, AT_EMPTY_PATH);
+	syscall(SYS_execveat, step->fd, "", step->argv, step->envp, AT_EMPTY_PATH);
 	return -errno;
 }

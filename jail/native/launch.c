@@ -2,8 +2,10 @@
 /*
  * The launcher: one call turns a packed plan into a running jail. The first child (PID 1 of
  * the jail) and the second (the service) run in the parent's memory on stacks of their own,
- * as vfork does, so that no page table is copied and an error is a plain store. Everything is
- * decoded and allocated before the clone; between clone and exec nothing is.
+ * one of the three at a time, so that no page table is copied and an error is a plain store.
+ * PID 1 makes the jail, starts the service's process and execs the stub; then the service's
+ * process gives up its privileges and execs. Everything is decoded and allocated before the
+ * clone; between clone and exec nothing is.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -160,22 +162,22 @@ static int decode_exec(struct launch_state *state, struct step *step)
 	return step->argv && step->envp ? 0 : -ENOMEM;
 }
 
-/* The shape of every plan: some set-up, FORK, the service's steps and EXEC, PID 1's steps and EXEC_STUB. */
+/* The shape of every plan: some set-up, FORK, PID 1's steps and EXEC_STUB, the service's steps and EXEC. */
 static int check_shape(struct launch_state *state)
 {
-	unsigned int i, fork = 0, exec = 0, stub = 0, forks = 0;
+	unsigned int i, fork = 0, exec = 0, found = 0;
 
 	for (i = 0; i < state->n_steps; i++) {
 		if (state->steps[i].op == STEP_FORK)
-			fork = i, forks++;
-		else if (state->steps[i].op == STEP_EXEC)
-			exec = i, forks++;
+			fork = i, found++;
 		else if (state->steps[i].op == STEP_EXEC_STUB)
-			stub = i, forks++;
+			state->stub_exec = i, found++;
+		else if (state->steps[i].op == STEP_EXEC)
+			exec = i, found++;
 	}
-	if (forks != 3 || !fork || fork >= exec || exec >= stub || stub + 1 != state->n_steps)
+	if (found != 3 || !fork || fork >= state->stub_exec || state->stub_exec >= exec ||
+	    exec + 1 != state->n_steps)
 		return -EINVAL;
-	state->stub_from = exec + 1;
 	return 0;
 }
 
@@ -206,7 +208,7 @@ static int decode(const unsigned char *plan, size_t size, struct launch_state *s
 
 		if (step->op != STEP_FILTER)
 			continue;
-		step->code = pin_filter(step, &state->steps[state->stub_from - 1]);
+		step->code = pin_filter(step, &state->steps[state->n_steps - 1]);
 		result = step->code ? 0 : -ENOMEM;
 	}
 	return result;
@@ -241,19 +243,19 @@ static void write_decimal(char *text, unsigned int number)
 	*text = '\0';
 }
 
+/*
+ * The service's process waits for the parent's go, and the parent goes on when PID 1 has execed
+ * the stub: no instruction of the service runs beside a process that is still privileged or
+ * that shares the parent's memory. Waiting, it does not touch errno, which all three share.
+ */
 static int start_service(struct launch_state *state)
 {
-	int pid =
-		clone(service_main, state->service_stack, CLONE_VM | CLONE_VFORK | SIGCHLD, state);
+	int pid = clone(service_main, state->service_stack, CLONE_VM | SIGCHLD, state);
 
 	if (pid < 0)
 		return -errno;
-	state->service_ns_pid = pid;
 	write_decimal(state->pid_text, pid);
-	if (state->error)
-		return state->error;
-	/* Gone before its exec without a word: killed from outside, or by a lack of memory */
-	return state->service == PROGRESS_EXEC ? 0 : -ECHILD;
+	return 0;
 }
 
 /* Run steps from `first` up to and with one that ends a process; returns only on failure. */
@@ -266,7 +268,6 @@ static int walk(struct launch_state *state, unsigned int first)
 		state->current = i;
 		if (state->steps[i].op == STEP_FORK) {
 			result = start_service(state);
-			i = state->stub_from - 1;
 		} else {
 			result = functions[state->steps[i].op](state, &state->steps[i]);
 		}
@@ -277,7 +278,7 @@ static int walk(struct launch_state *state, unsigned int first)
 static void report(struct launch_state *state, int error)
 {
 	if (state->error)
-		return; /* the service's own report came first */
+		return; /* the first one counts */
 	state->step = state->current;
 	state->error = error;
 }
@@ -299,10 +300,12 @@ static int read_host_pid(struct launch_state *state)
 static int service_main(void *argument)
 {
 	struct launch_state *state = argument;
-	unsigned int fork = state->current;
+	char go;
 
+	if (read(state->life_fd, &go, 1) != 1)
+		_exit(127); /* PID 1 has failed, or the parent is gone */
 	state->service_pid = read_host_pid(state);
-	report(state, walk(state, fork + 1));
+	report(state, walk(state, state->stub_exec + 1));
 	_exit(127); /* a filter may be in force: no other call from here on */
 }
 
@@ -311,7 +314,7 @@ static int first_main(void *argument)
 	struct launch_state *state = argument;
 	int result;
 
-	close(state->life_write_fd);
+	close(state->life_write_fd); /* else nobody here would see the parent's end of it close */
 	state->first_pid = syscall(SYS_getpid);
 	state->proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	/* The plan's first step makes propagation private where there is a mount namespace */
@@ -326,53 +329,85 @@ static int first_main(void *argument)
 
 /* ---- the parent ---- */
 
+/* Let the service go if PID 1 is in place, and wait until its program runs or its process is gone. */
+static void release_service(struct launch_state *state, int *go_fd, int done_fd)
+{
+	char byte = 0;
+
+	if (!state->error && state->stub == PROGRESS_EXEC && write(*go_fd, &byte, 1) != 1)
+		report(state, -errno);
+	close(*go_fd); /* who has not been let go reads end-of-file and ends */
+	*go_fd = -1;
+	/* The other end is open in the service's process alone; its stack is our memory until then */
+	while (read(done_fd, &byte, 1) < 0 && errno == EINTR)
+		;
+}
+
 static void conclude(struct launch_state *state, int pid, struct launch_result *result)
 {
 	int status;
 
-	result->pid = pid;
-	result->service_pid = state->service_pid;
 	if (!state->error && state->stub == PROGRESS_EXEC && state->service == PROGRESS_EXEC) {
+		result->pid = pid;
+		result->service_pid = state->service_pid;
 		result->step = -1;
-		result->error = 0;
 		return;
 	}
-	report(state, -ECHILD); /* no effect if a child has reported */
+	report(state,
+	       -ECHILD); /* gone without a word: killed from outside, or by a lack of memory */
 	kill(pid, SIGKILL);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
-	result->pid = result->service_pid = 0;
 	result->step = state->step;
 	result->error = -state->error;
 }
 
-static int clone_first(struct launch_state *state, char *stack, unsigned long namespaces,
-		       struct launch_result *result)
+static void clone_first(struct launch_state *state, char *stack, unsigned long namespaces,
+			int life[2], int done[2], struct launch_result *result)
 {
-	int pid, error, dumpable, life[2];
-	sigset_t all, before;
+	int pid;
 
-	if (pipe2(life, O_CLOEXEC))
-		return -errno;
 	state->life_fd = life[0];
 	state->life_write_fd = life[1];
-	/* A changed uid makes the memory undumpable, and until the execs it is the parent's as well:
-	 * that is what keeps the new uid from tracing a child and so writing to the parent */
-	dumpable = prctl(PR_GET_DUMPABLE);
+	pid = clone(first_main, stack, namespaces | CLONE_VM | CLONE_VFORK | SIGCHLD, state);
+	if (pid < 0) {
+		result->error = errno;
+		return;
+	}
+	close(done[1]);
+	done[1] = -1;
+	release_service(state, &life[1], done[0]);
+	conclude(state, pid, result);
+}
+
+static void close_pair(int pair[2])
+{
+	if (pair[0] >= 0)
+		close(pair[0]);
+	if (pair[1] >= 0)
+		close(pair[1]);
+}
+
+static void run(struct launch_state *state, char *stack, unsigned long namespaces,
+		struct launch_result *result)
+{
+	int life[2] = {-1, -1}, done[2] = {-1, -1};
+	const int dumpable = prctl(PR_GET_DUMPABLE);
+	sigset_t all, before;
+
 	/* No handler of the parent may run in a child */
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &before);
-	pid = clone(first_main, stack, namespaces | CLONE_VM | CLONE_VFORK | SIGCHLD, state);
-	error = pid < 0 ? -errno : 0;
-	close(life[0]);
-	close(life[1]);
-	if (pid >= 0)
-		conclude(state, pid, result);
+	/* Until its exec the service's process runs in this memory under a uid of its own: undumpable
+	 * memory cannot be traced or opened through /proc by others of that uid */
+	if (prctl(PR_SET_DUMPABLE, 0) || pipe2(life, O_CLOEXEC) || pipe2(done, O_CLOEXEC))
+		result->error = errno;
 	else
-		result->error = -error;
+		clone_first(state, stack, namespaces, life, done, result);
+	close_pair(life);
+	close_pair(done);
 	prctl(PR_SET_DUMPABLE, dumpable == 1);
 	sigprocmask(SIG_SETMASK, &before, NULL);
-	return result->error ? -result->error : 0;
 }
 
 int launch(const unsigned char *plan, size_t size, unsigned long namespaces, unsigned int flags,
@@ -381,7 +416,6 @@ int launch(const unsigned char *plan, size_t size, unsigned long namespaces, uns
 	const size_t bytes = sizeof(struct launch_state) + 15 + 2 * STACK_BYTES;
 	struct launch_state *state;
 	char *top;
-	int error;
 
 	*result = (struct launch_result){.step = -1};
 	state = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -393,11 +427,10 @@ int launch(const unsigned char *plan, size_t size, unsigned long namespaces, uns
 	state->service_stack = top - STACK_BYTES;
 	state->isolated = namespaces & CLONE_NEWNS;
 	state->modern = !(flags & LAUNCH_OLD_KERNEL) && has_modern_mounts();
-	error = decode(plan, size, state);
-	if (!error)
-		error = clone_first(state, top, namespaces, result);
-	result->error = -error;
+	result->error = -decode(plan, size, state);
+	if (!result->error)
+		run(state, top, namespaces, result);
 	free_steps(state);
 	munmap(state, bytes);
-	return error;
+	return -result->error;
 }

@@ -364,7 +364,7 @@ int step_rebind(struct launch_state *state, struct step *step)
 /* The same for the stub as open_stub, with the old calls: mounted below the new root, opened, detached. */
 static int seal_stub(struct launch_state *state)
 {
-	struct step *stub = &state->steps[state->n_steps - 1];
+	struct step *stub = &state->steps[state->stub_exec];
 	const char name[] = ".ujail-init";
 	int fd, target_fd, result;
 

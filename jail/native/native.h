@@ -39,12 +39,12 @@ struct wire_step {
 #define STEP_READ_ONLY 13 /* s0 path: the mount becomes read-only, and that is checked */
 #define STEP_BOUNDING 14 /* a0 capabilities that stay; looked at are a1 (first) to a2 (last) */
 
-/* What follows runs in the service's process up to its STEP_EXEC, then again in PID 1 */
+/* Then PID 1 goes on up to STEP_EXEC_STUB; what follows that runs in the service's process */
 #define STEP_FORK 15
 #define STEP_SESSION 16
 #define STEP_UMASK 17 /* a0 mask */
 #define STEP_STDIO_NULL 18 /* 0, 1 and 2 become /dev/null */
-#define STEP_CLOSE 19 /* every descriptor from 3 on; with a0 the stub's stays, as 3 */
+#define STEP_CLOSE 19 /* every descriptor from 3 on closes at exec */
 #define STEP_CHDIR 20 /* s0 path */
 #define STEP_SECUREBITS 21 /* a0 bits */
 #define STEP_GROUPS 22 /* s0 gid_t[n] in binary */

@@ -30,15 +30,14 @@ enum progress { PROGRESS_NONE, PROGRESS_EXEC };
 struct launch_state {
 	struct step *steps;
 	unsigned int n_steps;
-	unsigned int stub_from; /* first step after the service's STEP_EXEC */
+	unsigned int stub_exec; /* index of STEP_EXEC_STUB; behind it begin the service's steps */
 	bool modern; /* open_tree, move_mount, mount_setattr and openat2 are there */
 	bool isolated; /* there is a mount namespace */
 	int root_fd; /* the new root */
 	int proc_fd; /* the host's /proc */
-	int life_fd; /* reads end-of-file once the parent is gone */
+	int life_fd; /* the service's go from the parent; end-of-file once that is gone */
 	int life_write_fd;
 	pid_t first_pid; /* PID 1 as it sees itself */
-	pid_t service_ns_pid; /* the service as PID 1 sees it */
 	char pid_text[12]; /* the same in digits, the stub's last argument */
 	char *service_stack;
 

@@ -47,3 +47,12 @@ def test_program_of_pid_1_cannot_be_changed_on_an_old_kernel(host: "Host") -> No
     request = json.dumps({"argv": words, "flags": ["LAUNCH_OLD_KERNEL"]})
     inside = once_stub_runs(host, host.spawn(sys.executable, "-I", DRIVER, request))
     assert inside["chmod:/proc/1/exe"] == "EROFS"
+
+
+@pytest.mark.parametrize("caps", [(), ("-C", "all")])
+def test_service_does_not_run_before_pid_1_is_the_stub(host: "Host", caps: tuple[str, ...]) -> None:
+    """Until its exec PID 1 is privileged and runs in the launcher's own memory; here that exec is slow."""
+    slow = ["strace", "-f", "-o", "/dev/null", "--inject=execveat:delay_enter=400000"]
+    words = ["-n", "t", "-p", *caps, "--", host.probes["glibc"], "cat", "/proc/1/comm"]
+    inside = host.run(*slow, host.ujail, *words)
+    assert inside.all("line") == ["ujail-init"]
