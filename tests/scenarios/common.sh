@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=sh
+# Read by the scenarios: a directory of their own that goes with everything they started.
+#
+# A scenario is called with the words that start a jail, `ujail -S policy` for a test and `strace … ujail -S all`
+# for json-filters/watch, and adds the daemon and its options. It exits non-zero when the daemon fails it.
+set -eu
+
+[ $# -gt 0 ] || { echo "usage: $0 UJAIL [OPTION]..." >&2; exit 2; }
+T=$(mktemp -d)
+chmod 755 "$T"
+PIDS=
+
+# The one way to wait: try a command until it succeeds, for at most 10 seconds
+await() {
+	tries=200
+	until "$@" >/dev/null 2>&1; do
+		tries=$((tries - 1))
+		[ $tries -gt 0 ] || { echo "gave up waiting for: $*" >&2; return 1; }
+		sleep 0.05
+	done
+}
+
+expect() { # what a command prints must contain a text
+	text=$1
+	shift
+	got=$("$@" 2>&1) || :
+	case $got in
+	*"$text"*) ;;
+	*) echo "no '$text' from: $*" >&2; echo "$got" >&2; return 1 ;;
+	esac
+}
+
+gone() { ! kill -0 "$1"; }
+
+# End the service by TERM, and expect the status of what ran it
+finish() {
+	status=0
+	kill -TERM "$(cat "$T/pid")"
+	wait "$JAIL" || status=$?
+	[ "$status" = "$1" ] || { echo "the jail ended with $status instead of $1" >&2; return 1; }
+}
+
+clean_up() {
+	status=$?
+	trap '' INT TERM HUP
+	[ "$status" = 0 ] || [ ! -s "$T/log" ] || cat "$T/log" >&2
+	for pid in $PIDS; do kill -TERM "$pid" 2>/dev/null || :; done
+	for pid in $PIDS; do await gone "$pid" 2>/dev/null || kill -KILL "$pid" 2>/dev/null || :; done
+	rm -rf "$T"
+	exit "$status"
+}
+trap clean_up EXIT
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
