@@ -61,8 +61,12 @@ static int confine(void)
 		SYS_wait4,
 		SYS_kill,
 		SYS_exit_group,
-		SYS_clock_gettime,
 		SYS_restart_syscall,
+#ifdef SYS_clock_gettime
+		SYS_clock_gettime,
+#else /* musl's name of the call with 32-bit seconds */
+		SYS_clock_gettime32,
+#endif
 #ifdef SYS_rt_sigtimedwait_time64
 		SYS_rt_sigtimedwait_time64,
 #endif
