@@ -87,31 +87,39 @@ def measure(shop: Workshop, rounds: int) -> list[Section]:
     return [section]
 
 
+def _middle(crowds: list[dict[str, Any]], what: str) -> float:
+    """KiB for one jail of the crowd."""
+    return median([result[what] for result in crowds]) / COUNT
+
+
+def _is_ours(name: str) -> bool:
+    return name.split(",")[0] in ("ujail", "library")
+
+
 def _add_rows(section: Section, results: dict[str, list[dict[str, Any]]]) -> None:
-    base = median([result["pss"] for result in results["floor"]]) / COUNT
+    bare = results.pop("bare")
+    base = _middle(results["floor"], "pss")
     for name, crowds in results.items():
-        if name == "bare":
-            continue
-        each = median([result["pss"] for result in crowds]) / COUNT
-        ours = name.startswith(("ujail", "library")) and name != "ujail.procd"
+        each = _middle(crowds, "pss")
         row = Row(f"{name}: user", each, "KiB", ratio=each / base)
-        if ours:
+        programs = sorted(crowds[-1]["by_name"].items())
+        row.note = ", ".join(f"{program} {kib / COUNT:.0f}" for program, kib in programs)
+        if _is_ours(name):
             row.budget, row.ok = f"<= {MAX_PSS_KIB} KiB", each <= MAX_PSS_KIB
-        split = ", ".join(
-            f"{program} {kib / COUNT:.0f}" for program, kib in sorted(crowds[-1]["by_name"].items())
-        )
-        row.note = split
         section.add(row)
-    if any(result["charged"] is None for crowds in results.values() for result in crowds):
+    if any(result["charged"] is None for crowds in [bare, *results.values()] for result in crowds):
         section.say("no memory cgroup could be made: the kernel's share was not measured")
         return
-    bare = median([result["charged"] for result in results["bare"]])
-    base = (median([result["charged"] for result in results["floor"]]) - bare) / COUNT
+    base = _middle(results["floor"], "charged") - _middle(bare, "charged")
     for name, crowds in results.items():
-        if name == "bare":
-            continue
-        each = (median([result["charged"] for result in crowds]) - bare) / COUNT
+        # what the shim makes the service itself grow by is no process of the jail's
+        service = (
+            max(0.0, _middle(crowds, "services") - _middle(bare, "services")) if "policy" in name else 0.0
+        )
+        each = _middle(crowds, "charged") - _middle(bare, "charged") - service
         row = Row(f"{name}: all", each, "KiB", ratio=each / base)
-        if name.startswith(("ujail", "library")) and name != "ujail.procd":
+        if service:
+            row.note = f"and {service:.0f} in the service itself"
+        if _is_ours(name):
             row.budget, row.ok = f"<= {MAX_CHARGED_KIB} KiB", each <= MAX_CHARGED_KIB
         section.add(row)
