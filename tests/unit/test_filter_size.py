@@ -64,6 +64,27 @@ def test_tree_over_long_argument_tests_needs_far_jumps(target: Target) -> None:
     check(made, target, [(0,) * 6, (5 * 2**28 & mask,) * 6, (mask,) * 6, (2**31,) * 6])
 
 
+@pytest.mark.parametrize(("arch", "sizes"), [("mips", range(60, 270)), ("x86_64", range(25, 140))])
+def test_jumps_are_right_at_every_distance_around_the_limit(arch: str, sizes: range) -> None:
+    """Calls with ever longer argument tests push the targets of all jumps past 255 one by one."""
+    target = BY_NAME[arch]
+    names = ["ioctl", "fcntl", "prctl"]
+    calls = [target.numbers[name] for name in names]
+    for n in sizes:
+        rules = []
+        for place, name in enumerate(names):
+            args = [{"index": place, "value": 3 * value, "op": "SCMP_CMP_EQ"} for value in range(n)]
+            rules.append({"names": [name], "action": "SCMP_ACT_ERRNO", "errnoRet": 7 + place, "args": args})
+        made = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": rules}
+        program = Program(compile_filter(json.dumps(made).encode(), arch, path="p").code, target.big_endian)
+        for nr in calls:
+            place = calls.index(nr)
+            for value in (0, 3, 3 * (n // 2), 3 * (n - 1), 3 * n, 1):
+                expected = ERRNO | (7 + place) if value % 3 == 0 and value < 3 * n else ALLOW
+                assert program.run(target.audit, nr, (value,) * 6)[0] == expected, n
+        assert program.run(target.audit, target.numbers["read"], (0,) * 6)[0] == ALLOW
+
+
 def conditions(n: int, extra: int = 0) -> dict[str, Any]:
     """One call that compares one argument with `n` numbers."""
     args = [{"index": 0, "value": 3 * value, "op": "SCMP_CMP_EQ"} for value in range(n)]
