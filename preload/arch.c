@@ -15,7 +15,7 @@
 #define PRIVATE 0x8000
 #define PRIVATE_BASE 0xf0000
 #define NONE 0xffff
-#define PACK(n) ((n) < 0 ? NONE : (n) >= PRIVATE_BASE ? PRIVATE | ((n)&0xff) : (n))
+#define PACK(n) ((n) < 0 ? NONE : (n) >= PRIVATE_BASE ? PRIVATE | ((n)&0xff) : (n)&0x7fff)
 
 struct call_names {
 #define CALL(name, ...) char c_##name[sizeof(#name)];
