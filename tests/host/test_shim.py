@@ -5,6 +5,7 @@ import errno
 import importlib.util
 import json
 import os
+import shutil
 import sysconfig
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -232,3 +233,45 @@ def test_setuid_program_that_loads_the_shim_refuses(host: "Host", shim: str) -> 
     refused = as_nobody("setuid")
     assert refused.status == 127 and "setuid" in refused.err and refused.out == ""
     assert as_nobody("glibc")["seccomp"] == "2"
+
+
+UCLIBC_LIBRARY = """
+#include <stdlib.h>
+extern char **environ;
+int __uClibc_main(int (*m)(int, char **, char **), int c, char **v, void *i, void *f, void *r, void *s)
+{
+	exit(m(c, v, environ));
+}
+"""
+# its own __libc_start_main comes before every library's, as uClibc's programs have none
+UCLIBC_PROGRAM = """
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+int __uClibc_main(int (*m)(int, char **, char **), int c, char **v, void *i, void *f, void *r, void *s);
+int __libc_start_main(int (*m)(int, char **, char **), int c, char **v, void *i, void *f, void *r, void *s)
+{
+	return __uClibc_main(m, c, v, i, f, r, s);
+}
+int main(void)
+{
+	printf("seccomp %d %s\\n", prctl(PR_GET_SECCOMP), getenv("SECCOMP_FILE") ? "kept" : "gone");
+	return 3;
+}
+"""
+
+
+def test_uclibc_start_routine_is_wrapped_too(host: "Host", shim: str) -> None:
+    """There is no uClibc here: a library stands in for it."""
+    if not shutil.which("gcc"):
+        pytest.skip("gcc is not installed")
+    library, program = host.folder / "libstart.so", host.folder / "uclibc-program"
+    library.with_suffix(".c").write_text(UCLIBC_LIBRARY)
+    program.with_suffix(".c").write_text(UCLIBC_PROGRAM)
+    assert host.run("gcc", "-shared", "-fPIC", library.with_suffix(".c"), "-o", library).status == 0
+    assert host.run("gcc", program.with_suffix(".c"), library, "-o", program).status == 0
+    env = {"SECCOMP_FILE": str(host.policy(*SPEAK)), "LD_PRELOAD": shim}
+    inside = host.run(program, env=env)
+    assert (inside.status, inside.out) == (3, "seccomp 2 gone\n"), inside
+    outside = host.run(program)
+    assert (outside.status, outside.out) == (3, "seccomp 0 gone\n"), outside
