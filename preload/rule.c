@@ -231,7 +231,7 @@ static enum fold fold(enum op op, bool wide, struct condition *condition)
 static int read_condition(const struct reading *reading, const struct json *arg, enum op *op,
 			  struct condition *condition)
 {
-	uint64_t index, two = 0;
+	uint64_t index = 0, two = 0;
 	const struct json *word;
 	int ret = expect(reading, arg, JSON_OBJECT, "an argument condition");
 
