@@ -85,14 +85,14 @@ def run_blocks(job: dict[str, Any], stamps_fd: int) -> dict[str, list[float]]:
     rates: dict[str, list[float]] = {"floor": [], "library": []}
     for number in range(job["blocks"]):
         for name in ("floor", "library") if number % 2 else ("library", "floor"):
-            start = now_ns()
             for _ in range(job["per_block"]):
+                start = now_ns()
                 if name == "floor":
                     wait(os.posix_spawn(job["floor_filter"][0], job["floor_filter"], {}))
                 else:
                     wait(launch(make_plan(spec)).pid)
+                rates[name].append(1e9 / (now_ns() - start))
                 os.read(stamps_fd, 64)
-            rates[name].append(job["per_block"] / (now_ns() - start) * 1e9)
     return rates
 
 
@@ -139,11 +139,13 @@ def run_rounds(job: dict[str, Any], stamps_fd: int) -> dict[str, Any]:
     times: list[int] = []
     prints = []
     for _ in range(job["rounds"]):
-        start = now_ns()
+        taken = []
         for _ in range(job["jails"]):
+            start = now_ns()
             wait(launch(make_plan(spec)).pid)
+            taken.append(now_ns() - start)
             os.read(stamps_fd, 64)
-        times.append((now_ns() - start) // job["jails"])
+        times.append(sorted(taken)[len(taken) // 2])
         prints.append(footprint())
     return {"times": times, "prints": prints}
 

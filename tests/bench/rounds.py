@@ -12,7 +12,7 @@ JAILS = 200
 def measure(shop: Workshop, rounds: int) -> list[Section]:
     section = Section(
         f"{JAILS} jails started and stopped, {rounds} rounds",
-        "one resident process, policy and six staged files; time per jail, best and worst of three rounds",
+        "one resident process, policy, six staged files; a round's median time, least and most of three",
     )
     result = run(job(shop, "rounds", rounds=rounds, jails=JAILS))
     times = [time / 1e6 for time in result["times"]]

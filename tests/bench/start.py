@@ -96,7 +96,7 @@ def _rate(shop: Workshop, rounds: int) -> Section:
     per_block = 40
     section = Section(
         "Jails per second, one after the other, policy and six staged files",
-        f"{max(4, rounds // 8)} alternating blocks of {per_block}",
+        f"{max(4, rounds // 8)} alternating blocks of {per_block}; the inverse of the time of each",
         ratio_to="to the floor",
     )
     rates = run(job(shop, "blocks", blocks=max(4, rounds // 8), per_block=per_block))
@@ -109,6 +109,7 @@ def _rate(shop: Workshop, rounds: int) -> Section:
                 name,
                 median(values),
                 "/s",
+                spread(values),
                 ratio=ratio,
                 budget=f">= {MIN_RATE_OF_FLOOR} x" if judged else "",
                 ok=ratio >= MIN_RATE_OF_FLOOR if judged else None,
