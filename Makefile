@@ -8,7 +8,9 @@ SOURCES := $(shell git ls-files -- jail preload initd json-filters setup.py pypr
 
 BUILD_PACKAGES := gcc libc6-dev musl-tools python3-dev python3-venv
 DEMO_PACKAGES := dnsmasq-base dropbear-bin bind9-dnsutils
-TEST_PACKAGES := $(DEMO_PACKAGES) busybox-static gcc-multilib libcap2-bin libseccomp2 strace
+# the kernel's headers of the other architectures: the system call tables are compared with them
+HEADER_PACKAGES := $(foreach arch,mips mipsel i386 armhf arm64 riscv64,linux-libc-dev-$(arch)-cross)
+TEST_PACKAGES := $(DEMO_PACKAGES) $(HEADER_PACKAGES) busybox-static gcc-multilib libcap2-bin libseccomp2 strace
 LINT_PACKAGES := clang-format shellcheck
 BENCH_PACKAGES := bubblewrap firejail crun valgrind libseccomp2
 
@@ -62,7 +64,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/installed: $(BIN)/python $(SOURCES)
-	$(BIN)/pip install -q --disable-pip-version-check --force-reinstall --no-deps .
+	rm -rf build
 	$(BIN)/pip install -q --disable-pip-version-check .
 	@touch $@
 
