@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,18 @@ MAX_CHARGED_KIB = 200
 SLEEP = ["/bin/sleep", "1000"]
 
 
+def _remove(group: Path) -> None:
+    """The last of its processes may still be on their way out."""
+    end = time.monotonic() + 10
+    while True:
+        try:
+            return group.rmdir()
+        except OSError:
+            if time.monotonic() > end:
+                raise
+        time.sleep(0.05)
+
+
 @contextmanager
 def memory_group() -> Iterator[str]:
     """A memory cgroup of our own, v1 or v2, or "" where none can be made. It is gone afterwards."""
@@ -34,7 +47,7 @@ def memory_group() -> Iterator[str]:
             try:
                 yield str(group)
             finally:
-                group.rmdir()
+                _remove(group)
             return
         group.rmdir()
     yield ""
@@ -113,9 +126,7 @@ def _add_rows(section: Section, results: dict[str, list[dict[str, Any]]]) -> Non
     base = _middle(results["floor"], "charged") - _middle(bare, "charged")
     for name, crowds in results.items():
         # what the shim makes the service itself grow by is no process of the jail's
-        service = (
-            max(0.0, _middle(crowds, "services") - _middle(bare, "services")) if "policy" in name else 0.0
-        )
+        service = max(0.0, _middle(crowds, "services") - _middle(results[name.split(",")[0]], "services"))
         each = _middle(crowds, "charged") - _middle(bare, "charged") - service
         row = Row(f"{name}: all", each, "KiB", ratio=each / base)
         if service:
