@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from elftools.elf.dynamic import DynamicSection
 from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
 
 if TYPE_CHECKING:
     from tests.conftest import Host, Result
@@ -75,10 +76,10 @@ def by_hand(
 def test_shim_exports_its_two_symbols_and_needs_libc_alone(shim: str) -> None:
     with open(shim, "rb") as file:
         elf = ELFFile(file)
-        symbols = list(elf.get_section_by_name(".dynsym").iter_symbols())
-        dynamic = elf.get_section_by_name(".dynamic")
-        assert isinstance(dynamic, DynamicSection)
-        needed = [tag.needed for tag in dynamic.iter_tags("DT_NEEDED")]
+        table, dynamic = elf.get_section_by_name(".dynsym"), elf.get_section_by_name(".dynamic")
+        assert isinstance(table, SymbolTableSection) and isinstance(dynamic, DynamicSection)
+        symbols = list(table.iter_symbols())
+        needed = [str(getattr(tag, "needed")) for tag in dynamic.iter_tags("DT_NEEDED")]  # noqa: B009
     exported = {symbol.name for symbol in symbols if symbol["st_shndx"] != "SHN_UNDEF"}
     wanted = {
         symbol.name
