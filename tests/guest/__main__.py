@@ -4,9 +4,9 @@
     python -m tests.guest [--arch NAME]... [--keep]
     python -m tests.guest --shell NAME
 
-Results go to tests/results/guests/ (console, JUnit, kernel log, what the guest left), times and all JUnit results
-together beside it. Exit status 0: every guest ran to its end, no test failed, and nothing was skipped that is not in
-allowed-skips.txt.
+Results go to tests/results/guests/ (console, JUnit, kernel log, what the guest left), times and all JUnit
+results together beside it. Exit status 0: every guest ran to its end, no test failed, and nothing was skipped
+that is not in allowed-skips.txt.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from tests.guest.image import write_image
 from tests.guest.initramfs import write_initramfs
 from tests.guest.kernel import Kernel, kernel
 from tests.guest.report import Outcome, describe, write_junit
-from tests.guest.root import REPOSITORY, root
+from tests.guest.root import REPOSITORY, root, static_busybox
 from tests.guest.shell import GuestError
 
 RESULTS = REPOSITORY / "tests/results"
@@ -70,11 +70,10 @@ class Run:
         with self.stage("kernel"):
             found = kernel(arch)
         with self.stage("root"):
-            base = root(arch)
+            root(arch)
         with self.stage("build and image"):
             write_image(arch, work, work / "log")
-            busybox = base / "usr/bin/busybox"
-            write_initramfs(work / "initramfs", busybox, found.modules)
+            write_initramfs(work / "initramfs", static_busybox(arch), found.modules)
         return found
 
     def test(self, work: Path) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What is built from this checkout for a guest: the product, by its own setup.py, and the tests' C programs."""
+"""What is built from this checkout for a guest: the product by its own setup.py, the tests' C programs."""
 
 import shutil
 import sys
@@ -10,12 +10,11 @@ from tests.guest import bigendian, compilers
 from tests.guest.arches import Arch
 from tests.guest.cache import kept
 from tests.guest.packages import unpacked
-from tests.guest.root import PYTHON, REPOSITORY, precompile
-from tests.guest.shell import download, output, run
+from tests.guest.root import PYTHON, REPOSITORY, packages_folder, precompile
+from tests.guest.shell import GuestError, download, output, run
 
 # The tests' C programs lie here; bench/ and fuzz/ have their own
 PROGRAM_FOLDERS = ("tests", "tests/host", "tests/attack", "tests/guest/inside")
-# Written by hand for one libc or built by a test with options of its own
 PROGRAM_FLAGS = ("-std=gnu11", "-O1", "-Wall", "-Wextra", "-Wvla", "-Wshadow")
 
 
@@ -30,7 +29,7 @@ def copy_source(place: Path) -> None:
 
 
 def python_headers(arch: Arch, place: Path) -> Path:
-    """The target's Python.h with the pyconfig.h that belongs to it, and nothing of its C library's headers."""
+    """The target's Python.h with the pyconfig.h that belongs to it, and no header of its C library."""
     if not arch.debian:
         return bigendian.python() / f"usr/include/{PYTHON}"
     there = unpacked(arch.debian, "python-dev", [f"lib{PYTHON}-dev"]) / "usr/include"
@@ -55,7 +54,7 @@ def build_tools() -> Path:
 
 
 def install(arch: Arch, source: Path, root: Path, log: Path) -> None:
-    """Build the product for a guest and install it into the guest's root, as `pip install .` does on a router."""
+    """Build the product for a guest and install it into the guest's root."""
     glibc, musl = compilers.glibc(arch), compilers.musl(arch)
     headers = python_headers(arch, source.with_name("python-headers"))
     env = {
@@ -66,13 +65,19 @@ def install(arch: Arch, source: Path, root: Path, log: Path) -> None:
         "STUB_CC": " ".join(musl),
         "PYTHONPATH": str(build_tools()),
     }
+    apart = source.with_name("installed")
     run(
         *(sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--no-compile"),
-        *("--ignore-installed", "--root", root, "--prefix", "/usr", source),
+        *("--target", apart, source),
         log=log,
         env=env,
     )
-    precompile(root / f"usr/lib/{PYTHON}/site-packages/jail", root)
+    # --target puts the commands beside the modules
+    for path in (apart / "bin").iterdir():
+        shutil.move(path, root / "usr/bin" / path.name)
+    (apart / "bin").rmdir()
+    precompile(apart, apart, f"/{packages_folder(arch)}")
+    run("cp", "-a", f"{apart}/.", root / packages_folder(arch), log=log)
 
 
 def programs(arch: Arch, source: Path, place: Path, log: Path) -> None:
@@ -90,4 +95,15 @@ def programs(arch: Arch, source: Path, place: Path, log: Path) -> None:
     for folder in PROGRAM_FOLDERS:
         for path in sorted((source / folder).glob("*.c")):
             for kind, command in kinds.items():
-                run(*command, *PROGRAM_FLAGS, path, "-s", "-o", place / f"{path.stem}-{kind}", log=log)
+                program(command, path, place / f"{path.stem}-{kind}", log)
+
+
+def program(command: list[str], path: Path, out: Path, log: Path) -> None:
+    """One program. Not every one is for every architecture: whoever misses it is told why."""
+    try:
+        run(*command, *PROGRAM_FLAGS, path, "-s", "-o", out, log=log)
+    except GuestError as error:
+        out.with_suffix(".error").write_text(str(error))
+    else:
+        if out.name.endswith("-musl") and "-static" not in command and b"libc.so\0" not in out.read_bytes():
+            raise GuestError(f"{out.name} was linked statically")

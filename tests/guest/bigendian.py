@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""The user space of big-endian mips, which no Debian has any more: CPython, cffi's backend, BusyBox and musl, built
-from the sources of the Debian that the other guests run, against the C library of its cross compiler."""
+"""The user space of big-endian mips, which no Debian has any more: CPython, cffi's backend, BusyBox and musl,
+built from the sources of the Debian that the other guests run, against the C library of its cross compiler.
+"""
 
 import os
 import shutil
@@ -28,7 +29,7 @@ def compiler() -> str:
 
 
 def musl() -> Path:
-    """musl in usr/lib/mips-linux-musl, headers in usr/include/mips-linux-musl: where Debian's package has them."""
+    """musl where Debian's packages have it: usr/lib and usr/include/mips-linux-musl."""
     triple = ARCH.musl_triple
 
     def make(place: Path) -> None:

@@ -22,7 +22,7 @@ SPECS = """\
 %(cc1_cpu) -nostdinc -isystem {include} -isystem include%s
 
 *link_libgcc:
--L{lib} -L .%s
+-L{shared} -L{lib} -L .%s
 
 *libgcc:
 libgcc.a%s %:if-exists(libgcc_eh.a%s)
@@ -83,6 +83,8 @@ def musl(arch: Arch) -> list[str]:
     text = SPECS.format(
         include=files / f"usr/include/{arch.musl_triple}",
         lib=files / f"usr/lib/{arch.musl_triple}",
+        # Debian's shared libc.so is apart from libc.a, which would be taken without a word
+        shared=files / f"lib/{arch.musl_triple}",
         emulation="-m elf_i386" if arch.name == "i386" else "",
         musl=arch.name,
     )

@@ -24,5 +24,3 @@ mount -t overlay -o lowerdir=/new/disk,upperdir=/new/upper,workdir=/new/work non
 	{ echo "guest: no overlay"; poweroff -f; }
 for place in dev proc sys; do mount --move /$place /new/root/$place; done
 exec switch_root /new/root /bin/sh /guest/late.sh
-echo "guest: no switch_root"
-poweroff -f

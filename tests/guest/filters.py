@@ -3,8 +3,8 @@
 
     python -P filters.py ARCH OUT
 
-Runs in a process of its own, because the checkout's `jail` (which has no native module) must not be found before the
-installed one.
+Runs in a process of its own, because the checkout's `jail` (which has no native module) must not be found
+before the installed one.
 """
 
 import json

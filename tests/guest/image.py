@@ -17,6 +17,8 @@ SPARE_KIB = 16 * 1024
 def environment(arch: Arch) -> dict[str, str]:
     """What the tests in a guest find in their environment."""
     return {
+        # Debian's Python: packages are where Debian's own are, not in /usr/local
+        "DEB_PYTHON_INSTALL_LAYOUT": "deb",
         "STOCKADE_GUEST": arch.name,
         "STOCKADE_PREBUILT": "/guest/programs",
         "STOCKADE_EXPECTED": "/guest/expected",

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""A guest's kernel and the modules that it loads before its root is mounted: Debian's, or for big-endian mips, for
-which Debian has none, one built from Debian's source."""
+"""A guest's kernel and the modules that it loads before its root is mounted: Debian's, or for big-endian
+mips, for which Debian has none, one built from Debian's source."""
 
 import os
 import re

@@ -13,7 +13,8 @@ mount -t cgroup2 none /sys/fs/cgroup
 hostname guest
 ip link set lo up
 [ -x /sbin/ldconfig ] && /sbin/ldconfig 2>/dev/null
-for word in $(cat /proc/cmdline); do
+read -r words </proc/cmdline
+for word in $words; do
 	case $word in
 	stockade.token=*) token=${word#*=} ;;
 	stockade.mode=*) mode=${word#*=} ;;
@@ -25,6 +26,7 @@ uptime_s() { cut -d' ' -f1 /proc/uptime; }
 
 say up "$(uptime_s)"
 cd /stockade || poweroff -f
+# shellcheck source=/dev/null
 . /guest/environment
 if [ "$mode" = shell ]; then
 	echo "The checkout is in /stockade; its changes are lost at exit. The suites: sh /guest/suites.sh"
@@ -38,6 +40,6 @@ say tested "$(uptime_s)"
 dmesg >/results/dmesg
 echo "$token" >/results/token
 tar -C /results -cf /dev/vdb . && sync
-say done $status
+say ended $status
 # the harness ends the machine at the line above; this is for those that it does not watch
 poweroff -f

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Debian packages of any architecture, by an apt of our own: the machine's dpkg state is never touched.
 
-Where the packages come from is what the machine's own apt is configured to use, less the security suite (it does not
-have every architecture).
+Where the packages come from is what the machine's own apt is configured to use, less the security suite (it
+does not have every architecture).
 """
 
-import os
 import shutil
 import subprocess
 import time
@@ -127,7 +126,3 @@ def machine_arch() -> str:
     return subprocess.run(
         ["dpkg", "--print-architecture"], capture_output=True, text=True, check=True
     ).stdout.strip()
-
-
-def is_root() -> bool:
-    return os.geteuid() == 0

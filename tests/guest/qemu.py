@@ -22,7 +22,7 @@ PANIC = re.compile(r"Kernel panic|BUG: |Oops[: ]|Unable to handle kernel|guest: 
 
 
 def command(arch: Arch, kernel: Kernel, work: Path, token: str, mode: str) -> list[str]:
-    """QEMU's command line: no network, nothing but two disks and random numbers (else Python waits for them)."""
+    """QEMU's command line: two disks, random numbers (Python would wait for them), and nothing else."""
     root, results, _, entropy = arch.slots or ("", "", "", "")
 
     def device(text: str, slot: str) -> list[str]:
@@ -85,7 +85,7 @@ def follow(console: Console, token: str, tell: Callable[[str], None]) -> int:
     while (line := console.next_line()) is not None:
         if line.startswith(mark):
             what, value = line.removeprefix(mark).split(" ", 1)
-            if what == "done":
+            if what == "ended":
                 return int(value)
             tell(f"{what} after {float(value):.1f} s of its own time")
         elif PANIC.search(line):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What the guests' suites said: one JUnit file of all, the skipped tests held against the allowed ones, a summary."""
+"""What the guests' suites said: one JUnit file of all, the skipped tests held against the allowed ones, a
+summary."""
 
 import fnmatch
 import xml.etree.ElementTree as ET

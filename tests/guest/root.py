@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""A guest's root without anything of this project: Python, BusyBox, both C libraries, pytest and a few daemons."""
+"""A guest's root without anything of this project: Python, BusyBox, both C libraries, pytest and a few
+daemons."""
 
 import compileall
 import re
@@ -13,7 +14,7 @@ from tests.guest import bigendian
 from tests.guest.arches import Arch
 from tests.guest.cache import kept
 from tests.guest.compilers import musl_files
-from tests.guest.packages import unpack
+from tests.guest.packages import unpack, unpacked
 from tests.guest.shell import download, run
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -31,7 +32,7 @@ PACKAGES = [
         "liblzma5",
         "libcrypt1",
     ),
-    *("libssl3", "libsqlite3-0", "libatomic1", "libseccomp2", "musl", "busybox-static", "bash", "libtinfo6"),
+    *("libssl3", "libsqlite3-0", "libatomic1", "libseccomp2", "musl", "busybox", "bash", "libtinfo6"),
     *("media-types", "netbase"),
     # the daemons that have a policy, strace, and what they are linked with
     *(
@@ -45,7 +46,24 @@ PACKAGES = [
         "libnettle8",
     ),
     *("libunistring2", "libnetfilter-conntrack3", "libnfnetlink0", "libmnl0", "libnftables1", "libnftnl11"),
-    *("libjansson4", "libxtables12", "libedit2", "libbsd0", "libmd0", "libsystemd0", "libcap2", "liblz4-1"),
+    *(
+        "util-linux",
+        "libcap-ng0",
+        "libsmartcols1",
+        "libmount1",
+        "libblkid1",
+        "libselinux1",
+        "libpcre2-8-0",
+        "libudev1",
+        "libjansson4",
+        "libxtables12",
+        "libedit2",
+        "libbsd0",
+        "libmd0",
+        "libsystemd0",
+        "libcap2",
+        "liblz4-1",
+    ),
     *("libzstd1", "libgcrypt20", "libgpg-error0", "dropbear-bin", "libtomcrypt1", "libtommath1"),
 ]
 # On x86_64 the C library of i386 programs as well, for programs of a foreign ABI
@@ -92,16 +110,28 @@ ETC = {
 }
 
 
+def static_busybox(arch: Arch) -> Path:
+    """For the first root alone: its shell would run applets instead of what is on the PATH."""
+    if not arch.debian:
+        return bigendian.busybox() / "bin/busybox"
+    return unpacked(arch.debian, "busybox", ["busybox-static"]) / "bin/busybox"
+
+
 def test_requirements() -> list[str]:
     """What pyproject.toml asks for in order to test."""
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
     return sorted(project["optional-dependencies"]["test"])
 
 
+def packages_folder(arch: Arch) -> str:
+    """Where this guest's Python has its packages, cffi's backend among them."""
+    return "usr/lib/python3/dist-packages" if arch.debian else f"usr/lib/{PYTHON}/site-packages"
+
+
 def root(arch: Arch) -> Path:
     requirements = test_requirements()
     packages = [*PACKAGES, *FOREIGN.get(arch.name, [])] if arch.debian else []
-    parts: list[object] = [packages, requirements, sorted(ETC.items()), FOLDERS, DROPPED, "1"]
+    parts: list[object] = [packages, requirements, sorted(ETC.items()), FOLDERS, DROPPED, "2"]
     if not arch.debian:
         parts += [bigendian.python(), bigendian.busybox(), bigendian.musl()]
 
@@ -157,11 +187,7 @@ def finish(arch: Arch, place: Path, requirements: list[str], log: Path) -> None:
     sh = place / "usr/bin/sh"
     sh.unlink(missing_ok=True)
     sh.symlink_to("busybox")
-    packages = place / f"usr/lib/{PYTHON}/site-packages"
-    packages.mkdir(parents=True, exist_ok=True)
-    debian = place / "usr/lib/python3/dist-packages"
-    if debian.exists():
-        (debian / "site-packages.pth").write_text(f"/usr/lib/{PYTHON}/site-packages\n")
+    packages = place / packages_folder(arch)
     download(
         *(
             sys.executable,
@@ -186,13 +212,13 @@ def finish(arch: Arch, place: Path, requirements: list[str], log: Path) -> None:
     log.unlink(missing_ok=True)
 
 
-def precompile(folder: Path, place: Path) -> None:
+def precompile(folder: Path, place: Path, seen_as: str = "/") -> None:
     """Compile Python files here: a guest is slow. Unchecked, so that the times of files do not matter."""
     compileall.compile_dir(
         folder,
         quiet=2,
         stripdir=place,
-        prependdir="/",
+        prependdir=seen_as,
         invalidation_mode=PycInvalidationMode.UNCHECKED_HASH,
         rx=re.compile(r"/lib2to3/|/tests?/bad"),
     )

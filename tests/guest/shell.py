@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Run the commands that build guests: what they say goes to a log, of which the end is shown when one fails."""
+"""Run the commands that build guests: what they say goes to a log, and its end is shown when one fails."""
 
 import os
 import subprocess

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Debian's cross compilers, unpacked beside the machine's own: gcc-multilib, which the host tests need, and the
-packaged cross compilers exclude each other."""
+"""Debian's cross compilers, unpacked beside the machine's own: gcc-multilib, which the host tests need, and
+the packaged cross compilers exclude each other."""
 
 from pathlib import Path
 

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""A plugin for pytest in a guest, which is slow: properties are tried on fewer examples, without a deadline."""
+"""A plugin for pytest in a guest, which is slow: properties get fewer examples and no deadline."""
+
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -16,5 +18,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         function = getattr(item, "obj", None)
         own = getattr(function, "_hypothesis_internal_use_settings", None)
         if own is not None and own.max_examples > EXAMPLES:
-            target = getattr(function, "__func__", function)
+            target: Any = getattr(function, "__func__", function)
             target._hypothesis_internal_use_settings = settings(own, max_examples=EXAMPLES)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The guest's own compiler makes the filters that the host's made, and the guest's kernel gives the verdicts that they
-stand for."""
+"""The guest's own compiler makes the filters that the host's made, and the guest's kernel gives the verdicts
+that they stand for."""
 
 import errno
 import json
@@ -94,4 +94,4 @@ def test_kernel_gives_the_verdict_that_the_filter_stands_for(
 
 def test_numbers_are_those_of_this_architecture() -> None:
     wanted = {"mips": (12, 89), "mipsel": (12, 89)}.get(ARCH, (31, 38))
-    assert (signal.SIGSYS, errno.ENOSYS) == wanted
+    assert wanted == (signal.SIGSYS, errno.ENOSYS)
