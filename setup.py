@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Build only: the cffi module, the LD_PRELOAD shim and the static stub; everything else is in pyproject.toml.
+"""Build only: the cffi module, the LD_PRELOAD shim, the static stub and the launcher.
 
+Everything else is in pyproject.toml.
 CC, CFLAGS and LDFLAGS are honoured, so a cross build needs nothing else. STUB_CC names the compiler of the
 stub where it is not to be musl-gcc or CC.
 """
@@ -15,6 +16,7 @@ from setuptools import setup
 from setuptools.command.build_ext import build_ext
 
 COMPILER = sorted(path.name for path in Path("preload").glob("*.c") if path.name != "shim.c")
+LAUNCHER = "build/bin/ujail"
 WARNINGS = ["-std=gnu11", "-Wall", "-Wextra", "-Wvla", "-Wshadow", "-Wno-unused-parameter"]
 HARDEN = ["-D_FORTIFY_SOURCE=2", "-fstack-protector-strong"]
 
@@ -35,7 +37,7 @@ def stub_compiler() -> list[str]:
 
 
 class BuildArtifacts(build_ext):
-    """build_ext, and the two artifacts that are not Python modules."""
+    """build_ext, and the artifacts that are not Python modules."""
 
     def run(self) -> None:
         super().run()
@@ -44,6 +46,7 @@ class BuildArtifacts(build_ext):
         shutil.copytree("json-filters", target / "json-filters", dirs_exist_ok=True)
         self.compile_shim(target / "libpreload-seccomp.so")
         self.compile_stub(target / "ujail-init")
+        self.compile_launcher(Path(LAUNCHER))
 
     def compile_shim(self, out: Path) -> None:
         # No FORTIFY here: its __*_chk calls exist in glibc only, and one shim serves glibc and musl
@@ -56,6 +59,15 @@ class BuildArtifacts(build_ext):
         flags = [*words("CFLAGS", "-Os"), *WARNINGS, *HARDEN, "-static"]
         self.link([*stub_compiler(), *flags, "jail/native/init.c"], out)
 
+    def compile_launcher(self, out: Path) -> None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        compiler = stub_compiler()
+        # with glibc a static program would be large and gain nothing
+        static = ["-static"] if "musl-gcc" in compiler[0] else []
+        self.link(
+            [*compiler, *words("CFLAGS", "-Os"), *WARNINGS, *HARDEN, *static, "jail/native/start.c"], out
+        )
+
     def link(self, command: list[str], out: Path) -> None:
         small = ["-ffunction-sections", "-fdata-sections", "-Wl,--gc-sections", "-s"]
         command = [*command, *small, *words("LDFLAGS"), "-o", str(out)]
@@ -66,6 +78,6 @@ class BuildArtifacts(build_ext):
 setup(
     cffi_modules=["jail/native/build.py:ffi"],
     cmdclass={"build_ext": BuildArtifacts},
-    scripts=["jail/bin/ujail"],
-    data_files=[("share/man/man8", ["man/ujail.8"])],
+    # a program, which `scripts` would not take
+    data_files=[("bin", [LAUNCHER]), ("share/man/man8", ["man/ujail.8"])],
 )

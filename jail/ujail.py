@@ -8,7 +8,7 @@ import _signal  # type: ignore[import-not-found]  # the C half of `signal`, with
 import os
 import sys
 
-from jail.errors import JailError, UsageError
+from jail.errors import EXIT_FAILURE, JailError, UsageError
 from jail.spec import JailSpec, Share
 
 UBUS_SOCKET = "/var/run/ubus/ubus.sock"
@@ -229,6 +229,9 @@ def main(argv: list[str]) -> int:
     except JailError as error:
         say(f"ujail: {name}{error}")
         return error.status
+    except OSError as error:
+        say(f"ujail: {name}{error.filename or 'system'}: {error.strerror}")
+        return EXIT_FAILURE
 
 
 def _version() -> str:

@@ -11,12 +11,12 @@ import cffi
 
 ROOT = Path(__file__).resolve().parents[2]
 HEADERS = ("preload/policy.h", "jail/native/native.h")
-# shim.c and init.c are artifacts of their own, see setup.py
+# these are programs and a library of their own, see setup.py
 SOURCES = sorted(
     str(path.relative_to(ROOT))
     for folder in ("preload", "jail/native")
     for path in (ROOT / folder).glob("*.c")
-    if path.name not in ("shim.c", "init.c", "_native.c")
+    if path.name not in ("shim.c", "init.c", "start.c", "_native.c")
 )
 
 

@@ -23,7 +23,7 @@
 
 #include "steps.h"
 
-#define MAX_STEPS 4096
+#define SMALLEST_STEP (sizeof(struct wire_step) + 2) /* with its two empty texts */
 #define STACK_BYTES (64 * 1024) /* of each child; the largest thing on it is 2 KiB */
 
 typedef int (*step_function)(struct launch_state *, struct step *);
@@ -187,15 +187,13 @@ static int decode(const unsigned char *plan, size_t size, struct launch_state *s
 	unsigned int i;
 	int result;
 
-	state->steps = calloc(MAX_STEPS, sizeof(*state->steps));
+	/* as many as could be in there */
+	state->steps = calloc(size / SMALLEST_STEP + 1, sizeof(*state->steps));
 	if (!state->steps)
 		return -ENOMEM;
 	while (plan < end) {
-		struct step *step = &state->steps[state->n_steps];
+		struct step *step = &state->steps[state->n_steps++];
 
-		if (state->n_steps == MAX_STEPS)
-			return -E2BIG;
-		state->n_steps++;
 		result = decode_step(&plan, end, step);
 		if (!result)
 			result = decode_exec(state, step);
