@@ -67,6 +67,16 @@ def test_exit_status_where_nothing_can_be_executed(host: "Host", tmp_path: Path)
     assert host.jail("-n", "t", "--", plain).status in (125, 127)
 
 
+def test_exit_status_where_the_working_directory_is_gone(host: "Host", tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    line = f'mkdir {gone}; cd {gone}; rmdir {gone}; exec "$@"'
+    command = ["sh", "-c", line, "sh", host.ujail, "-n", "t"]
+    seen = host.run(*command, "-S", "relative.json", "--", host.probes["glibc"], "exit", 0)
+    said = [line for line in seen.err.splitlines() if "getcwd() failed" not in line]  # the shell's own
+    assert (seen.status, seen.out, len(said)) == (125, "", 1), seen
+    assert host.run(*command, "--", host.probes["glibc"], "exit", 3).status == 3
+
+
 @pytest.mark.parametrize("level", ["0", "1"])
 def test_last_line_is_on_stderr_with_debug_only(host: "Host", level: str) -> None:
     for verbs, line in (

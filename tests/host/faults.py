@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: MIT
+"""One launch for each fault: a call fails, and what became of the jail is said.
+
+    python -I faults.py '{"argv": [ujail's words], "inject": PROGRAM, "faults": [[PROCESS, AFTER, INDEX, ERRNO], ...]}'
+
+A fault is what inject.c takes. Keys beside these: flags (LAUNCH_* by name), command (through `ujail`'s own main, up
+to its exec). Prints a JSON line for each fault: what came of it. INDEX 0 is a launch without a fault; its line has
+the calls.
+"""
+
+import json
+import os
+import re
+import select
+import subprocess
+import sys
+import time
+from typing import Any
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import driver
+
+import jail.launch
+from jail._native import lib
+from jail.errors import JailError
+from jail.ujail import main as ujail_main
+
+LIMIT_S = 30
+STATUS = ("Uid", "Gid", "Groups", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp")
+MORE = ("Seccomp_filters", "SigBlk", "SigIgn", "Umask")
+
+
+class Failed(Exception):
+    """The jail is neither whole nor absent; str() says how."""
+
+
+def launch_here(request: dict[str, Any], plan: Any) -> dict[str, Any]:
+    """In a process of its own, which inject traces between the two sched_yield()s."""
+    real_launch = jail.launch.launch
+
+    def marked(*arguments: Any) -> Any:
+        before = driver.state()
+        os.sched_yield()
+        try:
+            return real_launch(*arguments)
+        except JailError:
+            after = driver.state()
+            if after != before:
+                raise Failed(
+                    f"left behind: {[(a, b) for a, b in zip(before, after, strict=True) if a != b]}"
+                ) from None
+            raise
+        finally:
+            if not request.get("command"):
+                os.sched_yield()
+
+    if request.get("command"):
+        jail.launch.launch = marked
+        return {"status": ujail_main(["ujail", *request["argv"]])}
+    flags = sum(int(getattr(lib, name)) for name in request.get("flags", []))
+    try:
+        return {"pid": marked(plan, flags).pid}
+    except JailError as error:
+        return {"status": error.status, "said": str(error)}
+
+
+def child(request: dict[str, Any], plan: Any, go_fd: int, report_fd: int) -> None:
+    status = 0
+    try:
+        os.read(go_fd, 1)
+        report = launch_here(request, plan)
+    except BaseException as error:
+        report = {"broken": repr(error)}
+    os.write(report_fd, json.dumps(report).encode())
+    os.close(report_fd)
+    if "pid" in report:
+        status = os.waitstatus_to_exitcode(os.waitpid(report["pid"], 0)[1])
+    os._exit(status if status >= 0 else 128 - status)
+
+
+def read_until(fd: int, mark: bytes) -> bytes:
+    """All up to the mark, or to the end of file."""
+    data = b""
+    end = time.monotonic() + LIMIT_S
+    while not mark or mark not in data:
+        if not select.select([fd], [], [], max(0, end - time.monotonic()))[0]:
+            raise Failed(f"nothing for {LIMIT_S} s after {data!r}")
+        piece = os.read(fd, 65536)
+        if not piece:
+            break
+        data += piece
+    return data
+
+
+def normal(text: str) -> list[str]:
+    """Lines without what differs from run to run: numbers of pipes, mounts and devices."""
+    text = re.sub(r"(pipe|socket):\[\d+\]", r"\1", text)
+    text = re.sub(r"(?m)^(pid|ppid|sid|pgid) \d{3,}$", r"\1", text)  # where there is no PID namespace
+    text = re.sub(r"(?m)^line \d+ \d+ \d+:\d+", "line", text)
+    return re.sub(r"(?m)^\d+ \d+ \d+:\d+", "", text).splitlines()
+
+
+def read(path: str) -> str:
+    with open(path) as file:
+        return file.read()
+
+
+def status_fields(pid: int) -> list[str]:
+    return [line for line in read(f"/proc/{pid}/status").splitlines() if line.split(":")[0] in STATUS + MORE]
+
+
+def seen_from_outside(stub: int) -> list[str]:
+    end = time.monotonic() + LIMIT_S
+    # PID 1 puts its filter on after its exec, at the same time as the service starts
+    while not any(line.split() == ["Seccomp:", "2"] for line in status_fields(stub)):
+        if time.monotonic() > end:
+            raise Failed("PID 1 without its filter")
+        time.sleep(0.0005)
+    [service] = read(f"/proc/{stub}/task/{stub}/children").split()
+    seen = []
+    for pid in (stub, int(service)):
+        seen += status_fields(pid) + normal(read(f"/proc/{pid}/mountinfo"))
+        seen += sorted(
+            normal("\n".join(os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")))
+        )
+        seen.append(read(f"/proc/{pid}/comm"))
+    return seen
+
+
+def one(request: dict[str, Any], plan: Any, fault: list[int]) -> dict[str, Any]:
+    """Launch with a fault. Returns what was seen and the status; raises Failed."""
+    go, report, out, stay = os.pipe(), os.pipe(), os.pipe(), os.pipe()
+    pid = os.fork()
+    if not pid:
+        for fd in (go[1], report[0], out[0], stay[1]):
+            os.close(fd)
+        os.dup2(stay[0], 0)
+        os.dup2(out[1], 1)
+        null = os.open("/dev/null", os.O_RDWR)
+        os.dup2(null, 2)
+        os.close(null)
+        child(request, plan, go[0], report[1])
+    for fd in (go[0], report[1], out[1], stay[0]):
+        os.close(fd)
+    words = [request["inject"], pid, go[1], *fault]
+    tracer = subprocess.Popen(
+        [str(word) for word in words], pass_fds=[go[1]], stdout=subprocess.PIPE, text=True
+    )
+    os.close(go[1])
+    try:
+        return judge(pid, json.loads(read_until(report[0], b"") or b"{}"), out[0], stay[1], tracer)
+    finally:
+        for fd in (report[0], out[0], stay[1]):
+            os.close(fd)
+        try:
+            os.kill(pid, 9)  # no effect on the zombie that it should be by now
+            os.waitpid(pid, 0)
+        except (ProcessLookupError, ChildProcessError):
+            pass
+        tracer.kill()
+        tracer.wait()
+        assert tracer.stdout is not None
+        tracer.stdout.close()
+
+
+def judge(
+    pid: int, report: dict[str, Any], out_fd: int, stay_fd: int, tracer: "subprocess.Popen[str]"
+) -> Any:
+    if "broken" in report:
+        raise Failed(report["broken"])
+    lines = read_until(out_fd, b"ready\n").decode()
+    outside: list[str] = []
+    if lines.endswith("ready\n") and "status" not in report:
+        try:
+            # through `ujail` the process itself became the waiter, and PID 1 is its child
+            stub = report.get("pid") or int(read(f"/proc/{pid}/task/{pid}/children"))
+            outside = seen_from_outside(stub)
+        except (OSError, ValueError):
+            outside = []  # gone already: then the status says so
+    os.dup2(os.open("/dev/null", os.O_RDONLY), stay_fd)
+    _, status = os.waitpid(pid, 0)
+    code = os.waitstatus_to_exitcode(status)
+    if outside and code:
+        raise Failed(f"status {code} of a jail that ran")
+    if not outside and not code and not report.get("status"):
+        raise Failed("ended well, but was not there")
+    assert tracer.stdout is not None
+    calls = tracer.stdout.read().splitlines()
+    if tracer.wait(LIMIT_S):
+        raise Failed(f"the tracer ended with {tracer.returncode}")
+    return {"inside": normal(lines), "outside": outside, "status": report.get("status", code), "calls": calls}
+
+
+def main(request: dict[str, Any]) -> None:
+    plan = None if request.get("command") else driver.plan_for(request["argv"])
+    for fault in request["faults"]:
+        try:
+            found = one(request, plan, fault)
+        except Failed as failure:
+            found = {"failed": str(failure)}
+        print(json.dumps({"fault": fault, **found}), flush=True)
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: MIT
+"""The demo works, and leaves nothing behind wherever it is interrupted."""
+
+import os
+import shutil
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.conftest import Host
+
+DEMO = Path(__file__).resolve().parents[2] / "demo/run"
+# a line that is printed shortly before each kind of work
+MOMENTS = (
+    "1. dnsmasq",
+    "-C /tmp",
+    "dig @",
+    "The kernel's word",
+    "2. dropbear",
+    "-- dropbear",
+    "3. A forbidden",
+)
+
+
+@pytest.fixture
+def bin_folder(host: "Host") -> Path:
+    for program in ("dnsmasq", "dropbear", "dbclient", "dig"):
+        if not shutil.which(program, path="/usr/sbin:/usr/bin:/sbin:/bin"):
+            pytest.skip(f"{program} is not installed")
+    return Path(host.ujail).parent
+
+
+def processes_naming(text: str) -> list[str]:
+    """The processes whose command line holds a text."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = entry.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if text in line:
+            found.append(line)
+    return found
+
+
+def test_demo_passes_and_explains_the_refused_call(host: "Host", bin_folder: Path) -> None:
+    result = host.run(DEMO, bin_folder)
+    assert result.status == 0, result
+    assert "killed for execve" in result.out
+    assert result.err == ""
+
+
+def test_demo_with_a_daemon_that_fails_says_so(host: "Host", tmp_path: Path) -> None:
+    ujail = tmp_path / "ujail"
+    ujail.write_text("#!/bin/sh\necho broken >&2\nexit 125\n")
+    ujail.chmod(0o755)
+    result = host.run(DEMO, tmp_path)
+    assert result.status == 1
+    assert "broken" in result.err
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_demo_interrupted_leaves_nothing(host: "Host", bin_folder: Path, moment: str, number: int) -> None:
+    process = host.spawn(DEMO, bin_folder, start_new_session=True)
+    assert process.stdout is not None
+    while moment not in (line := process.stdout.readline()):
+        assert line, host.finish(process)
+    # ^C and a closed terminal reach the whole group, a kill the shell alone
+    if number == signal.SIGTERM:
+        process.send_signal(number)
+    else:
+        os.killpg(process.pid, number)
+    result = host.finish(process)
+    # the last step may have been over before the signal came
+    assert result.status == 128 + number or (moment == MOMENTS[-1] and result.status == 0), result
+    folder = f"/tmp/stockade.{process.pid}"
+    assert not os.path.exists(folder)
+    host.until(lambda: not processes_naming(folder), "processes of the demo")

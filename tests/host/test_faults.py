@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: MIT
+"""Each system call of a launch fails once: then the jail is whole, or there is none and the status says so.
+
+The walk is of the calls of a real run, see inject.c. Beside the launch it covers `ujail` up to its exec, PID 1 up to
+its own filter, and the loader, libc and shim in the service up to main.
+"""
+
+import errno
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.conftest import Host
+
+HERE = Path(__file__).resolve().parent
+WORKERS = 2
+ERRNOS = (errno.EPERM, errno.ENOMEM, errno.EINVAL)
+FINE = ("whole", "none", "door 1")
+PARENT, FIRST, SERVICE = 0, 1, 2
+BRK, UMASK, PRCTL = 12, 95, 157  # numbers of x86-64, as inject.c is
+CANNOT_FAIL = {BRK, UMASK}  # the kernel gives no error for these
+
+JAILS: dict[str, dict[str, Any]] = {
+    "root": {"options": ["-r", "/etc/group"]},
+    "policy": {"options": ["-U", "65534", "-p", "-S", "POLICY", "-r", "/etc/passwd", "-w", "FOLDER"]},
+    "capabilities": {"options": ["-C", "cap_net_raw,cap_chown", "-s", "-p", "-h", "name", "-S", "POLICY"]},
+    "wrapper": {"options": ["-c", "-U", "65534"]},
+    "old-kernel": {"options": ["-U", "65534", "-p", "-r", "/etc"], "flags": ["LAUNCH_OLD_KERNEL"]},
+    "command": {"options": ["-P", "FOLDER/pid", "-S", "POLICY"], "command": True},
+}
+# what the probe tells; sched_yield first, which says that main has begun
+VERBS = "call sched_yield - fds ids caps modes process env signals cat /proc/self/mountinfo mkdir /x create /dev/x"
+VERBS += " call getppid - stay"
+CALLS = """
+    fstat newfstatat readlink getresuid getresgid getgroups capget prctl getpid getsid getpgrp openat read
+    close getcwd umask uname rt_sigprocmask rt_sigaction mkdir sched_yield brk
+"""
+
+
+class Walk:
+    """The launches of one jail, with and without faults, two at a time."""
+
+    def __init__(self, host: "Host", inject: Path, name: str, tmp_path: Path) -> None:
+        policy = host.policy(*CALLS.split())
+        words = {"POLICY": str(policy), "FOLDER": str(tmp_path)}
+        options = [
+            words.get(word, word.replace("FOLDER", words["FOLDER"])) for word in JAILS[name]["options"]
+        ]
+        argv = ["-n", "t", *options, "--", str(host.probes["glibc"]), *VERBS.split()]
+        self.is_thorough = name == "policy"
+        self.request = {**JAILS[name], "argv": argv, "inject": str(inject)}
+
+    def run(self, faults: list[list[int]]) -> list[dict[str, Any]]:
+        workers = []
+        for share in (faults[n::WORKERS] for n in range(WORKERS)):
+            words = [
+                sys.executable,
+                "-I",
+                str(HERE / "faults.py"),
+                json.dumps({**self.request, "faults": share}),
+            ]
+            workers.append(
+                subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+            )
+        said = [worker.communicate()[0] for worker in workers]
+        assert [worker.returncode for worker in workers] == [0] * WORKERS
+        return [json.loads(line) for line in chain(*[each.splitlines() for each in said])]
+
+    def record(self, process: int, after: int) -> tuple[dict[str, Any], list[list[int]]]:
+        """A good launch, and the faults of each call of this process that can fail."""
+        good, again = self.run([[process, after, 0, 0]] * 2)
+        assert good.get("outside") and good == again, (good, again)
+        calls = [int(number) for number in good["calls"]]
+        if (process, after) == (FIRST, 1):
+            # past its own filter PID 1 waits and forwards; it is in order or it is dead
+            calls = calls[: len(calls) - calls[::-1].index(PRCTL)]
+            # "no seccomp in this kernel" to the call before the last: it goes on without a filter, by design
+            calls[-2:-1] = [UMASK] if calls[-2] == PRCTL else calls[-2:-1]
+        indexes = [index for index, number in enumerate(calls, 1) if number not in CANNOT_FAIL]
+        faults = [[process, after, index, number] for index in indexes for number in ERRNOS]
+        # the calls are much the same in each jail: all three errnos in the one with a policy, else one in turn
+        return good, faults if self.is_thorough else [
+            [process, after, index, ERRNOS[index % len(ERRNOS)]] for index in indexes
+        ]
+
+
+@pytest.fixture(scope="module")
+def inject(run_folder: Path) -> Path:
+    if os.uname().machine != "x86_64":
+        pytest.skip("inject.c knows x86-64 only")
+    if not shutil.which("gcc"):
+        pytest.skip("gcc is not installed")
+    out = run_folder / "inject"
+    subprocess.run(
+        ["gcc", "-O1", "-Wall", "-Wextra", "-Werror", str(HERE / "inject.c"), "-o", str(out)], check=True
+    )
+    return out
+
+
+def without_door_2(seen: dict[str, Any]) -> list[str]:
+    """What was seen, but for the second filter and the variables that only the shim removes."""
+    own = ("env SECCOMP_FILE=", "env LD_PRELOAD=", "Seccomp_filters:")
+    return [line for line in seen["inside"] + seen["outside"] if not line.startswith(own)]
+
+
+def judge(found: dict[str, Any], good: dict[str, Any], after_exec: bool) -> str:
+    """How a launch with a fault ended; anything not in FINE is wrong."""
+    if "failed" in found:
+        return str(found["failed"])
+    if found["outside"]:
+        if all(found[part] == good[part] for part in ("inside", "outside")):
+            return "whole"
+        if after_exec and without_door_2(found) == without_door_2(good):
+            return "door 1"  # the loader goes on where it cannot load the shim; that is what door 1 is for
+        pairs = chain(*[zip(found[part], good[part], strict=False) for part in ("inside", "outside")])
+        return f"in between: {[pair for pair in pairs if pair[0] != pair[1]]}"
+    if found["inside"] != good["inside"][: len(found["inside"])]:
+        return f"in between, then ended: {found['inside']}"
+    # past the exec the loader and libc have their own ways to end
+    if found["status"] in (125, 126, 127) or after_exec and found["status"] > 127:
+        return "none"
+    return f"status {found['status']}"
+
+
+@pytest.mark.parametrize("name", JAILS)
+@pytest.mark.parametrize(
+    ("process", "after"), [(PARENT, 0), (FIRST, 0), (SERVICE, 0), (FIRST, 1), (SERVICE, 1)],
+    ids=["parent", "first", "service", "stub", "loader"],
+)  # fmt: skip
+def test_fault_in_a_call_gives_a_whole_jail_or_none(
+    host: "Host",
+    inject: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    process: int,
+    after: int,
+) -> None:
+    if (name == "old-kernel" or name == "wrapper") and after:
+        pytest.skip("as in the other jails")
+    tmp_path.chmod(0o755)
+    walk = Walk(host, inject, name, tmp_path)
+    good, faults = walk.record(process, after)
+    results: Counter[str] = Counter()
+    wrong = []
+    for found in walk.run(faults):
+        verdict = judge(found, good, bool(after))
+        results[verdict if verdict in FINE else "wrong"] += 1
+        if verdict not in FINE:
+            wrong.append((good["calls"][found["fault"][2] - 1], found["fault"], verdict))
+    with capsys.disabled():
+        print(
+            f"\n{name}, process {process}{' after exec' if after else ''}: {len(faults)} faults, {dict(results)}"
+        )
+    assert not wrong
+    assert results["none"]
