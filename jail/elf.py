@@ -17,10 +17,11 @@ SCRIPT_DEPTH = 5  # scripts in a row that the kernel follows; the sixth is ELOOP
 ENV_HOPS = 8  # `#!/usr/bin/env x` where x is such a script again
 
 
-def closure(path: str, preload: tuple[str, ...] = (), root: str = "/") -> Closure:
+def closure(path: str, preload: tuple[str, ...] = (), root: str = "/", shared: bool = False) -> Closure:
     """Find every file that the kernel and the loader open to run the program at an absolute path.
 
-    With another `root`, `path`, `preload` and all results are as seen inside it.
+    With another `root`, `path`, `preload` and all results are as seen inside it. A `shared` file is perhaps a
+    library, or a script that others read: it need not be executable itself.
     Raises ConfigError naming the file that is missing or damaged, and who needs it.
     """
     if not path.startswith("/") or "\0" in path or not _is_encodable(path):
@@ -30,7 +31,7 @@ def closure(path: str, preload: tuple[str, ...] = (), root: str = "/") -> Closur
     user = wanted = kind = ""
     depth = hops = 0
     while True:  # interpreter after interpreter until one is ELF, then what `env` starts
-        content = tree.executable(path, user)
+        content = tree.executable(path, user, any_mode=shared and not user)
         found.add(path)
         if isinstance(content, Elf):
             link(tree, found, path, content, preload)

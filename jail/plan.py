@@ -216,7 +216,7 @@ def _needs(share: Share) -> Closure | None:
         head = os.read(fd, 4)
     finally:
         os.close(fd)
-    return closure(share.source) if head == b"\x7fELF" or head[:2] == b"#!" else None
+    return closure(share.source, shared=True) if head == b"\x7fELF" or head[:2] == b"#!" else None
 
 
 def _stage_closure(rootfs: Rootfs, program: Closure) -> None:
