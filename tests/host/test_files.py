@@ -198,6 +198,18 @@ def test_program_that_is_shared_brings_its_libraries(host: "Host") -> None:
     assert host.probe("spawn", other, "exit", 4)["spawned"] == "2"  # ENOENT
 
 
+def test_library_and_script_need_not_be_executable_to_be_shared(host: "Host", folder: Path) -> None:
+    """Distributions install libraries with mode 0644, and scripts that are only read by others as well."""
+    library, script = folder / "libprobe.so", folder / "functions.sh"
+    library.write_bytes(host.probes["musl"].read_bytes())
+    script.write_text("#!/bin/sh\n")
+    for path in (library, script):
+        path.chmod(0o644)
+    seen = host.probe("read", library, "read", script, "list", "/lib", options=["-r", library, "-r", script])
+    assert seen.status == 0, seen
+    assert set(seen.tries().values()) == {"ok"}
+
+
 def test_link_that_points_out_is_resolved_on_the_host_only_at_planning(host: "Host", folder: Path) -> None:
     """A link inside a shared directory is followed in the jail, where its target is not."""
     (folder / "shared").mkdir()
