@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Each shipped policy holds the real daemon while it is used: the scenarios that the policies were watched in.
+"""Each shipped policy holds the real daemon while it is used, in the scenario that the policy was watched in.
 
 The twin: the same scenario with one needed call taken out of the policy fails, and the reason is told.
 """

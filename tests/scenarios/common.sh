@@ -10,13 +10,17 @@ set -eu
 T=$(mktemp -d)
 chmod 755 "$T"
 PIDS=
+JAIL=
 
-# The one way to wait: try a command until it succeeds, for at most 10 seconds
+# The one way to wait: try a command until it succeeds, for at most 10 seconds or as long as the jail is there
 await() {
 	tries=200
 	until "$@" >/dev/null 2>&1; do
 		tries=$((tries - 1))
-		[ $tries -gt 0 ] || { echo "gave up waiting for: $*" >&2; return 1; }
+		if [ $tries = 0 ] || { [ -n "$JAIL" ] && gone "$JAIL"; }; then
+			echo "gave up waiting for: $*" >&2
+			return 1
+		fi
 		sleep 0.05
 	done
 }
@@ -31,19 +35,21 @@ expect() { # what a command prints must contain a text
 	esac
 }
 
-gone() { ! kill -0 "$1"; }
+gone() { ! kill -0 "$1" 2>/dev/null; }
 
 # End the service by TERM, and expect the status of what ran it
 finish() {
 	status=0
 	kill -TERM "$(cat "$T/pid")"
 	wait "$JAIL" || status=$?
+	JAIL=
 	[ "$status" = "$1" ] || { echo "the jail ended with $status instead of $1" >&2; return 1; }
 }
 
 clean_up() {
 	status=$?
 	trap '' INT TERM HUP
+	JAIL=
 	[ "$status" = 0 ] || [ ! -s "$T/log" ] || cat "$T/log" >&2
 	for pid in $PIDS; do kill -TERM "$pid" 2>/dev/null || :; done
 	for pid in $PIDS; do await gone "$pid" 2>/dev/null || kill -KILL "$pid" 2>/dev/null || :; done
