@@ -141,6 +141,8 @@ def python() -> Path:
         run("make", JOBS, log=log, cwd=tree)
         run("make", "install", f"DESTDIR={place}", log=log, cwd=tree)
         shutil.rmtree(tree)
+        for path in (place / "usr/lib").rglob("libpython*.a"):
+            path.unlink()
         cffi_backend(place, near, log)
         libraries(place)
         shutil.rmtree(near)

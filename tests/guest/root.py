@@ -131,9 +131,9 @@ def packages_folder(arch: Arch) -> str:
 def root(arch: Arch) -> Path:
     requirements = test_requirements()
     packages = [*PACKAGES, *FOREIGN.get(arch.name, [])] if arch.debian else []
-    parts: list[object] = [packages, requirements, sorted(ETC.items()), FOLDERS, DROPPED, "2"]
+    parts: list[object] = [packages, requirements, sorted(ETC.items()), FOLDERS, DROPPED, "4"]
     if not arch.debian:
-        parts += [bigendian.python(), bigendian.busybox(), bigendian.musl()]
+        parts += [part().name for part in (bigendian.python, bigendian.busybox, bigendian.musl)]
 
     def make(place: Path) -> None:
         for name in FOLDERS:
@@ -165,7 +165,15 @@ def merge(arch: Arch, packages: list[str], place: Path, log: Path) -> None:
 def lay_over(part: Path, place: Path, log: Path) -> None:
     """Copy a tree into the root, through its links from /lib to /usr/lib."""
     options = "--keep-directory-symlink --no-same-owner"
-    run("sh", "-ec", f'tar -C "$1" -cf - . | tar -C "$2" {options} -xpf -', "sh", part, place, log=log)
+    run(
+        "sh",
+        "-ec",
+        f'tar -C "$1" -cf - --exclude=./log . | tar -C "$2" {options} -xpf -',
+        "sh",
+        part,
+        place,
+        log=log,
+    )
 
 
 def finish(arch: Arch, place: Path, requirements: list[str], log: Path) -> None:
@@ -188,22 +196,17 @@ def finish(arch: Arch, place: Path, requirements: list[str], log: Path) -> None:
     sh.unlink(missing_ok=True)
     sh.symlink_to("busybox")
     packages = place / packages_folder(arch)
-    download(
-        *(
-            sys.executable,
-            "-m",
-            "pip",
-            "install",
-            "-q",
-            "--no-compile",
-            "--only-binary=:all:",
-            "--target",
-            packages,
-        ),
-        *("--platform", "any", "--implementation", "py", "--abi", "none", "--python-version", "3.11"),
-        *requirements,
-        log=log,
-    )
+    apart = place.with_name(f"{place.name}.pip")
+    shutil.rmtree(apart, ignore_errors=True)
+    words = [sys.executable, "-m", "pip", "install", "-q", "--no-compile", "--only-binary=:all:"]
+    download(*words, "--target", apart, *requirements, log=log)
+    # What is compiled is for this machine; the packages that have such parts do without them
+    for path in apart.rglob("*.so"):
+        path.unlink()
+    if not arch.debian:
+        (apart / "pyseccomp.py").unlink()  # it does not import without libseccomp, which is not there
+    lay_over(apart, packages, log)
+    shutil.rmtree(apart)
     for name in DROPPED:
         shutil.rmtree(place / name, ignore_errors=True)
     for folder in (place / f"usr/lib/{PYTHON}", place / "usr/lib/python3"):
