@@ -290,7 +290,7 @@ class Host:
         """
         self._policies += 1
         path = self.folder / f"policy-{self._policies}.json"
-        names = ["write", "writev", "lseek", "_llseek", "exit_group", *allowed]  # dprintf(3) seeks
+        names = ["write", "exit_group", *allowed]
         content: dict[str, object] = {"defaultAction": default}
         if default == "SCMP_ACT_ERRNO":
             content["defaultErrnoRet"] = errno_ret

@@ -16,6 +16,7 @@
 #include <linux/capability.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,6 +49,20 @@ extern char **environ;
 
 static char data[65536];
 
+/* As dprintf(3), which would ask for lseek, fstat and ioctl. */
+__attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
+{
+	char text[4096];
+	va_list arguments;
+	int size;
+
+	va_start(arguments, format);
+	size = vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	if (size > 0 && write(1, text, size < (int)sizeof(text) ? size : (int)sizeof(text) - 1) < 0)
+		_exit(98);
+}
+
 /* ---- facts ---- */
 
 static long show_fds(char **arguments)
@@ -64,7 +79,7 @@ static long show_fds(char **arguments)
 		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 		length = readlink(path, target, sizeof(target) - 1);
 		target[length < 0 ? 0 : length] = '\0';
-		dprintf(1, "fd %d %s\n", fd, target);
+		say("fd %d %s\n", fd, target);
 	}
 	return 0;
 }
@@ -79,11 +94,10 @@ static long show_ids(char **arguments)
 	getresuid(&uid[0], &uid[1], &uid[2]);
 	getresgid(&gid[0], &gid[1], &gid[2]);
 	n = getgroups(256, groups);
-	dprintf(1, "uid %u %u %u\ngid %u %u %u\ngroups", uid[0], uid[1], uid[2], gid[0], gid[1],
-		gid[2]);
+	say("uid %u %u %u\ngid %u %u %u\ngroups", uid[0], uid[1], uid[2], gid[0], gid[1], gid[2]);
 	for (i = 0; i < n; i++)
-		dprintf(1, " %u", groups[i]);
-	dprintf(1, "\n");
+		say(" %u", groups[i]);
+	say("\n");
 	return 0;
 }
 
@@ -104,20 +118,20 @@ static long show_caps(char **arguments)
 		if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, i, 0, 0) == 1)
 			ambient |= 1ULL << i;
 	}
-	dprintf(1, "effective 0x%x%08x\n", sets[1].effective, sets[0].effective);
-	dprintf(1, "permitted 0x%x%08x\n", sets[1].permitted, sets[0].permitted);
-	dprintf(1, "inheritable 0x%x%08x\n", sets[1].inheritable, sets[0].inheritable);
-	dprintf(1, "bounding 0x%llx\nambient 0x%llx\n", bounding, ambient);
-	dprintf(1, "securebits 0x%x\n", prctl(PR_GET_SECUREBITS));
+	say("effective 0x%x%08x\n", sets[1].effective, sets[0].effective);
+	say("permitted 0x%x%08x\n", sets[1].permitted, sets[0].permitted);
+	say("inheritable 0x%x%08x\n", sets[1].inheritable, sets[0].inheritable);
+	say("bounding 0x%llx\nambient 0x%llx\n", bounding, ambient);
+	say("securebits 0x%x\n", prctl(PR_GET_SECUREBITS));
 	return 0;
 }
 
 static long show_modes(char **arguments)
 {
 	(void)arguments;
-	dprintf(1, "seccomp %d\n", prctl(PR_GET_SECCOMP));
-	dprintf(1, "no_new_privs %d\n", prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0));
-	dprintf(1, "dumpable %d\n", prctl(PR_GET_DUMPABLE));
+	say("seccomp %d\n", prctl(PR_GET_SECCOMP));
+	say("no_new_privs %d\n", prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0));
+	say("dumpable %d\n", prctl(PR_GET_DUMPABLE));
 	return 0;
 }
 
@@ -127,17 +141,17 @@ static long show_process(char **arguments)
 	int tty;
 
 	(void)arguments;
-	dprintf(1, "pid %d\nppid %d\nsid %d\npgid %d\n", getpid(), getppid(), getsid(0), getpgrp());
+	say("pid %d\nppid %d\nsid %d\npgid %d\n", getpid(), getppid(), getsid(0), getpgrp());
 	tty = open("/dev/tty", O_RDWR | O_CLOEXEC);
 	if (tty < 0)
-		dprintf(1, "tty errno %d\n", errno);
+		say("tty errno %d\n", errno);
 	else
-		dprintf(1, "tty ok\n");
+		say("tty ok\n");
 	close(tty);
-	dprintf(1, "cwd %s\n", getcwd(text, sizeof(text)) ? text : "?");
-	dprintf(1, "umask %04o\n", umask(022));
+	say("cwd %s\n", getcwd(text, sizeof(text)) ? text : "?");
+	say("umask %04o\n", umask(022));
 	gethostname(text, sizeof(text));
-	dprintf(1, "hostname %s\n", text);
+	say("hostname %s\n", text);
 	return 0;
 }
 
@@ -147,11 +161,11 @@ static long show_pids(char **arguments)
 	int pid;
 
 	(void)arguments;
-	dprintf(1, "pids");
+	say("pids");
 	for (pid = 1; pid < 65536; pid++)
 		if (!kill(pid, 0) || errno == EPERM)
-			dprintf(1, " %d", pid);
-	dprintf(1, "\n");
+			say(" %d", pid);
+	say("\n");
 	return 0;
 }
 
@@ -161,7 +175,7 @@ static long show_environment(char **arguments)
 
 	(void)arguments;
 	for (each = environ; *each; each++)
-		dprintf(1, "env %s\n", *each);
+		say("env %s\n", *each);
 	return 0;
 }
 
@@ -175,9 +189,9 @@ static long show_signals(char **arguments)
 	sigprocmask(SIG_BLOCK, NULL, &mask);
 	for (i = 1; i <= SIGNALS; i++) {
 		if (!sigaction(i, NULL, &action) && action.sa_handler != SIG_DFL)
-			dprintf(1, "not_default %d\n", i);
+			say("not_default %d\n", i);
 		if (sigismember(&mask, i) == 1)
-			dprintf(1, "blocked %d\n", i);
+			say("blocked %d\n", i);
 	}
 	return 0;
 }
@@ -198,7 +212,7 @@ static long show_file(char **arguments)
 		next = strchrnul(line, '\n');
 		if (*next)
 			*next++ = '\0';
-		dprintf(1, "line %s\n", line);
+		say("line %s\n", line);
 	}
 	return size < 0 ? -1 : 0;
 }
@@ -217,7 +231,7 @@ static long show_directory(char **arguments)
 
 			memcpy(&length, entry + 16, sizeof(length));
 			if (strcmp(entry + 19, ".") && strcmp(entry + 19, ".."))
-				dprintf(1, "entry %s\n", entry + 19);
+				say("entry %s\n", entry + 19);
 			at += length;
 		}
 	}
@@ -350,10 +364,10 @@ static long show_handle(char **arguments)
 	file.handle.handle_bytes = MAX_HANDLE_SZ;
 	if (name_to_handle_at(AT_FDCWD, arguments[0], &file.handle, &mount_id, 0))
 		return -1;
-	dprintf(1, "handle %d:", file.handle.handle_type);
+	say("handle %d:", file.handle.handle_type);
 	for (i = 0; i < file.handle.handle_bytes; i++)
-		dprintf(1, "%02x", file.handle.f_handle[i]);
-	dprintf(1, "\n");
+		say("%02x", file.handle.f_handle[i]);
+	say("\n");
 	return 0;
 }
 
@@ -508,8 +522,7 @@ static long do_spawn(char **arguments)
 		_exit(errno);
 	}
 	waitpid(pid, &status, 0);
-	dprintf(1, "spawned %d\n",
-		WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status));
+	say("spawned %d\n", WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status));
 	return 0;
 }
 
@@ -533,7 +546,7 @@ static long do_die(char **arguments)
 static long do_hold(char **arguments)
 {
 	(void)arguments;
-	dprintf(1, "ready\n");
+	say("ready\n");
 	while (pause())
 		;
 	return 0;
@@ -545,7 +558,7 @@ static long do_stay(char **arguments)
 	char byte;
 
 	(void)arguments;
-	dprintf(1, "ready\n");
+	say("ready\n");
 	while (read(0, &byte, 1) > 0)
 		;
 	return 0;
@@ -565,9 +578,9 @@ static long do_name_signals(char **arguments)
 	(void)arguments;
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, NULL);
-	dprintf(1, "ready\n");
+	say("ready\n");
 	while (signal != SIGTERM && (signal = sigwaitinfo(&all, NULL)) > 0)
-		dprintf(1, "signal %d\n", signal);
+		say("signal %d\n", signal);
 	return 0;
 }
 
@@ -587,7 +600,7 @@ static long do_daemon(char **arguments)
 		if (fork())
 			_exit(0);
 		signal(SIGTERM, SIG_IGN);
-		dprintf(1, "daemon %d\n", getpid());
+		say("daemon %d\n", getpid());
 		close(0);
 		close(1);
 		close(2);
@@ -630,7 +643,7 @@ static long do_orphans(char **arguments)
 			nanosleep(&pause_between, NULL);
 		gone += kill(orphans[i], 0) && errno == ESRCH;
 	}
-	dprintf(1, "reaped %d\n", gone);
+	say("reaped %d\n", gone);
 	return 0;
 }
 
@@ -719,9 +732,9 @@ int main(int argc, char **argv)
 		argument = verb->arguments ? argv[at + 1] : "";
 		result = verb->run(argv + at + 1);
 		if (result < 0)
-			dprintf(1, "%s%s%s errno %d\n", verb->name, colon, argument, errno);
+			say("%s%s%s errno %d\n", verb->name, colon, argument, errno);
 		else if (verb->kind == TRY)
-			dprintf(1, "%s%s%s ok\n", verb->name, colon, argument);
+			say("%s%s%s ok\n", verb->name, colon, argument);
 		at += 1 + (verb->arguments == REST ? argc : verb->arguments);
 	}
 	return 0;
