@@ -157,7 +157,8 @@ static int run_init(int grace_s, int service)
 	long long deadline_ms = -1;
 	int status;
 
-	if (confine())
+	/* Else the service, of the same uid, could trace PID 1 */
+	if (prctl(PR_SET_DUMPABLE, 0) || confine())
 		return EXIT_OURS;
 	while ((status = reap(service)) < 0) {
 		long long left_ms = -1;

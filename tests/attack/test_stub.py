@@ -29,8 +29,8 @@ def once_stub_runs(host: "Host", jail: "Process") -> "Result":
 def test_program_of_pid_1_cannot_be_changed(host: "Host", caps: tuple[str, ...]) -> None:
     tries = ("stay", "chmod", "/proc/1/exe", "write", "/proc/1/exe")
     inside = once_stub_runs(host, host.start(*tries, options=("-p", *caps)))
-    assert inside["chmod:/proc/1/exe"] == "EROFS"
-    assert inside["write:/proc/1/exe"] in ("EROFS", "ETXTBSY")
+    assert inside["chmod:/proc/1/exe"] in ("EROFS", "EACCES")  # without SYS_PTRACE it is not even reached
+    assert inside["write:/proc/1/exe"] in ("EROFS", "ETXTBSY", "EACCES")
 
 
 def test_running_program_can_be_changed_outside(host: "Host") -> None:
@@ -46,7 +46,7 @@ def test_program_of_pid_1_cannot_be_changed_on_an_old_kernel(host: "Host") -> No
     words = ["-n", "t", "-p", "--", str(host.probes["glibc"]), "stay", "chmod", "/proc/1/exe"]
     request = json.dumps({"argv": words, "flags": ["LAUNCH_OLD_KERNEL"]})
     inside = once_stub_runs(host, host.spawn(sys.executable, "-I", DRIVER, request))
-    assert inside["chmod:/proc/1/exe"] == "EROFS"
+    assert inside["chmod:/proc/1/exe"] in ("EROFS", "EACCES")  # without SYS_PTRACE it is not even reached
 
 
 @pytest.mark.parametrize("caps", [(), ("-C", "all")])
