@@ -304,9 +304,10 @@ static int attach_modern(int tree_fd, int target_fd, uint64_t flags)
 static int attach_old(struct launch_state *state, const char *target, int source_fd, int target_fd,
 		      uint64_t flags)
 {
-	const unsigned long remount = MS_REMOUNT | MS_BIND | MS_NOSUID |
-				      (flags & BIND_READ_ONLY ? MS_RDONLY : 0) |
-				      (flags & BIND_DEVICES ? 0 : MS_NODEV);
+	unsigned long remount = MS_REMOUNT | MS_BIND | MS_NOSUID |
+				(flags & BIND_READ_ONLY ? MS_RDONLY : 0) |
+				(flags & BIND_DEVICES ? 0 : MS_NODEV);
+	struct statvfs status;
 	char from[32], to[32];
 	int mounted_fd, result = 0;
 
@@ -318,8 +319,14 @@ static int attach_old(struct launch_state *state, const char *target, int source
 	if (mounted_fd < 0)
 		return -errno;
 	fd_path(to, mounted_fd);
-	if (mount(NULL, to, NULL, remount, NULL))
+	if (fstatvfs(mounted_fd, &status)) {
 		result = -errno;
+	} else {
+		/* A remount replaces the flags: those that the host has put on the source's mount stay */
+		remount |= status.f_flag & (ST_RDONLY | ST_NODEV | ST_NOEXEC);
+		if (mount(NULL, to, NULL, remount, NULL))
+			result = -errno;
+	}
 	close(mounted_fd);
 	return result;
 }
