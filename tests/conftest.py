@@ -279,9 +279,9 @@ class Host:
         apart = ["unshare", "--mount", "--propagation", "private", *prefix]
         return run(*apart, self.probes[kind], *verbs, **settings)
 
-    def driver(self, request: dict[str, object], *options: object) -> Result:
+    def driver(self, request: dict[str, object], prefix: Iterable[object] = ()) -> Result:
         """A launch by library call, see host/driver.py; its report is the last line on stderr."""
-        return run(sys.executable, "-I", DRIVER, json.dumps(request), *options)
+        return run(*prefix, sys.executable, "-I", DRIVER, json.dumps(request))
 
     def policy(self, *allowed: str, default: str = "SCMP_ACT_ERRNO", errno_ret: int = errno.EXFULL) -> Path:
         """A policy with these calls and those without which the probe cannot speak.

@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: MIT
+"""Ways out of a jail, tried as root inside with the default capabilities, and each once outside, where it works."""
+
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.conftest import Host, Result
+
+SYSCALL_KILLED = 128 + signal.SIGSYS
+PROC = ("-p",)
+
+
+def denied(seen: "Result", *, but: tuple[str, ...] = ()) -> None:
+    """Every try failed."""
+    assert seen.tries(), seen
+    assert not [name for name, result in seen.tries().items() if result == "ok" and name not in but], seen
+
+
+def worked(seen: "Result") -> None:
+    assert set(seen.tries().values()) == {"ok"}, seen
+
+
+def test_mount_anything_anywhere(host: "Host") -> None:
+    folder = host.folder
+    verbs = [
+        "mount",
+        "tmpfs",
+        "/dev/shm",
+        "mount",
+        "proc",
+        "/proc",
+        "bind",
+        "/dev",
+        "/dev/shm",
+        "umount",
+        "/dev/shm",
+    ]
+    denied(host.probe(*verbs, options=PROC))
+    worked(host.outside("mount", "tmpfs", folder, "bind", "/etc", folder, "umount", folder))
+
+
+def test_remount_read_only_places_writable(host: "Host") -> None:
+    denied(host.probe("remount", "/", "remount", "/dev", "remount", "/proc/sys", "mkdir", "/x", options=PROC))
+    script = 'mount --bind /proc/sys /proc/sys; mount -o remount,bind,ro /proc/sys; exec "$@"'
+    worked(host.outside("remount", "/proc/sys", prefix=["sh", "-ec", script, "sh"]))
+
+
+def test_umount_what_hides(host: "Host") -> None:
+    denied(host.probe("umount", "/proc/sys", "umount", "/proc/kallsyms", "umount", "/proc", options=PROC))
+    worked(host.outside("umount", "/proc"))
+
+
+def test_make_the_hosts_disk_as_a_device(host: "Host") -> None:
+    status = os.stat("/")
+    number = f"{os.major(status.st_dev)}:{os.minor(status.st_dev)}"
+    path = host.folder / "disk"
+    denied(host.probe("mknod", "/dev/shm/disk", "b", number, "mknod", "/dev/shm/mem", "c", "1:1"))
+    worked(host.outside("mknod", path, "b", number))
+    path.unlink()
+
+
+def test_write_to_the_kernels_switches(host: "Host") -> None:
+    paths = ["/proc/sys/kernel/core_pattern", "/proc/sys/kernel/modprobe", "/proc/sys/vm/drop_caches"]
+    paths += ["/proc/sysrq-trigger", "/proc/irq/default_smp_affinity", "/proc/sys/kernel/hostname"]
+    there = [path for path in paths if os.path.exists(path)]
+    assert there
+    denied(host.probe(*[word for path in there for word in ("write", path)], options=PROC))
+    worked(host.outside(*[word for path in there for word in ("write", path)]))  # opened, nothing written
+
+
+def test_reach_below_a_mount_by_handle(host: "Host") -> None:
+    """open_by_handle_at(2) knows no root: with the right handle any file of the same file system opens."""
+    marker = str(host.probes.marker)
+    shared = host.folder / "shared"
+    shared.write_text("")
+    made = host.outside("handle", marker)
+    if not made.all("handle"):
+        pytest.skip(f"no file handles on the file system of {host.folder}")
+    verbs = ["by-handle", made["handle"], shared]
+    denied(host.probe(*verbs, options=["-r", shared]))
+    worked(host.outside(*verbs))
+    shared.unlink()
+
+
+def test_leave_a_chroot_by_an_open_directory(host: "Host") -> None:
+    """chroot(2) is allowed by default, and leads nowhere: the host's root is not above the jail's."""
+    marker = str(host.probes.marker)
+    seen = host.probe("chroot", marker)
+    assert seen[f"chroot:{marker}"] == "ENOENT"
+    inner = host.folder / "inner"
+    (inner / "dev").mkdir(parents=True)
+    shutil.copy(host.probes["static-glibc"], inner / "probe")
+    script = f'exec chroot {inner} /probe "$@"'
+    worked(
+        host.run("unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh", "chroot", marker)
+    )
+    shutil.rmtree(inner)
+
+
+def test_pivot_root_again(host: "Host") -> None:
+    denied(host.probe("pivot", "/", "pivot", "/dev/shm"))
+    script = f'mount -t tmpfs none {host.folder}; exec "$@"'
+    program = host.probes["static-glibc"]
+    copy = shutil.copy(program, "/dev/shm/stockade-test-probe")  # the other one is hidden by then
+    words = [
+        "unshare",
+        "--mount",
+        "--propagation",
+        "private",
+        "sh",
+        "-ec",
+        script,
+        "sh",
+        copy,
+        "pivot",
+        host.folder,
+    ]
+    seen = host.run(*words)
+    os.unlink(copy)
+    # EINVAL: asked with a put_old that is not below the new root where "/" was not a mount; not EPERM
+    assert seen.tries()[f"pivot:{host.folder}"] in ("ok", "EINVAL")
+
+
+def test_trace_and_kill_pid_1(host: "Host") -> None:
+    """Of the whole jail only its own processes can be touched; PID 1 takes what it forwards and no more."""
+    jail = host.start("stay", "ptrace", "1", "kill", "1", "9", "kill", "1", "11", "pids")
+    host.wait_ready(jail)
+    [stub] = host.children_of(jail.pid)
+    host.until(lambda: host.status_of(stub)["Seccomp"] == "2", "the stub's filter")
+    seen = host.finish(jail)
+    assert seen["ptrace:1"] == "EPERM"
+    assert seen["pids"] == "1 2"  # the kernel keeps signals of its own namespace from PID 1
+    victim = subprocess.Popen(["sleep", "60"])
+    worked(host.outside("ptrace", victim.pid, "kill", victim.pid, "9"))
+    victim.wait()
+
+
+def test_enter_the_namespaces_of_others(host: "Host") -> None:
+    kinds = ("mnt", "pid", "net", "uts")
+    words = [word for kind in kinds for word in ("setns", f"/proc/1/ns/{kind}")]
+    denied(host.probe(*words, "read", f"/proc/1/root{host.probes.marker}", options=PROC))
+    worked(host.outside("setns", f"/proc/{os.getpid()}/ns/mnt", "setns", f"/proc/{os.getpid()}/ns/uts"))
+
+
+def test_make_namespaces_of_its_own(host: "Host") -> None:
+    """A user namespace would give all capabilities over a mount namespace; without SYS_ADMIN only that one is open."""
+    new_mount, new_uts = 0x20000, 0x4000000
+    denied(
+        host.probe("call", "unshare", new_mount, "call", "unshare", new_uts, "call", "clone", new_mount | 17)
+    )
+    worked(host.outside("call", "unshare", new_mount, "call", "unshare", new_uts))
+
+
+def test_calls_that_are_over_the_whole_machine(host: "Host") -> None:
+    calls = [
+        "init_module",
+        "delete_module",
+        "reboot",
+        "swapon",
+        "settimeofday",
+        "syslog",
+        "iopl",
+        "perf_event_open",
+    ]
+    arguments = {"syslog": "3,0,0", "iopl": "3", "reboot": "0xfee1dead,672274793,0,0"}  # 0: CAD off
+    verbs = [word for call in calls for word in ("call", call, arguments.get(call, "0,0,0"))]
+    seen = host.probe(*verbs)
+    denied(seen, but=("call:settimeofday",))  # nothing to set was given
+    assert {seen[f"call:{call}"] for call in ("init_module", "reboot", "syslog")} <= {"EPERM", "ENOSYS"}
+    assert host.outside("call", "syslog", "10,0,0")["call:syslog"] == "ok"
+    assert host.outside("call", "delete_module", "0,0,0")["call:delete_module"] != "EPERM"
+
+
+def test_set_the_hosts_name(host: "Host") -> None:
+    denied(host.probe("sethostname", "changed", options=["-h", "own"]))
+    worked(host.outside("sethostname", "changed", prefix=["unshare", "--uts"]))
+
+
+@pytest.mark.parametrize("options", [(), ("-U", "65534"), ("-c",)])
+def test_type_into_the_callers_terminal(host: "Host", options: tuple[str, ...]) -> None:
+    controller, terminal = os.openpty()
+    verbs = ["tiocsti", "take-tty", "read", "/dev/tty"]
+    session = ["setsid", "--ctty", "--wait"]
+    try:
+        inside = host.run(
+            *session, host.ujail, "-n", "t", *options, "--", host.probes["glibc"], *verbs, stdin=terminal
+        )
+        outside = host.run(*session, host.probes["glibc"], "tiocsti", "take-tty", stdin=terminal)
+    finally:
+        os.close(controller)
+        os.close(terminal)
+    denied(inside)
+    worked(outside)
+
+
+def test_keys_of_the_callers_session(host: "Host") -> None:
+    """KEYCTL_GET_KEYRING_ID of the session keyring: the jail must not see the keys of who started it."""
+    probe = host.probes["glibc"]
+    get_session = ["call", "keyctl", "0,0xfffffffffffffffd,0"]
+    outside = host.outside(*get_session)
+    if outside["call:keyctl"] != "ok":
+        pytest.skip("no keyrings in this kernel")
+    policy = host.policy()
+    assert host.probe(*get_session, options=["-S", policy])["call:keyctl"] == "EXFULL"
+    assert probe.exists()
+
+
+# ---- the policy ----
+
+
+def test_execve_with_guessed_pointers_is_killed(host: "Host") -> None:
+    """Door 1 allows execve with the launcher's own three pointers, which the program does not know."""
+    program = host.probes["static-glibc"]
+    policy = host.policy(default="SCMP_ACT_KILL_PROCESS")
+    for verbs in (
+        ["exec", program, "exit", "7"],
+        ["call", "execve", "0,0,0"],
+        ["call", "execveat", "0,0,0,0,0"],
+    ):
+        seen = host.probe(*verbs, kind="static-glibc", options=["-S", policy])
+        assert (seen.status, seen.tries()) == (SYSCALL_KILLED, {}), verbs
+    assert host.probe("exec", program, "exit", "7", kind="static-glibc").status == 7
+
+
+def test_execve_by_the_pinned_pointers_gets_the_policy_again(host: "Host") -> None:
+    """What is allowed by name and what is pinned: a program that may exec stays under both filters."""
+    policy = host.policy("execve", "prctl")
+    program = host.probes["static-glibc"]
+    verbs = ["exec", program, "modes", "call", "sched_yield", "-"]
+    seen = host.probe(*verbs, kind="static-glibc", options=["-S", policy])
+    if seen["seccomp"] == "2":
+        assert seen["call:sched_yield"] == "EXFULL"
+
+
+def test_shim_cannot_be_talked_out_of_it(host: "Host") -> None:
+    """-e is the caller's; still no variable makes the shim or the loader leave the policy out."""
+    policy = host.policy("prctl")
+    for setting in (
+        "SECCOMP_FILE=/dev/null",
+        "SECCOMP_FILE=",
+        "LD_PRELOAD=",
+        "LD_PRELOAD=/none",
+        "LD_BIND_NOW=1",
+    ):
+        seen = host.probe("modes", "call", "sched_yield", "-", options=["-S", policy, "-e", setting])
+        if seen.status == 0:
+            assert (seen["seccomp"], seen["call:sched_yield"]) == ("2", "EXFULL"), setting
+        else:
+            assert not seen.all("seccomp"), setting
+    assert host.probe("modes")["seccomp"] == "0"
+
+
+def test_script_that_unsets_the_preload_stays_held(host: "Host", tmp_path: Path) -> None:
+    """sh → env -i → a static program that never meets the shim: the filters of sh are inherited."""
+    busybox = shutil.which("busybox")
+    if not busybox:
+        pytest.skip("busybox is not installed")
+    tmp_path.chmod(0o755)
+    program = host.probes["static-glibc"]
+    policy = tmp_path / "policy.json"
+    # all but one call, so that the shell has what it needs
+    policy.write_text(
+        '{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["sched_yield"], "action": "SCMP_ACT_ERRNO",'
+        ' "errnoRet": 54}]}'
+    )
+    line = f"unset LD_PRELOAD SECCOMP_FILE; exec {busybox} env -i {program} modes call sched_yield -"
+    words = ["-n", "t", "-r", program, "-S", policy, "--", busybox, "sh", "-c", line]
+    seen = host.jail(*words)
+    assert (seen["seccomp"], seen["call:sched_yield"]) == ("2", "EXFULL")
+    twin = host.jail(*words[:4], *words[6:])
+    assert (twin["seccomp"], twin["call:sched_yield"]) == ("0", "ok")

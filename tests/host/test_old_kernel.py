@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: MIT
+"""The paths for kernels before 5.12 give the same jail as the modern ones: launched by library call, with a flag."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.conftest import Host, Result
+
+MODERN: list[str] = []
+OLD = ["LAUNCH_OLD_KERNEL"]
+
+
+def launch(
+    host: "Host",
+    flags: list[str],
+    *verbs: object,
+    options: tuple[object, ...] = (),
+    prefix: Sequence[object] = (),
+) -> "Result":
+    words = ["-n", "t", *options, "--", host.probes["glibc"], *verbs]
+    seen = host.driver({"argv": [str(word) for word in words], "flags": flags}, prefix=prefix)
+    report = json.loads(seen.err.splitlines()[-1])
+    assert report["unchanged"]
+    seen.status = report["launches"][0]["status"]
+    return seen
+
+
+def same(host: "Host", *verbs: object, options: tuple[object, ...] = ()) -> "Result":
+    """The same run both ways; what was seen is equal, but for numbers of mounts."""
+    old, modern = (launch(host, flags, *verbs, options=options) for flags in (OLD, MODERN))
+    assert (old.status, old.out) == (modern.status, modern.out)
+    return old
+
+
+@pytest.mark.parametrize(
+    "options", [(), ("-U", "65534", "-p"), ("-C", "cap_net_raw", "-s", "-p", "-h", "old")]
+)
+def test_old_kernel_gives_the_same_identity_and_process(host: "Host", options: tuple[str, ...]) -> None:
+    seen = same(
+        host, "ids", "caps", "modes", "process", "pids", "env", "signals", "list", "/", options=options
+    )
+    assert (seen["pids"], seen["no_new_privs"]) == ("1 2", "1")
+
+
+def test_old_kernel_gives_the_same_mounts(host: "Host", tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    options = ("-p", "-s", "-r", "/etc/passwd", "-w", tmp_path)
+    both = []
+    for flags in (OLD, MODERN):
+        lines = launch(host, flags, "cat", "/proc/self/mountinfo", options=options).all("line")
+        both.append(sorted(" ".join(line.split()[3:]) for line in lines))
+    # the order of the options and the mount point's own inherited flags are as the kernel prints them
+    assert both[0] == both[1]
+
+
+def test_old_kernel_leaves_read_only_what_the_host_has_read_only(host: "Host", tmp_path: Path) -> None:
+    script = f'mount --bind {tmp_path} {tmp_path}; mount -o remount,bind,ro {tmp_path}; exec "$@"'
+    apart = ["unshare", "--mount", "--propagation", "private", "sh", "-ec", script, "sh"]
+    for flags in (OLD, MODERN):
+        seen = launch(host, flags, "create", tmp_path / "new", options=("-w", tmp_path), prefix=apart)
+        assert seen[f"create:{tmp_path}/new"] == "EROFS"
+
+
+def test_old_kernel_closes_stray_descriptors(host: "Host") -> None:
+    seen = same(host, "fds")
+    assert [line.split()[0] for line in seen.all("fd")] == ["0", "1", "2"]
+
+
+def test_old_kernel_is_read_only_where_it_should_be(host: "Host", tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    file, state = tmp_path / "file", tmp_path / "state"
+    file.write_text("text\n")
+    state.mkdir()
+    verbs = ["write", file, "mkdir", "/x", "create", "/dev/x", "write", "/proc/sys/kernel/hostname"]
+    seen = same(host, *verbs, options=("-p", "-r", file, "-w", state))
+    assert set(seen.tries().values()) == {"EROFS"}
+    assert launch(host, OLD, "create", state / "a", options=("-w", state))[f"create:{state}/a"] == "ok"
+
+
+def test_old_kernel_leaves_the_old_root_unreachable(host: "Host") -> None:
+    marker = host.probes.marker
+    seen = same(host, "read", marker, "dotdot", marker, "chroot", marker, options=("-p",))
+    assert set(seen.tries().values()) == {"ENOENT"}
+
+
+def test_old_kernel_does_not_follow_a_link_in_a_writable_directory(host: "Host", tmp_path: Path) -> None:
+    (tmp_path / "w").mkdir()
+    (tmp_path / "w" / "sub").symlink_to("/dev")
+    (tmp_path / "file").write_text("")
+    options = ("-w", f"{tmp_path}/w:/w", "-r", f"{tmp_path}/file:/w/sub/null")
+    for flags in (OLD, MODERN):
+        assert launch(host, flags, "exit", 0, options=options).status == 125
+
+
+def test_old_kernel_holds_the_policy(host: "Host") -> None:
+    policy = host.policy("prctl", "openat", "read", "close")
+    seen = same(host, "modes", "call", "sched_yield", "-", options=("-S", policy))
+    assert (seen["seccomp"], seen["call:sched_yield"]) == ("2", "EXFULL")
