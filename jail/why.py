@@ -20,6 +20,8 @@ KERNEL_LOG = "/dev/kmsg"
 RECORD_BYTES = 8192  # of one /dev/kmsg read, CONSOLE_EXT_LOG_MAX
 # the record goes through a kernel thread of its own and may come a moment after the death
 PATIENCE_S = 0.3
+# between the kernel's clocks for its log and for processes
+CLOCK_SLACK_US = 1_000_000
 
 
 class Denial:
@@ -52,8 +54,24 @@ def parse_record(line: str) -> Denial | None:
     return Denial(arch, number, call, pid, program)
 
 
+def _own_start_us() -> int:
+    """When this process began, in microseconds of the boot's clock; exec does not change it."""
+    with open("/proc/self/stat", "rb") as file:
+        fields = file.read().rpartition(b")")[2].split()
+    return int(fields[19]) * 1_000_000 // os.sysconf("SC_CLK_TCK")
+
+
+def _stamp_us(line: str) -> int:
+    """The time of a record: "priority,number,microseconds,…;text"."""
+    return int(line.split(",", 3)[2])
+
+
 def find_denial(pid: int) -> Denial | None:
-    """The last denial of a process, by its pid as the host sees it."""
+    """The last denial of a process, by its pid as the host sees it.
+
+    Pids come again: what was logged before this process began was about another one.
+    """
+    since_us = _own_start_us() - CLOCK_SLACK_US
     try:
         fd = os.open(KERNEL_LOG, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
@@ -71,7 +89,7 @@ def find_denial(pid: int) -> Denial | None:
             except BrokenPipeError:
                 continue  # records were overwritten while we read; the next read is at the oldest left
             denial = parse_record(line)
-            if denial and denial.pid == pid:
+            if denial and denial.pid == pid and _stamp_us(line) >= since_us:
                 found = denial
     except OSError:
         return found
