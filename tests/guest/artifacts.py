@@ -72,10 +72,11 @@ def install(arch: Arch, source: Path, root: Path, log: Path) -> None:
         log=log,
         env=env,
     )
-    # --target puts the commands beside the modules
-    for path in (apart / "bin").iterdir():
-        shutil.move(path, root / "usr/bin" / path.name)
-    (apart / "bin").rmdir()
+    # --target puts the commands and the manual beside the modules
+    for name in ("bin", "share"):
+        if (apart / name).is_dir():
+            run("cp", "-a", f"{apart}/{name}", root / "usr", log=log)
+            shutil.rmtree(apart / name)
     precompile(apart, apart, f"/{packages_folder(arch)}")
     run("cp", "-a", f"{apart}/.", root / packages_folder(arch), log=log)
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The C compilers of a guest's architecture: one for glibc, one for musl."""
 
+import shlex
 import shutil
 from pathlib import Path
 
@@ -75,7 +76,7 @@ def musl_files(arch: Arch) -> Path:
 
 
 def musl(arch: Arch) -> list[str]:
-    """musl brings no kernel headers; the compiler's come last, so that nothing of their libc is seen."""
+    """A musl-gcc, with the kernel headers of the other: last, so that nothing of its libc is seen."""
     files = musl_files(arch)
     real = glibc(arch)
     if not shutil.which(real[0]):
@@ -89,9 +90,14 @@ def musl(arch: Arch) -> list[str]:
         musl=arch.name,
     )
 
-    def make(place: Path) -> None:
-        (place / "musl-gcc.specs").write_text(text)
-
-    specs = kept(f"specs-{arch.name}", [text], make) / "musl-gcc.specs"
     headers = [word for path in kernel_headers(arch) for word in ("-idirafter", str(path))]
-    return [*real, *headers, "-specs", str(specs)]
+    name = f"{arch.musl_triple}-gcc"  # setup.py knows a compiler of musl by its name
+
+    def make(place: Path) -> None:
+        (place / "specs").write_text(text)
+        wrapper = place / name
+        words = shlex.join([*real, *headers])
+        wrapper.write_text(f'#!/bin/sh\nexec {words} -specs "${{0%/*}}/specs" "$@"\n')
+        wrapper.chmod(0o755)
+
+    return [str(kept(f"musl-gcc-{arch.name}", [text, *real, *headers], make) / name)]

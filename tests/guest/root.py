@@ -66,6 +66,9 @@ PACKAGES = [
     ),
     *("libzstd1", "libgcrypt20", "libgpg-error0", "dropbear-bin", "libtomcrypt1", "libtommath1"),
 ]
+# Test requirements that need compiled ones (tests that import them are skipped), or that come without theirs
+COMPILED = {"jsonschema"}
+ALONE = {"system-calls"}
 # On x86_64 the C library of i386 programs as well, for programs of a foreign ABI
 FOREIGN = {"x86_64": ["libc6-i386"]}
 LINKS = ("bin", "sbin", "lib", "lib32", "lib64")
@@ -118,9 +121,13 @@ def static_busybox(arch: Arch) -> Path:
 
 
 def test_requirements() -> list[str]:
-    """What pyproject.toml asks for in order to test."""
+    """What pyproject.toml asks for in order to test, less what is not of Python alone."""
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
-    return sorted(project["optional-dependencies"]["test"])
+    return sorted(line for line in project["optional-dependencies"]["test"] if name_of(line) not in COMPILED)
+
+
+def name_of(requirement: str) -> str:
+    return re.split(r"[^\w-]", requirement)[0]
 
 
 def packages_folder(arch: Arch) -> str:
@@ -131,7 +138,7 @@ def packages_folder(arch: Arch) -> str:
 def root(arch: Arch) -> Path:
     requirements = test_requirements()
     packages = [*PACKAGES, *FOREIGN.get(arch.name, [])] if arch.debian else []
-    parts: list[object] = [packages, requirements, sorted(ETC.items()), FOLDERS, DROPPED, "4"]
+    parts: list[object] = [packages, requirements, sorted(ETC.items()), FOLDERS, DROPPED, "5"]
     if not arch.debian:
         parts += [part().name for part in (bigendian.python, bigendian.busybox, bigendian.musl)]
 
@@ -198,11 +205,10 @@ def finish(arch: Arch, place: Path, requirements: list[str], log: Path) -> None:
     packages = place / packages_folder(arch)
     apart = place.with_name(f"{place.name}.pip")
     shutil.rmtree(apart, ignore_errors=True)
-    words = [sys.executable, "-m", "pip", "install", "-q", "--no-compile", "--only-binary=:all:"]
-    download(*words, "--target", apart, *requirements, log=log)
-    # What is compiled is for this machine; the packages that have such parts do without them
-    for path in apart.rglob("*.so"):
-        path.unlink()
+    words = [sys.executable, "-m", "pip", "install", "-q", "--no-compile", "--target", apart]
+    words += ["--only-binary=:all:", "--platform", "any", "--implementation", "py", "--abi", "none"]
+    download(*words, *(line for line in requirements if name_of(line) not in ALONE), log=log)
+    download(*words, "--no-deps", *(line for line in requirements if name_of(line) in ALONE), log=log)
     if not arch.debian:
         (apart / "pyseccomp.py").unlink()  # it does not import without libseccomp, which is not there
     lay_over(apart, packages, log)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""A plugin for pytest in a guest, which is slow: properties get fewer examples and no deadline, and a mips guest, the
-slowest, leaves the unit tests of other targets' filters to the other machines.
+"""A plugin for pytest in a guest, which is slow: properties get fewer examples and no deadline.
 
-What the compiler makes there for other targets is still compared, byte for byte (test_filters.py).
+The slowest, mips, leave the unit tests of other targets' filters to the other machines. What the
+compiler makes there for other targets is still compared, byte for byte (test_filters.py).
 """
 
 import os
