@@ -255,6 +255,14 @@ class Rootfs:
             and bound.source == above.source + target[len(cover) :]
         )
 
+    def _check_place(self, target: str) -> None:
+        """Entries of a bound directory are the host's: what is not there cannot be mounted on."""
+        cover = self._covering(target)
+        if cover in self.binds and not os.path.lexists(self.binds[cover].source + target[len(cover) :]):
+            raise ConfigError(
+                f"{target}: {cover} is {self.binds[cover].source} in the jail, which has no such entry"
+            )
+
     def build(self) -> list[steps.Step]:
         """The steps in a safe order: our own nodes, masks, then what comes from the host."""
         out: list[steps.Step] = []
@@ -268,6 +276,7 @@ class Rootfs:
         for target in sorted(self.binds):
             bound = self.binds[target]
             if not self._is_redundant(target):
+                self._check_place(target)
                 status = bound.status
                 out.append(
                     steps.bind(

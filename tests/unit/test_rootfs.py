@@ -96,6 +96,14 @@ def test_nested_bind_with_other_rights_stays(tree: Path) -> None:
     assert binds == [f"bind {tree}/real", f"bind {tree}/real/sub read-only"]
 
 
+def test_place_that_a_bound_directory_does_not_have_is_refused(tree: Path) -> None:
+    rootfs = Rootfs()
+    rootfs.stage("/etc/hosts")
+    rootfs.stage_at(f"{tree}/real", "/etc")
+    with pytest.raises(ConfigError, match=f"/etc/hosts: /etc is {tree}/real in the jail"):
+        rootfs.build()
+
+
 def test_parents_come_before_children_and_binds_last(tree: Path) -> None:
     rootfs = Rootfs()
     rootfs.stage_at("/etc/hosts", "/dev/shm/x")
