@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Each system call of a launch fails once: then the jail is whole, or there is none and the status says so.
 
-The walk is of the calls of a real run, see inject.c. Beside the launch it covers `ujail` up to its exec, PID 1 up to
-its own filter, and the loader, libc and shim in the service up to main.
+The walk is of the calls of a real run, see inject.c. Beside the launch it covers `ujail` up to its exec, PID 1
+up to its own filter, and the loader, libc and shim in the service up to main.
 """
 
 import errno
@@ -126,7 +126,7 @@ def judge(found: dict[str, Any], good: dict[str, Any], after_exec: bool) -> str:
     if found["inside"] != good["inside"][: len(found["inside"])]:
         return f"in between, then ended: {found['inside']}"
     # past the exec the loader and libc have their own ways to end
-    if found["status"] in (125, 126, 127) or after_exec and found["status"] > 127:
+    if found["status"] in (125, 126, 127) or (after_exec and found["status"] > 127):
         return "none"
     return f"status {found['status']}"
 
@@ -145,7 +145,7 @@ def test_fault_in_a_call_gives_a_whole_jail_or_none(
     process: int,
     after: int,
 ) -> None:
-    if (name == "old-kernel" or name == "wrapper") and after:
+    if name in ("old-kernel", "wrapper") and after:
         pytest.skip("as in the other jails")
     tmp_path.chmod(0o755)
     walk = Walk(host, inject, name, tmp_path)

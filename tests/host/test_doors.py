@@ -51,8 +51,8 @@ def test_policy_that_kills_kills_each_kind_of_program(host: "Host", kind: str) -
 def test_policy_has_two_doors_where_the_shim_is_loaded(host: "Host", kind: str) -> None:
     seen = probe(host, kind, host.policy(*CALLS), "cat", "/proc/self/status", options=("-p",))
     [filters] = [line.split()[1] for line in seen.all("line") if line.startswith("Seccomp_filters:")]
-    # setuid programs are loaded like any other: nosuid and no_new_privs take their bits away. The shim is of one
-    # ABI: an i386 program does not load it
+    # setuid programs are loaded like any other: nosuid and no_new_privs take their bits away. The shim is of
+    # one ABI: an i386 program does not load it
     assert filters == ("2" if kind in TWO_DOORS else "1")
     assert "Seccomp:\t2" in seen.all("line")
 
