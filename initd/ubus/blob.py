@@ -92,6 +92,13 @@ def unpack_table(data: bytes, start: int = 0, end: int = -1) -> "Table":
     return _unpack_table(data, start, len(data) if end < 0 else end, 1)
 
 
+def split_table(data: bytes) -> list[tuple[bytes, bytes]]:
+    """The values of a table's content by name, each as the bytes it came in, all of them checked."""
+    _unpack_table(data, 0, len(data), 1)
+    pairs = zip(attributes(data), _named(data, 0, len(data)), strict=True)
+    return [(name, data[first - 4 : stop + 3 & ~3]) for (_, first, stop), (_, name, _, _) in pairs]
+
+
 def _text(text: str) -> bytes:
     """UTF-8; bytes that are none came in as surrogates and leave as they came."""
     try:

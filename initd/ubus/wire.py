@@ -147,7 +147,7 @@ def pack_frame(type: int, seq: int, peer: int, body: bytes) -> bytes:
     return _HEAD.pack(0, type, seq, peer, length) + body
 
 
-def frame_length(head: bytes, start: int = 0) -> int:
+def frame_length(head: "bytes | bytearray", start: int = 0) -> int:
     """How many bytes the frame has whose first HEAD_BYTES are at `start`.
 
     Raises BlobError for a frame that nobody may send: another version, a length that is no multiple of four
@@ -160,7 +160,7 @@ def frame_length(head: bytes, start: int = 0) -> int:
     return 8 + int(word)
 
 
-def unpack_frame(data: bytes, start: int, end: int) -> Frame:
+def unpack_frame(data: "bytes | bytearray", start: int, end: int) -> Frame:
     """The frame in data[start:end], whose length frame_length() found."""
     _, type, seq, peer, _ = _HEAD.unpack_from(data, start)
     return Frame(type, seq, peer, bytes(data[start + HEAD_BYTES : end]))

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: MIT
+"""The one event loop of initd: descriptors, timers and signals. Nothing that it calls may block.
+
+A fault in a callback is reported and the loop goes on: no service, peer or timer can end the supervisor.
+"""
+
+import heapq
+import os
+import selectors
+import signal
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+    from typing import TypeAlias
+
+    Ready: TypeAlias = Callable[[int], None]
+
+READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
+
+
+class Timer:
+    """One call in the future; cancel() may be used at any time and more than once."""
+
+    __slots__ = ("_number", "callback", "due_s")
+
+    def __init__(self, due_s: float, number: int, callback: "Callable[[], None]") -> None:
+        self.due_s = due_s
+        self._number = number  # equal times run in the order they were asked for
+        self.callback: Callable[[], None] | None = callback
+
+    def __lt__(self, other: "Timer") -> bool:
+        return (self.due_s, self._number) < (other.due_s, other._number)
+
+    def cancel(self) -> None:
+        """Forget the call."""
+        self.callback = None
+
+
+class Loop:
+    """Descriptors, timers, signals. `fault` is told of each exception that a callback let through."""
+
+    def __init__(self, fault: "Callable[[Exception], None] | None" = None) -> None:
+        self.fault = fault or print_fault
+        self.now = time.monotonic
+        self._selector = selectors.DefaultSelector()
+        self._timers: list[Timer] = []
+        self._count = 0
+        self._running = False
+        self._signals: dict[int, Callable[[], None]] = {}
+        self._pending: set[int] = set()
+        self._wakeup: tuple[int, int] | None = None
+
+    def watch(self, fd: int, events: int, callback: "Ready") -> None:
+        """Call `callback(events)` whenever `fd` is ready. For a watched one: change what is waited for."""
+        try:
+            self._selector.modify(fd, events, callback)
+        except KeyError:
+            self._selector.register(fd, events, callback)
+
+    def unwatch(self, fd: int) -> None:
+        """Stop watching; to be called before the descriptor is closed."""
+        self._selector.unregister(fd)
+
+    def after(self, delay_s: float, callback: "Callable[[], None]") -> Timer:
+        """Call `callback()` once, `delay_s` from now."""
+        self._count += 1
+        timer = Timer(self.now() + delay_s, self._count, callback)
+        heapq.heappush(self._timers, timer)
+        return timer
+
+    def on_signal(self, number: int, callback: "Callable[[], None]") -> None:
+        """Call `callback()` in the loop after the signal came, once for any number of them in a row.
+
+        The handler only notes the number, and a byte in a pipe ends the wait: a storm of signals fills
+        the pipe, but cannot lose one.
+        """
+        if self._wakeup is None:
+            self._wakeup = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+            signal.set_wakeup_fd(self._wakeup[1], warn_on_full_buffer=False)
+            self.watch(self._wakeup[0], READ, self._take_signals)
+        self._signals[number] = callback
+        signal.signal(number, self._note)
+        signal.siginterrupt(number, False)
+
+    def _note(self, number: int, frame: "FrameType | None") -> None:
+        self._pending.add(number)
+
+    def _take_signals(self, events: int) -> None:
+        assert self._wakeup is not None
+        os.read(self._wakeup[0], 65536)
+        self._pending, pending = set(), self._pending
+        for number in sorted(pending):
+            self._guard(self._signals[number])
+
+    def run(self) -> None:
+        """Work until stop()."""
+        self._running = True
+        while self._running:
+            self.step()
+
+    def stop(self) -> None:
+        """Let run() return after the callbacks at hand."""
+        self._running = False
+
+    def step(self, wait_s: float | None = None) -> None:
+        """Wait for what comes next, `wait_s` at most, and serve it."""
+        timers = self._timers
+        while timers and timers[0].callback is None:
+            heapq.heappop(timers)
+        if timers:
+            due_s = max(0.0, timers[0].due_s - self.now())
+            wait_s = due_s if wait_s is None else min(wait_s, due_s)
+        for key, events in self._selector.select(wait_s):
+            # one callback may have ended what another descriptor of this round stood for
+            if self._selector.get_map().get(key.fd) is key:
+                self._guard(key.data, events)
+        self._run_timers()
+
+    def _run_timers(self) -> None:
+        timers, now_s = self._timers, self.now()
+        while timers and timers[0].due_s <= now_s:
+            timer = heapq.heappop(timers)
+            callback, timer.callback = timer.callback, None
+            if callback is not None:
+                self._guard(callback)
+
+    def _guard(self, callback: "Callable[..., None]", *arguments: int) -> None:
+        try:
+            callback(*arguments)
+        except Exception as error:
+            self.fault(error)
+
+    def close(self) -> None:
+        """Give back descriptors and signals."""
+        for number in self._signals:
+            signal.signal(number, signal.SIG_DFL)
+        self._signals.clear()
+        if self._wakeup is not None:
+            signal.set_wakeup_fd(-1)
+            self.unwatch(self._wakeup[0])
+            os.close(self._wakeup[0])
+            os.close(self._wakeup[1])
+            self._wakeup = None
+        self._selector.close()
+
+
+def print_fault(error: Exception) -> None:
+    """The default for `fault`: a traceback on stderr. Its modules are loaded only if it ever comes to it."""
+    import traceback
+
+    traceback.print_exception(error)
