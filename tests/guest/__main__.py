@@ -35,6 +35,7 @@ from tests.guest.shell import GuestError
 
 RESULTS = REPOSITORY / "tests/results"
 AT_ONCE = 2
+SUITES = 4  # of suites.sh
 START = time.monotonic()
 printing = threading.Lock()
 
@@ -83,10 +84,11 @@ class Run:
                 status = qemu.run_guest(
                     self.arch, found, work, secrets.token_hex(8), lambda text: say(self.arch.name, text)
                 )
-            junit = work / "results/junit.xml"
-            if not junit.exists():
-                raise GuestError(f"no results; pytest ended with {status}; see its console")
-            self.outcome = Outcome(self.arch.name, junit)
+            self.outcome = Outcome(self.arch.name, work / "results")
+            if len(self.outcome.suites) != SUITES:
+                raise GuestError(
+                    f"{len(self.outcome.suites)} suites of {SUITES} have results; see its console"
+                )
             if status not in (0, 1) or not self.outcome.passed:
                 self.fault = f"pytest ended with {status}"
         except GuestError as error:

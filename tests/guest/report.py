@@ -12,13 +12,13 @@ ALLOWED = Path(__file__).with_name("allowed-skips.txt")
 class Outcome:
     """The tests of one guest."""
 
-    def __init__(self, arch: str, junit: Path) -> None:
+    def __init__(self, arch: str, results: Path) -> None:
         self.arch = arch
-        self.suite = ET.parse(junit).getroot()
+        self.suites = [ET.parse(path).getroot() for path in sorted(results.glob("junit-*.xml"))]
         self.passed = 0
         self.failed: list[str] = []
         self.skipped: list[tuple[str, str]] = []
-        for case in self.suite.iter("testcase"):
+        for case in (case for suite in self.suites for case in suite.iter("testcase")):
             name = f"{case.get('classname', '').replace('.', '/')}.py::{case.get('name')}"
             skip = case.find("skipped")
             if case.find("failure") is not None or case.find("error") is not None:
@@ -59,7 +59,7 @@ def allowed_skips() -> list[tuple[str, str, str]]:
 def write_junit(outcomes: list[Outcome], out: Path) -> None:
     merged = ET.Element("testsuites")
     for outcome in outcomes:
-        for suite in outcome.suite.iter("testsuite"):
+        for suite in (found for top in outcome.suites for found in top.iter("testsuite")):
             suite.set("name", f"guest-{outcome.arch}")
             for case in suite.iter("testcase"):
                 case.set("classname", f"{outcome.arch}.{case.get('classname', '')}")

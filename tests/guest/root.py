@@ -18,6 +18,7 @@ from tests.guest.packages import unpack, unpacked
 from tests.guest.shell import download, run
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+REWRITE = Path(__file__).with_name("rewrite.py")
 PYTHON = "python3.11"
 PACKAGES = [
     *("python3.11-minimal", "libpython3.11-minimal", "libpython3.11-stdlib", "python3-cffi-backend", "libc6"),
@@ -138,7 +139,7 @@ def packages_folder(arch: Arch) -> str:
 def root(arch: Arch) -> Path:
     requirements = test_requirements()
     packages = [*PACKAGES, *FOREIGN.get(arch.name, [])] if arch.debian else []
-    parts: list[object] = [packages, requirements, sorted(ETC.items()), FOLDERS, DROPPED, "5"]
+    parts: list[object] = [packages, requirements, sorted(ETC.items()), FOLDERS, DROPPED, "6"]
     if not arch.debian:
         parts += [part().name for part in (bigendian.python, bigendian.busybox, bigendian.musl)]
 
@@ -218,7 +219,13 @@ def finish(arch: Arch, place: Path, requirements: list[str], log: Path) -> None:
     for folder in (place / f"usr/lib/{PYTHON}", place / "usr/lib/python3"):
         if folder.exists():
             precompile(folder, place)
+    rewrite(packages, [packages / "hypothesis"], log)
     log.unlink(missing_ok=True)
+
+
+def rewrite(packages: Path, folders: list[Path], log: Path) -> None:
+    """Have modules ready whose asserts pytest rewrites: tests, and its plugins."""
+    run(sys.executable, "-P", REWRITE, *folders, log=log, env={"PYTHONPATH": str(packages)})
 
 
 def precompile(folder: Path, place: Path, seen_as: str = "/") -> None:
