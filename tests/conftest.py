@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the host and attack tests share: the installed `ujail`, the probe in all its kinds, and the leak check.
+"""What host and attack tests share: the installed `ujail`, the probe in all its kinds, and the leak check.
 
 Everything here starts processes and looks at them from outside; nothing imports the jailer into pytest's own
 process, so what is tested is what was installed.
@@ -275,7 +275,7 @@ class Host:
     def outside(
         self, *verbs: object, kind: str = "glibc", prefix: Iterable[object] = (), **settings: object
     ) -> Result:
-        """The probe without a jail, in a mount namespace of its own so that a success changes nothing here."""
+        """The probe without a jail, in a mount namespace of its own, so that a success changes nothing."""
         apart = ["unshare", "--mount", "--propagation", "private", *prefix]
         return run(*apart, self.probes[kind], *verbs, **settings)
 
@@ -301,7 +301,7 @@ class Host:
 
 
 def survivors(folder: Path) -> dict[int, str]:
-    """The processes of this run: those whose root is a jail with our directory in it, or whose program is ours."""
+    """The processes of this run: their root is a jail with our directory in it, or their program is ours."""
     found = {}
     for name in os.listdir("/proc"):
         if not name.isdigit():

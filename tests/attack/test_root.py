@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Ways out of a jail, tried as root inside with the default capabilities, and each once outside, where it works."""
+"""Ways out of a jail, tried as root inside with the default capabilities; outside each of them works."""
 
 import os
 import shutil
@@ -150,7 +150,6 @@ def test_enter_the_namespaces_of_others(host: "Host") -> None:
 
 
 def test_make_namespaces_of_its_own(host: "Host") -> None:
-    """A user namespace would give all capabilities over a mount namespace; without SYS_ADMIN only that one is open."""
     new_mount, new_uts = 0x20000, 0x4000000
     denied(
         host.probe("call", "unshare", new_mount, "call", "unshare", new_uts, "call", "clone", new_mount | 17)

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
 """One launch for each fault: a call fails, and what became of the jail is said.
 
-    python -I faults.py '{"argv": [ujail's words], "inject": PROGRAM, "faults": [[PROCESS, AFTER, INDEX, ERRNO], ...]}'
+    python -I faults.py '{"argv": [ujail's words], "inject": PROGRAM, "faults": [FAULT, ...]}'
 
-A fault is what inject.c takes. Keys beside these: flags (LAUNCH_* by name), command (through `ujail`'s own main, up
-to its exec). Prints a JSON line for each fault: what came of it. INDEX 0 is a launch without a fault; its line has
-the calls.
+A fault is [PROCESS, AFTER_EXEC, INDEX, ERRNO] as inject.c takes them. Keys beside these: flags (LAUNCH_* by
+name), command (through `ujail`'s own main, up to its exec). Prints a JSON line for each fault: what came of it.
+INDEX 0 is a launch without a fault; its line has the calls.
 """
 
 import json
@@ -28,7 +28,8 @@ from jail.ujail import main as ujail_main
 
 LIMIT_S = 30
 STATUS = ("Uid", "Gid", "Groups", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp")
-MORE = ("Seccomp_filters", "SigBlk", "SigIgn", "Umask")
+# not SigBlk: sigtimedwait(2) of PID 1 changes it while it waits
+MORE = ("Seccomp_filters", "SigIgn", "Umask")
 
 
 class Failed(Exception):
@@ -56,7 +57,7 @@ def launch_here(request: dict[str, Any], plan: Any) -> dict[str, Any]:
                 os.sched_yield()
 
     if request.get("command"):
-        jail.launch.launch = marked
+        jail.launch.launch = marked  # type: ignore[assignment]
         return {"status": ujail_main(["ujail", *request["argv"]])}
     flags = sum(int(getattr(lib, name)) for name in request.get("flags", []))
     try:
@@ -166,7 +167,7 @@ def one(request: dict[str, Any], plan: Any, fault: list[int]) -> dict[str, Any]:
 
 def judge(
     pid: int, report: dict[str, Any], out_fd: int, stay_fd: int, tracer: "subprocess.Popen[str]"
-) -> Any:
+) -> dict[str, Any]:
     if "broken" in report:
         raise Failed(report["broken"])
     lines = read_until(out_fd, b"ready\n").decode()

@@ -3,8 +3,8 @@
 
     python -I leaks.py '{"argv": [ujail's words], "delay_us": N}'
 
-It says "go" and then starts one jail after the other. After N µs, from a timer of the kernel, it is killed: wherever
-it is by then. The delay is not a wait for anything; it picks the point.
+It says "go" and then starts one jail after the other. After N µs, from a timer of the kernel, it is killed,
+wherever it is by then. The delay is not a wait for anything: it picks the point.
 """
 
 import json

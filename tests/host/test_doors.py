@@ -104,21 +104,11 @@ def test_foreign_abi_kills_even_where_the_policy_would_give_an_errno(
 
 
 def test_policy_is_inherited_by_children(host: "Host") -> None:
-    calls = (
-        *CALLS,
-        "fork",
-        "clone",
-        "clone3",
-        "vfork",
-        "wait4",
-        "execve",
-        "mmap",
-        "brk",
-        "mprotect",
-        "fstat",
+    start = (
+        "mmap brk mprotect fstat newfstatat pread64 access arch_prctl set_tid_address set_robust_list rseq"
     )
-    calls += ("newfstatat", "pread64", "access", "arch_prctl", "set_tid_address", "set_robust_list", "rseq")
-    calls += ("prlimit64", "munmap", "getrandom")
+    processes = "fork clone clone3 vfork wait4 execve prlimit64 munmap getrandom"
+    calls = (*CALLS, *start.split(), *processes.split())
     program = host.probes["glibc"]
     verbs = ["spawn", program, "modes", "env", "call", "sched_yield", "-", "exit", "7"]
     seen = probe(host, "glibc", host.policy(*calls), *verbs)

@@ -16,8 +16,8 @@ SETS = ("effective", "permitted", "inheritable", "bounding", "ambient")
 NET_RAW = 1 << 13
 BIND = 1 << 10
 CHOWN = 1
-# chown dac_override fowner fsetid kill setgid setuid net_bind_service net_broadcast net_admin net_raw ipc_lock
-# sys_chroot sys_nice
+# chown dac_override fowner fsetid kill setgid setuid net_bind_service net_broadcast net_admin net_raw
+# ipc_lock sys_chroot sys_nice
 ROOT_DEFAULT = sum(1 << bit for bit in (0, 1, 3, 4, 5, 6, 7, 10, 11, 12, 13, 14, 18, 23))
 LOCKED = 0b1010  # NOROOT_LOCKED, NO_SETUID_FIXUP_LOCKED: Unix rules, for good
 STRICT = 0b101111  # NOROOT, NO_SETUID_FIXUP, the locks of both and of KEEP_CAPS, which itself ends at exec

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Many jails, ended well and badly: nothing stays behind. What the `leaks` fixture compares is compared here too."""
+"""Many jails, ended well and badly: nothing stays behind, beyond what the `leaks` fixture compares as well."""
 
 import json
 import os

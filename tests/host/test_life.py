@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How a jail ends: exit statuses, signals, orphans, the grace period, and the death of whoever waits for it."""
+"""How a jail ends: exit statuses, signals, orphans, the grace period, the death of whoever waits for it."""
 
 import json
 import os
@@ -16,7 +16,7 @@ import pytest
 if TYPE_CHECKING:
     from tests.conftest import Host, Process
 
-# of the first 31 all that can be caught, but CHLD, which the stub has of its own children, and TERM, which ends
+# all of the first 31 that can be caught, but CHLD, which the stub has of its own children, and TERM
 FORWARDED = sorted(
     set(range(1, 32)) - {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD, signal.SIGTERM}
     | {signal.SIGRTMIN, signal.SIGRTMAX}
@@ -93,7 +93,8 @@ def test_last_line_goes_to_syslog(host: "Host", tmp_path: Path) -> None:
     log.bind(str(tmp_path / "log"))
     log.settimeout(10)
     script = f'touch /dev/log 2>/dev/null; mount --bind {tmp_path}/log /dev/log && exec "$@"'
-    dev = 'mount --bind /dev "$0" && mount -t tmpfs none /dev && for n in null zero full random urandom tty; do '
+    dev = 'mount --bind /dev "$0" && mount -t tmpfs none /dev && '
+    dev += "for n in null zero full random urandom tty; do "
     dev += 'touch /dev/$n; mount --bind "$0/$n" /dev/$n; done; '
     (tmp_path / "dev").mkdir()
     apart = ["unshare", "--mount", "--propagation", "private", "sh", "-c", dev + script, tmp_path / "dev"]
@@ -283,7 +284,7 @@ def test_stub_has_one_capability_and_a_filter(host: "Host") -> None:
 
 
 def test_callers_signal_settings_do_not_matter(host: "Host") -> None:
-    """CHLD ignored, TERM blocked and PIPE ignored by whoever starts ujail: status and TERM work all the same."""
+    """CHLD ignored and TERM blocked by whoever starts ujail: the status and TERM work all the same."""
 
     def spoil() -> None:
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)

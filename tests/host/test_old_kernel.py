@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The paths for kernels before 5.12 give the same jail as the modern ones: launched by library call, with a flag."""
+"""The paths for kernels before 5.12 give the same jail as the modern ones: a library call has a flag for it."""
 
 import json
 from collections.abc import Sequence

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a jail looks like from inside: processes, mounts, descriptors, environment, devices, /proc and /sys."""
+"""What a jail looks like from inside: processes, mounts, descriptors, environment, devices, /proc, /sys."""
 
 import os
 import signal
