@@ -12,6 +12,10 @@ from jail import steps
 from jail._native import lib
 from jail.errors import ConfigError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 LINKS_MAX = 40  # as the kernel's own limit on links in one path
 MASK_FILE = "/.mask"  # exists only while the masks are put on
 
@@ -100,31 +104,20 @@ class Rootfs:
             status = self.seen[path] = os.lstat(path)
         return status
 
+    def _host_link(self, path: str) -> str | None:
+        """What a link of the host says, which from now on is a link of the jail too; None for anything else."""
+        if not S_ISLNK(self._lstat(path).st_mode):
+            return None
+        text = os.readlink(path)
+        self._add_link(path, text)
+        return text
+
     def stage(self, path: str, *, writable: bool = False) -> None:
         """Show a host path at the same place, with every link on the way to it.
 
         Raises OSError if it does not exist, ConfigError if it cannot be staged.
         """
-        todo = [part for part in reversed(path.split("/")) if part and part != "."]
-        here = ""
-        links = 0
-        while todo:
-            part = todo.pop()
-            if part == "..":
-                here = here.rpartition("/")[0]
-                continue
-            status = self._lstat(f"{here}/{part}")
-            if S_ISLNK(status.st_mode):
-                text = os.readlink(f"{here}/{part}")
-                self._add_link(f"{here}/{part}", text)
-                links += 1
-                if links > LINKS_MAX:
-                    raise ConfigError(f"{path}: too many levels of symbolic links")
-                if text.startswith("/"):
-                    here = ""
-                todo.extend(piece for piece in reversed(text.split("/")) if piece and piece != ".")
-                continue
-            here = f"{here}/{part}"
+        here = _follow(path, self._host_link)
         if not here:
             raise ConfigError(f"{path}: the host's root cannot be shared whole")
         self._add_bind(here, here, self._lstat(here), not writable)
@@ -222,24 +215,7 @@ class Rootfs:
 
     def _resolve(self, path: str) -> str:
         """Follow the links of the model; the result has none. Links in bound directories are not followed."""
-        todo = [part for part in reversed(path.split("/")) if part and part != "."]
-        here = ""
-        links = 0
-        while todo:
-            part = todo.pop()
-            text = self.links.get(f"{here}/{part}")
-            if part == "..":
-                here = here.rpartition("/")[0]
-            elif text is None:
-                here = f"{here}/{part}"
-            else:
-                links += 1
-                if links > LINKS_MAX:
-                    raise ConfigError(f"{path}: too many levels of symbolic links")
-                if text.startswith("/"):
-                    here = ""
-                todo.extend(piece for piece in reversed(text.split("/")) if piece and piece != ".")
-        return here
+        return _follow(path, self.links.get)
 
     # --- steps ---
 
@@ -299,6 +275,34 @@ class Rootfs:
             if is_directory:
                 out.append(steps.mount(path, "tmpfs", flags, "mode=0,size=4k,nr_inodes=2"))
         return out
+
+
+def _follow(path: str, link_at: "Callable[[str], str | None]") -> str:
+    """The path without links: `link_at` tells for each component what the link there says, if it is one."""
+    todo = _parts(path)
+    here = ""
+    links = 0
+    while todo:
+        part = todo.pop()
+        if part == "..":
+            here = here.rpartition("/")[0]
+            continue
+        text = link_at(f"{here}/{part}")
+        if text is None:
+            here = f"{here}/{part}"
+            continue
+        links += 1
+        if links > LINKS_MAX:
+            raise ConfigError(f"{path}: too many levels of symbolic links")
+        if text.startswith("/"):
+            here = ""
+        todo.extend(_parts(text))
+    return here
+
+
+def _parts(path: str) -> list[str]:
+    """The components, last one first."""
+    return [part for part in reversed(path.split("/")) if part and part != "."]
 
 
 def _order(path: str) -> tuple[str, ...]:

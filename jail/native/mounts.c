@@ -7,8 +7,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <linux/openat2.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -17,162 +15,15 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "mount_calls.h"
 #include "steps.h"
 
 /* The place where the new root is put together. Every root file system has it; nothing is written there. */
 #define NEW_ROOT "/tmp"
 
-/* musl's <sys/mount.h> has none of these and <linux/mount.h> clashes with glibc's */
-#ifndef OPEN_TREE_CLONE
-#define OPEN_TREE_CLONE 1
-#endif
-#ifndef OPEN_TREE_CLOEXEC
-#define OPEN_TREE_CLOEXEC O_CLOEXEC
-#endif
-#ifndef MOVE_MOUNT_F_EMPTY_PATH
-#define MOVE_MOUNT_F_EMPTY_PATH 0x00000004
-#define MOVE_MOUNT_T_EMPTY_PATH 0x00000040
-#endif
-#ifndef MOUNT_ATTR_RDONLY
-#define MOUNT_ATTR_RDONLY 0x00000001
-#define MOUNT_ATTR_NOSUID 0x00000002
-#define MOUNT_ATTR_NODEV 0x00000004
-#endif
-#ifndef AT_RECURSIVE
-#define AT_RECURSIVE 0x8000
-#endif
-
-struct attributes { /* struct mount_attr of the kernel, under a name of our own */
-	uint64_t set, clear, propagation, userns_fd;
-};
-
-#if defined(SYS_open_tree) && defined(SYS_move_mount) && defined(SYS_mount_setattr) &&             \
-	defined(SYS_openat2)
-
-static int open_tree_at(int fd, const char *path, unsigned int flags)
-{
-	return syscall(SYS_open_tree, fd, path,
-		       flags | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
-}
-
-static int attach_tree(int tree_fd, int target_fd)
-{
-	return syscall(SYS_move_mount, tree_fd, "", target_fd, "",
-		       MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
-}
-
-static int set_attributes(int fd, const char *path, unsigned int flags, uint64_t set)
-{
-	struct attributes attributes = {.set = set};
-
-	return syscall(SYS_mount_setattr, fd, path, flags, &attributes, sizeof(attributes));
-}
-
-static int open_in_root(int root_fd, const char *path)
-{
-	struct open_how how = {
-		.flags = O_PATH | O_CLOEXEC,
-		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS,
-	};
-
-	return syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
-}
-
-bool has_modern_mounts(void)
-{
-	return set_attributes(-1, "", AT_EMPTY_PATH, 0) == 0 || errno != ENOSYS;
-}
-
-#else
-
-static int open_tree_at(int fd, const char *path, unsigned int flags)
-{
-	errno = ENOSYS;
-	return -1;
-}
-
-static int attach_tree(int tree_fd, int target_fd)
-{
-	errno = ENOSYS;
-	return -1;
-}
-
-static int set_attributes(int fd, const char *path, unsigned int flags, uint64_t set)
-{
-	errno = ENOSYS;
-	return -1;
-}
-
-static int open_in_root(int root_fd, const char *path)
-{
-	errno = ENOSYS;
-	return -1;
-}
-
-bool has_modern_mounts(void)
-{
-	return false;
-}
-
-#endif
-
-/* Open a path below the new root component by component; a symbolic link anywhere is ELOOP. */
-static int walk_in_root(int root_fd, const char *path)
-{
-	int fd = fcntl(root_fd, F_DUPFD_CLOEXEC, 3);
-
-	while (fd >= 0 && *path) {
-		char name[NAME_MAX + 1];
-		size_t length = strcspn(path, "/");
-		struct stat status;
-		int next;
-
-		if (length >= sizeof(name)) {
-			close(fd);
-			errno = ENAMETOOLONG;
-			return -1;
-		}
-		memcpy(name, path, length);
-		name[length] = '\0';
-		path += length + strspn(path + length, "/");
-		if (!length || !strcmp(name, "."))
-			continue;
-		if (!strcmp(name, "..")) {
-			close(fd);
-			errno = EXDEV;
-			return -1;
-		}
-		next = openat(fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-		close(fd);
-		if (next >= 0 && (fstat(next, &status) || S_ISLNK(status.st_mode))) {
-			close(next);
-			errno = ELOOP;
-			return -1;
-		}
-		fd = next;
-	}
-	return fd;
-}
-
 static int open_target(struct launch_state *state, const char *path)
 {
-	return state->modern ? open_in_root(state->root_fd, path)
-			     : walk_in_root(state->root_fd, path);
-}
-
-/* "/proc/self/fd/N", for the mount calls that know only paths. The host's /proc is still there. */
-static void fd_path(char text[32], int fd)
-{
-	char digits[12];
-	int n = 0;
-
-	do
-		digits[n++] = '0' + fd % 10;
-	while (fd /= 10);
-	text = stpcpy(text, "/proc/self/fd/");
-	while (n)
-		*text++ = digits[--n];
-	*text = '\0';
+	return open_below(state->root_fd, path, state->modern);
 }
 
 int step_private(struct launch_state *state, struct step *step)

@@ -48,6 +48,10 @@ struct launch_state {
 	volatile enum progress stub, service;
 };
 
+/* Fill state->steps from a packed plan, which has to stay. Returns 0 or -errno; free_steps() in any case. */
+int decode_plan(const unsigned char *plan, size_t size, struct launch_state *state);
+void free_steps(struct launch_state *state);
+
 /* Each returns 0 or -errno. They run between clone and exec: no allocation, no locks, no stdio. */
 int step_private(struct launch_state *state, struct step *step);
 int step_root(struct launch_state *state, struct step *step);
