@@ -31,7 +31,9 @@ def command(arch: Arch, kernel: Kernel, work: Path, token: str, mode: str) -> li
     # `-accel tcg`: /dev/kvm may exist and not work
     return [
         *(arch.qemu, *arch.machine, "-accel", "tcg", "-vga", "none", "-nodefaults", "-nographic"),
-        *("-serial", "stdio", "-monitor", "none", "-no-reboot"),
+        # Ctrl-C belongs to a guest with a shell; Ctrl-A X ends it
+        *(("-serial", "mon:stdio") if mode == "shell" else ("-serial", "stdio", "-monitor", "none")),
+        "-no-reboot",
         *("-kernel", str(kernel.image), "-initrd", str(work / "initramfs")),
         *("-append", f"console=ttyS0 panic=-1 loglevel=4 stockade.token={token} stockade.mode={mode}"),
         *("-drive", f"id=d0,file={work}/root.ext4,format=raw,if=none,readonly=on"),
@@ -139,7 +141,4 @@ def unpack_results(image: Path, into: Path, token: str) -> None:
 def shell(arch: Arch, kernel: Kernel, work: Path, token: str) -> int:
     """A guest at this terminal."""
     (work / "results.img").write_bytes(bytes(1024 * 1024))
-    words = command(arch, kernel, work, token, "shell")
-    # Ctrl-C belongs to the guest; Ctrl-A X ends it
-    words[words.index("stdio")] = "mon:stdio"
-    return subprocess.call([word for word in words if word not in ("-monitor", "none")] + ["-vga", "none"])
+    return subprocess.call(command(arch, kernel, work, token, "shell"))
