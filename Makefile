@@ -12,7 +12,7 @@ DEMO_PACKAGES := dnsmasq-base dropbear-bin bind9-dnsutils
 HEADER_PACKAGES := $(foreach arch,mips mipsel i386 armhf arm64 riscv64,linux-libc-dev-$(arch)-cross)
 TEST_PACKAGES := $(DEMO_PACKAGES) $(HEADER_PACKAGES) busybox-static gcc-multilib libcap2-bin libseccomp2 strace
 LINT_PACKAGES := clang-format shellcheck
-BENCH_PACKAGES := bubblewrap firejail crun valgrind libseccomp2
+BENCH_PACKAGES := bubblewrap firejail crun valgrind libc6-dbg binutils strace libseccomp2
 
 .PHONY: help demo test lint bench clean install
 
@@ -45,7 +45,7 @@ lint: debian $(VENV)/installed $(VENV)/test $(VENV)/lint
 
 bench: DEBIAN = $(BUILD_PACKAGES) $(BENCH_PACKAGES)
 bench: debian $(VENV)/installed $(VENV)/test
-	$(BIN)/python -m tests.bench $(BENCH_ARGS)
+	$(BIN)/python tests/bench/run.py $(BENCH_ARGS)
 
 -include tests/guest/guest.mk
 
