@@ -314,6 +314,9 @@ int add_pin(const struct reading *reading)
 	for (unsigned int i = 0; i < 3; i++) {
 		conditions[i].index = i;
 		conditions[i].value = reading->request->exec_pin[i];
+		/* the launcher's stand-ins are wider than an address of a 32-bit target */
+		if (!arch->wide)
+			conditions[i].value &= UINT32_MAX;
 		rule->never |= fold(OP_EQ, arch->wide, &conditions[i]) == FOLD_NEVER;
 	}
 	rule->conditions = conditions;
