@@ -26,7 +26,7 @@ static const char bootstrap[] =
 	"for name in (release + 'site-packages', release + 'dist-packages', "
 	"'python3/dist-packages'):\n"
 	"    if os.path.isdir(lib + name):\n"
-	"        sys.path.append(lib + name)\n"
+	"        sys.path.insert(0, lib + name)\n" /* first: the large standard library is not listed */
 	"try:\n"
 	"    import _cffi_backend\n"
 	"except ImportError:\n"
