@@ -28,12 +28,13 @@ class PeerGone(OSError):
 class Channel:
     """Frames over a connected socket, which it owns."""
 
-    __slots__ = ("_fd_count", "_input", "_output", "_passed", "output_bytes", "socket")
+    __slots__ = ("_fd_count", "_input", "_output", "_output_max", "_passed", "output_bytes", "socket")
 
-    def __init__(self, connected: socket.socket) -> None:
+    def __init__(self, connected: socket.socket, output_max: int = OUTPUT_MAX) -> None:
         connected.setblocking(False)
         self.socket = connected
         self.output_bytes = 0
+        self._output_max = output_max
         self._input = bytearray()
         self._output: deque[tuple[memoryview, int]] = deque()
         self._fd_count = 0
@@ -109,7 +110,7 @@ class Channel:
     def send(self, raw: bytes, fd: int = -1) -> None:
         """Send a frame, or keep what the socket does not take. `fd` stays the caller's.
 
-        Raises PeerGone when the connection is broken or more than OUTPUT_MAX would wait.
+        Raises PeerGone when the connection is broken or more than its bound would wait.
         """
         rest = memoryview(raw)
         if not self._output:
@@ -119,7 +120,7 @@ class Channel:
             if sent == len(raw):
                 return
             rest = rest[sent:]
-        if self.output_bytes + len(rest) > OUTPUT_MAX:
+        if self.output_bytes + len(rest) > self._output_max:
             raise PeerGone(0, "does not read")
         if fd >= 0:
             if self._fd_count >= FDS_MAX:

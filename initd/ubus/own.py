@@ -77,18 +77,13 @@ class Events:
             return
         path = served.path.decode("utf-8", "surrogateescape")
         event = b"ubus.object.add" if is_added else b"ubus.object.remove"
-        self.send(event, {"id": as_int32(served.id), "path": path})
+        self.send(event, {"id": wire.as_int32(served.id), "path": path})
 
 
 def _is_heard(event: bytes, served: Served) -> bool:
     return any(
         event.startswith(pattern) if is_prefix else event == pattern for pattern, is_prefix in served.patterns
     )
-
-
-def as_int32(id: int) -> int:
-    """An id as the signed number that a table carries."""
-    return id - (1 << 32) if id >= 1 << 31 else id
 
 
 class AclObject:

@@ -171,6 +171,11 @@ def word(payload: bytes) -> int:
     return int(_PEER.unpack(payload)[0])
 
 
+def as_int32(id: int) -> int:
+    """An id as the signed number that a table carries."""
+    return id - (1 << 32) if id >= 1 << 31 else id
+
+
 def pack_word(id: int, value: int) -> bytes:
     """An attribute that holds an id or a status."""
     return WORD.pack(id << 24 | 8) + WORD.pack(value)
