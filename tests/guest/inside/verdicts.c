@@ -26,7 +26,8 @@ struct seen {
 
 static void try_call(const struct sock_fprog *program, const unsigned long *call, struct seen *seen)
 {
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, program)) {
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, program)) {
 		seen->installed = -errno;
 		return;
 	}
@@ -41,7 +42,8 @@ int main(int argc, char **argv)
 {
 	static struct sock_filter code[4096];
 	struct sock_fprog program = {.filter = code};
-	struct seen *seen = mmap(NULL, sizeof(*seen), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct seen *seen = mmap(NULL, sizeof(*seen), PROT_READ | PROT_WRITE,
+				 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	FILE *file = argc == 2 ? fopen(argv[1], "rb") : NULL;
 	unsigned long long given[7];
 
@@ -49,8 +51,8 @@ int main(int argc, char **argv)
 		return 2;
 	program.len = (unsigned short)fread(code, sizeof(code[0]), 4096, file);
 	fclose(file);
-	while (scanf("%llu %llu %llu %llu %llu %llu %llu", &given[0], &given[1], &given[2], &given[3], &given[4],
-		     &given[5], &given[6]) == 7) {
+	while (scanf("%llu %llu %llu %llu %llu %llu %llu", &given[0], &given[1], &given[2],
+		     &given[3], &given[4], &given[5], &given[6]) == 7) {
 		unsigned long call[7];
 		int status;
 		pid_t child;
@@ -69,10 +71,12 @@ int main(int argc, char **argv)
 		if (waitpid(child, &status, 0) != child)
 			return 2;
 		if (seen->installed != 1) {
-			fprintf(stderr, "the filter was not installed: errno %d\n", -seen->installed);
+			fprintf(stderr, "the filter was not installed: errno %d\n",
+				-seen->installed);
 			return 1;
 		}
-		printf("%ld %d %d\n", seen->result, seen->error, seen->returned ? 0 : WTERMSIG(status));
+		printf("%ld %d %d\n", seen->result, seen->error,
+		       seen->returned ? 0 : WTERMSIG(status));
 	}
 	return 0;
 }
