@@ -179,15 +179,23 @@ struct room { /* memory that is ours alone and gone before main */
 	size_t size;
 };
 
+/* Offsets go past the libc: on 32-bit they are 32 bits wide in glibc's calls and 64 in musl's */
+#ifdef SYS_mmap2
+#define MMAP SYS_mmap2
+#else
+#define MMAP SYS_mmap
+#endif
+
 static void *take(struct room *room, size_t size, const char *path)
 {
-	void *start = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	const long start = syscall(MMAP, NULL, size, PROT_READ | PROT_WRITE,
+				   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0L);
 
-	if (start == MAP_FAILED)
+	if (start == -1)
 		refuse_errno(path);
-	room->start = start;
+	room->start = (char *)start;
 	room->size = size;
-	return start;
+	return room->start;
 }
 
 static void give_back(struct room *room)
@@ -199,11 +207,11 @@ static void give_back(struct room *room)
 static size_t read_policy(const char *path, struct room *room)
 {
 	const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	const off_t end = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
+	const long end = fd < 0 ? -1 : syscall(SYS_lseek, fd, 0L, SEEK_END);
 	size_t limit, length = 0;
 	ssize_t got;
 
-	if (end < 0 || lseek(fd, 0, SEEK_SET) < 0)
+	if (end < 0 || syscall(SYS_lseek, fd, 0L, SEEK_SET) < 0)
 		refuse_errno(path);
 	limit = end > POLICY_MAX_BYTES ? POLICY_MAX_BYTES + 1 : (size_t)end + 1;
 	take(room, limit, path);
