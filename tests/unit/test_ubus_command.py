@@ -137,7 +137,7 @@ def test_strings_that_are_no_text_pass_through(capfd: pytest.CaptureFixture[str]
         (("call", "thing", "echo", "[1]"), 244, "(Parsing message data failed)"),
         (("call", "thing", "break"), 247, "(Unknown error)"),
         (("-S", "call", "thing", "refuse"), 4, ""),
-        (("-t", "1", "call", "thing", "never"), 249, "(Request timed out)"),
+        (("call", "thing", "never"), 249, "(Request timed out)"),
         (("wait_for", "thing"), 0, ""),
         (("send", "ubus.mine"), 6, "Command failed: Permission denied"),
         (("send", "x", "{"), 12, "Command failed: Parsing"),
@@ -148,8 +148,15 @@ def test_strings_that_are_no_text_pass_through(capfd: pytest.CaptureFixture[str]
     ],
 )
 def test_exit_status_and_message(
-    capfd: pytest.CaptureFixture[str], path: str, args: tuple[str, ...], status: int, message: str
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    path: str,
+    args: tuple[str, ...],
+    status: int,
+    message: str,
 ) -> None:
+    if "never" in args:
+        monkeypatch.setattr(command, "TIMEOUT_S", 0.1)
     seen, _, err = ubus(capfd, path, *args)
     assert seen == status and message in err
     assert bool(err) == bool(message)

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: MIT
+"""initd's place on the bus: as the broker, or with another one that comes and goes."""
+
+import os
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from ubus_world import LIMIT_S, open_fds, thing
+
+from initd.loop import Loop
+from initd.ubus import bus as bus_module
+from initd.ubus import wire
+from initd.ubus.bus import Bus
+from initd.ubus.object import Object
+
+
+def test_the_bus_is_the_broker_where_none_is_and_comes_back_to_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bus_module, "RETRY_S", 0.05)
+    before = open_fds()
+    path = str(tmp_path / "run" / "ubus.sock")
+    loop = Loop()
+    warnings: list[str] = []
+    first, second = (Bus(loop, warnings.append, path, str(tmp_path)) for _ in range(2))
+    ready: list[str] = []
+    heard: list[object] = []
+    answers: list[object] = []
+    first.on_ready, second.on_ready = (lambda: ready.append("first")), (lambda: ready.append("second"))
+    served = thing()
+    second.add(served)
+    second.listen("x.*", lambda event, data: heard.append((event, data)))
+    second.subscribe("first", lambda name, data: heard.append((name, data)))
+
+    def until(is_done: Callable[[], bool]) -> None:
+        end_s = time.monotonic() + LIMIT_S
+        while not is_done():
+            assert time.monotonic() < end_s
+            loop.step(0.5)
+
+    own = Object("first")
+    first.add(own)
+    first.start()
+    second.start()
+    assert first.broker is not None and second.broker is None
+    until(lambda: sorted(ready) == ["first", "second"] and own.has_subscribers)
+    first.notify(own, "told", {"n": 1})
+    first.send_event("x.y", {})
+    first.call("thing", "echo", {"n": 2}, lambda status, found: answers.append((status, found)))
+    first.call("nothing", "echo", {}, lambda status, found: answers.append((status, found)))
+    until(lambda: len(answers) == 2 and len(heard) == 2)
+    assert (wire.OK, [{"n": 2}]) in answers and (wire.NOT_FOUND, []) in answers
+    assert ("told", {"n": 1}) in heard and ("x.y", {}) in heard
+
+    first.close()
+    until(lambda: bool(warnings))
+    assert served.id == 0 and not os.path.exists(path)
+    third = Bus(loop, warnings.append, path, str(tmp_path))
+    again = Object("first")
+    third.add(again)
+    third.start()
+    assert third.broker is not None
+    until(lambda: again.has_subscribers and "thing" in str(third.broker and third.broker.registry.paths))
+    heard.clear()
+    third.notify(again, "told", {"n": 3})
+    third.send_event("x.z", {})
+    until(lambda: len(heard) == 2)
+    second.close()
+    third.close()
+    loop.close()
+    assert open_fds() == before
+
+
+def test_a_dead_socket_is_replaced_and_a_live_one_is_not(tmp_path: Path) -> None:
+    path = str(tmp_path / "ubus.sock")
+    dead = socket.socket(socket.AF_UNIX)
+    dead.bind(path)
+    dead.close()
+    loop = Loop()
+    bus = Bus(loop, pytest.fail, path, str(tmp_path))
+    bus.start()
+    assert bus.broker is not None and os.stat(path).st_mode & 0o777 == 0o666
+    os.unlink(path)
+    Path(path).write_text("somebody else's")
+    bus.close()
+    loop.close()
+    assert Path(path).read_text() == "somebody else's"
+    assert os.listdir(tmp_path) == ["ubus.sock"]
