@@ -95,7 +95,10 @@ static int read_door1(const struct reading *reading, const struct reading *start
 	return ret ? ret : add_pin(&early);
 }
 
-/* Outside door 1 the start-up names are checked all the same, but make no rule. */
+/*
+ * The policy's start-up names are checked at either door. An exec among them would be allowed
+ * with any arguments, where door 1 pins the launcher's own.
+ */
 static int check_startup(const struct reading *reading, const struct json *policy)
 {
 	const struct json *own = json_member(policy, "startup");
@@ -108,6 +111,8 @@ static int check_startup(const struct reading *reading, const struct json *polic
 		ret = expect(reading, name, JSON_STRING, "a system call");
 		if (!ret && arch_call_find(name->string) < 0)
 			ret = refuse_name(reading, &unused, name);
+		if (!ret && (!strcmp(name->string, "execve") || !strcmp(name->string, "execveat")))
+			ret = refuse(reading, name, "startup cannot hold ", name->string);
 	}
 	return ret;
 }
@@ -142,10 +147,10 @@ int read_request(const struct policy_request *request, struct arena *arena, stru
 	ret = parse(&reading, request->policy, request->policy_size, &policy);
 	if (!ret)
 		ret = read_head(&reading, policy);
+	if (!ret)
+		ret = check_startup(&reading, policy);
 	if (!ret && request->flags & POLICY_DOOR1)
 		ret = read_door1(&reading, &startup, policy);
-	else if (!ret)
-		ret = check_startup(&reading, policy);
 	return ret ? ret : read_rules(&reading, policy, false);
 }
 

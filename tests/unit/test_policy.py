@@ -277,6 +277,10 @@ def test_mistake_in_the_start_up_text_names_that_text() -> None:
 def test_start_up_list_is_checked_without_door_1_too() -> None:
     assert 'unknown system call "brrk", did you mean "brk"' in reason(policy(startup=["brrk"]))
     assert reason(policy(startup="brk")).endswith("startup must be an array")
+    for call in ("execve", "execveat"):
+        assert reason(policy(startup=["brk", call])).endswith(f"startup cannot hold {call}")
+        with pytest.raises(ConfigError, match=f"startup cannot hold {call}"):
+            door1(policy(startup=[call]))
 
 
 def test_lint_finds_rules_that_never_match() -> None:
