@@ -125,8 +125,14 @@ class Bus:
         return self._client is not None and self._client.id != 0
 
     def start(self) -> None:
-        """Connect, or become the broker. Raises OSError where neither is possible."""
-        if self._connect():
+        """Connect, or become the broker where nobody listens. Raises OSError where that is not possible."""
+        try:
+            self._connect()
+            return
+        except (FileNotFoundError, ConnectionRefusedError):
+            pass
+        except BlockingIOError:  # somebody is there, and busy: not ours to replace
+            self._loop.after(RETRY_S, self._retry)
             return
         self.broker = Broker(self._loop, self._warn, self._acl_dir)
         try:
@@ -138,16 +144,15 @@ class Bus:
         self.broker.adopt(theirs)
         self._use(ours)
 
-    def _connect(self) -> bool:
+    def _connect(self) -> None:
         connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         connected.setblocking(False)
         try:
             connected.connect(self._path)
         except OSError:
             connected.close()
-            return False
+            raise
         self._use(connected)
-        return True
 
     def _use(self, connected: socket.socket) -> None:
         self._client = client = Client(connected, self._loop.fault)
@@ -191,7 +196,10 @@ class Bus:
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
             self.broker.adopt(theirs)
             self._use(ours)
-        elif not self._connect():
+            return
+        try:
+            self._connect()
+        except OSError:
             self._loop.after(RETRY_S, self._retry)
 
     def _on_hello(self) -> None:

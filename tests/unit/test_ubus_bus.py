@@ -2,7 +2,10 @@
 """initd's place on the bus: as the broker, or with another one that comes and goes."""
 
 import os
+import resource
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +16,7 @@ from ubus_world import LIMIT_S, open_fds, thing
 from initd.loop import Loop
 from initd.ubus import bus as bus_module
 from initd.ubus import wire
+from initd.ubus.broker import Broker
 from initd.ubus.bus import Bus
 from initd.ubus.object import Object
 
@@ -89,3 +93,74 @@ def test_a_dead_socket_is_replaced_and_a_live_one_is_not(tmp_path: Path) -> None
     loop.close()
     assert Path(path).read_text() == "somebody else's"
     assert os.listdir(tmp_path) == ["ubus.sock"]
+
+
+def test_a_broker_that_is_busy_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bus_module, "RETRY_S", 0.02)
+    path = str(tmp_path / "ubus.sock")
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path)
+    listener.listen(0)
+    first = socket.socket(socket.AF_UNIX)
+    first.connect(path)  # the queue is full
+    loop = Loop()
+    bus = Bus(loop, pytest.fail, path, str(tmp_path))
+    bus.start()
+    assert bus.broker is None
+    accepted = [listener.accept()[0]]
+    loop.step(1)
+    accepted.append(listener.accept()[0])
+    bus.close()
+    for connected in (*accepted, first, listener):
+        connected.close()
+    loop.close()
+
+
+def test_without_descriptors_the_broker_pauses_and_goes_on(tmp_path: Path) -> None:
+    before = open_fds()
+    path = str(tmp_path / "ubus.sock")
+    loop, warnings = Loop(), list[str]()
+    broker = Broker(loop, warnings.append, str(tmp_path))
+    broker.listen(path)
+    client = socket.socket(socket.AF_UNIX)
+    client.connect(path)
+    clock = [loop.now()]
+    loop.now = lambda: clock[0]
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
+    try:
+        for _ in range(5):
+            loop.step(0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert len(warnings) == 1 and "no new connections" in warnings[0]
+    assert not broker.registry.peers
+    clock[0] += 1.1
+    loop.step(0)
+    loop.step(0)
+    assert len(broker.registry.peers) == 1
+    client.close()
+    broker.close()
+    loop.close()
+    assert open_fds() == before
+
+
+def test_the_command_imports_little() -> None:
+    root = str(Path(__file__).parents[2])
+    code = f"import sys; sys.path.insert(0, {root!r}); import initd.ubus.command; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=True
+    )
+    loaded = set(done.stdout.split())
+    assert not loaded & {
+        "re",
+        "json",
+        "typing",
+        "argparse",
+        "pwd",
+        "grp",
+        "logging",
+        "dataclasses",
+        "asyncio",
+    }
+    assert not {name for name in loaded if name in ("initd.ubus.broker", "initd.ubus.acl", "initd.loop")}
