@@ -66,6 +66,10 @@ PACKAGES = [
         "liblz4-1",
     ),
     *("libzstd1", "libgcrypt20", "libgpg-error0", "dropbear-bin", "libtomcrypt1", "libtommath1"),
+    # what their clients in the tests need
+    *("openssl", "bind9-dnsutils", "bind9-libs", "libfstrm0", "libgssapi-krb5-2", "libjson-c5", "libkrb5-3"),
+    *("liblmdb0", "libmaxminddb0", "libnghttp2-14", "libprotobuf-c1", "libuv1", "libxml2", "libicu72"),
+    *("libcom-err2", "libk5crypto3", "libkrb5support0", "libkeyutils1", "libstdc++6", "libjemalloc2"),
 ]
 # Test requirements that need compiled ones (tests that import them are skipped), or that come without theirs
 COMPILED = {"jsonschema"}
