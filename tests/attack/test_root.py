@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Ways out of a jail, tried as root inside with the default capabilities; outside each of them works."""
 
+import errno
 import os
 import shutil
 import signal
@@ -267,7 +268,7 @@ def test_script_that_unsets_the_preload_stays_held(host: "Host", tmp_path: Path)
     # all but one call, so that the shell has what it needs
     policy.write_text(
         '{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["sched_yield"], "action": "SCMP_ACT_ERRNO",'
-        ' "errnoRet": 54}]}'
+        f' "errnoRet": {errno.EXFULL}}}]}}'
     )
     line = f"unset LD_PRELOAD SECCOMP_FILE; exec {busybox} env -i {program} modes call sched_yield -"
     words = ["-n", "t", "-r", program, "-S", policy, "--", busybox, "sh", "-c", line]

@@ -53,6 +53,7 @@ def test_demo_passes_and_explains_the_refused_call(host: "Host", bin_folder: Pat
     assert result.err == ""
 
 
+@pytest.mark.usefixtures("bin_folder")
 def test_demo_with_a_daemon_that_fails_says_so(host: "Host", tmp_path: Path) -> None:
     ujail = tmp_path / "ujail"
     ujail.write_text("#!/bin/sh\necho broken >&2\nexit 125\n")

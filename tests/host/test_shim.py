@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import shutil
+import signal
 import sysconfig
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -80,7 +81,12 @@ def test_shim_exports_its_two_symbols_and_needs_libc_alone(shim: str) -> None:
         assert isinstance(table, SymbolTableSection) and isinstance(dynamic, DynamicSection)
         symbols = list(table.iter_symbols())
         needed = [str(getattr(tag, "needed")) for tag in dynamic.iter_tags("DT_NEEDED")]  # noqa: B009
-    exported = {symbol.name for symbol in symbols if symbol["st_shndx"] != "SHN_UNDEF"}
+    exported = {
+        symbol.name
+        for symbol in symbols
+        # mips lists its sections, as local symbols
+        if symbol["st_shndx"] != "SHN_UNDEF" and symbol["st_info"]["bind"] != "STB_LOCAL"
+    }
     wanted = {
         symbol.name
         for symbol in symbols
@@ -109,7 +115,7 @@ def test_filter_is_not_yet_in_force_while_libc_starts(host: "Host", shim: str, k
     path.write_text(json.dumps(policy))
     assert by_hand(host, shim, path, "modes", kind=kind)["seccomp"] == "2"
     # the twin: the same calls do kill once main is reached
-    assert by_hand(host, shim, path, "call", "mprotect", "-", kind=kind).status == 128 + 31
+    assert by_hand(host, shim, path, "call", "mprotect", "-", kind=kind).status == 128 + signal.SIGSYS
 
 
 @pytest.mark.parametrize("kind", LIBCS)
