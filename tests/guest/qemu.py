@@ -15,7 +15,7 @@ from tests.guest.kernel import Kernel
 from tests.guest.shell import GuestError
 
 # The one limit of a guest, from its start to its end
-LIMIT_S = int(os.environ.get("STOCKADE_GUEST_LIMIT_S", "1500"))
+LIMIT_S = int(os.environ.get("STOCKADE_GUEST_LIMIT_S", "2400"))
 RESULTS_BYTES = 32 * 1024 * 1024
 SHOWN_LINES = 40
 PANIC = re.compile(r"Kernel panic|BUG: |Oops[: ]|Unable to handle kernel|guest: no ")
