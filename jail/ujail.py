@@ -293,9 +293,13 @@ def _signals_to_reset() -> int:
 
 
 def say(line: str) -> None:
-    # one write, so that lines of several processes do not mix
-    os.write(2, line.encode("utf-8", "surrogateescape") + b"\n")
+    """One line on stderr and in syslog; if nobody listens, the exit status has to do."""
     _log(line)
+    try:
+        # one write, so that lines of several processes do not mix
+        os.write(2, line.encode("utf-8", "surrogateescape") + b"\n")
+    except OSError:
+        return
 
 
 def _log(line: str) -> None:

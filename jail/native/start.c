@@ -6,6 +6,7 @@
  * a shell in between costs a millisecond.
  */
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/types.h>
@@ -48,6 +49,17 @@ static size_t own_path(char path[MAX_PATH], const char *called)
 	return length;
 }
 
+/* Else the next file that is opened becomes somebody's standard output. */
+static int fill_stdio(void)
+{
+	int fd;
+
+	for (fd = 0; fd < 3; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+			return -1;
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	const char name[] = "python3", fallback[] = "/usr/bin/python3";
@@ -58,7 +70,7 @@ int main(int argc, char **argv)
 	const char *slash = strrchr(self, '/');
 	const size_t folder = slash ? slash + 1 - self : 0;
 
-	if (!args || argc < 1)
+	if (!args || argc < 1 || fill_stdio())
 		return EXIT_OURS;
 	args[0] = python;
 	args[1] = "-IS";

@@ -296,3 +296,15 @@ def test_callers_signal_settings_do_not_matter(host: "Host") -> None:
     host.wait_ready(jail)
     jail.terminate()
     assert host.finish(jail).status == 128 + signal.SIGTERM
+
+
+def test_closed_standard_descriptors_become_dev_null(host: "Host") -> None:
+    """As seen from outside of the jail: the caller's /dev/null, not the jail's."""
+    seen = host.run("sh", "-c", f"exec {host.ujail} -n t -p -- {host.probes['glibc']} fds <&- 2>&-")
+    targets = dict(line.split() for line in seen.all("fd"))
+    assert (targets["0"], targets["2"]) == ("/dev/null", "/dev/null"), seen
+    assert set(targets) == {"0", "1", "2"}
+
+
+def test_refusal_without_a_stderr_has_its_status(host: "Host") -> None:
+    assert host.run("sh", "-c", f"exec {host.ujail} -n t --no-such-option 2>&-").status == 125
