@@ -2,6 +2,7 @@
 """The disk of a guest: its kept root, the product built for it, and the checkout with the tests."""
 
 import shlex
+import shutil
 from pathlib import Path
 
 from tests.guest import artifacts
@@ -37,6 +38,8 @@ def write_image(arch: Arch, work: Path, log: Path) -> Path:
     artifacts.install(arch, source, place, log)
     artifacts.programs(arch, source, place / "guest/programs", log)
     write_expected(arch.name, place / "guest/expected")
+    if not arch.debian:
+        shutil.copy(HERE / "setpriv", place / "usr/bin/setpriv")
     for name in ("late.sh", "suites.sh"):
         (place / "guest" / name).write_bytes((HERE / name).read_bytes())
     lines = [f"export {name}={shlex.quote(value)}\n" for name, value in environment(arch).items()]

@@ -108,6 +108,7 @@ def test_policy_is_inherited_by_children(host: "Host") -> None:
         "mmap brk mprotect fstat newfstatat pread64 access arch_prctl set_tid_address set_robust_list rseq"
     )
     processes = "fork clone clone3 vfork wait4 execve prlimit64 munmap getrandom"
+    start += " mmap2 fstat64 fstatat64 statx set_thread_area ugetrlimit"  # the same on 32-bit
     calls = (*CALLS, *start.split(), *processes.split())
     program = host.probes["glibc"]
     verbs = ["spawn", program, "modes", "env", "call", "sched_yield", "-", "exit", "7"]
