@@ -396,6 +396,14 @@ static long try_kill(char **arguments)
 	return kill(atoi(arguments[0]), atoi(arguments[1]));
 }
 
+/* A signal that says it came from outside this PID namespace. */
+static long try_forge(char **arguments)
+{
+	siginfo_t info = {.si_signo = atoi(arguments[1]), .si_code = SI_QUEUE};
+
+	return syscall(SYS_rt_sigqueueinfo, atoi(arguments[0]), info.si_signo, &info);
+}
+
 static long try_ptrace(char **arguments)
 {
 	return ptrace(PTRACE_SEIZE, atoi(arguments[0]), NULL, NULL);
@@ -681,6 +689,7 @@ static const struct verb {
 	{"chroot", 1, TRY, try_chroot},
 	{"by-handle", 2, TRY, try_handle},
 	{"kill", 2, TRY, try_kill},
+	{"forge", 2, TRY, try_forge},
 	{"ptrace", 1, TRY, try_ptrace},
 	{"setuid", 1, TRY, try_setuid},
 	{"securebits", 1, TRY, try_securebits},

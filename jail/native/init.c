@@ -119,7 +119,7 @@ static void fill(sigset_t *all)
 }
 
 /* Wait for a signal, for at most `timeout_ms` if that is not negative. Returns 0 when time is up. */
-static int next_signal(long long timeout_ms)
+static int next_signal(long long timeout_ms, siginfo_t *from)
 {
 	const struct timespec timeout = {timeout_ms / 1000, timeout_ms % 1000 * 1000000};
 	sigset_t all;
@@ -127,9 +127,19 @@ static int next_signal(long long timeout_ms)
 
 	fill(&all);
 	do
-		signal = sigtimedwait(&all, NULL, timeout_ms < 0 ? NULL : &timeout);
+		signal = sigtimedwait(&all, from, timeout_ms < 0 ? NULL : &timeout);
 	while (signal < 0 && errno == EINTR);
 	return signal < 0 ? 0 : signal;
+}
+
+/*
+ * Whether a process of the jail sent it. kill(2) from outside leaves no pid; other codes are only what
+ * the sender says. TERM is taken from all: of two that wait one is left, and might hide the other.
+ */
+static int is_from_inside(int signal, const siginfo_t *from)
+{
+	return signal != SIGTERM && from->si_code != SI_KERNEL &&
+	       (from->si_pid || (from->si_code != SI_USER && from->si_code != SI_TKILL));
 }
 
 /* Reap what has ended. Returns the exit status of `pid` once it has, else -1. */
@@ -155,26 +165,26 @@ static int run_init(int grace_s, int service)
 {
 	const int is_first = getpid() == 1;
 	long long deadline_ms = -1;
-	int status;
+	int status, signal;
 
 	/* Else the service, of the same uid, could trace PID 1 */
 	if (prctl(PR_SET_DUMPABLE, 0) || confine())
 		return EXIT_OURS;
 	while ((status = reap(service)) < 0) {
 		long long left_ms = -1;
-		int signal;
+		siginfo_t from;
 
 		if (deadline_ms >= 0) {
 			left_ms = deadline_ms - now_ms();
 			if (left_ms < 0)
 				left_ms = 0;
 		}
-		signal = next_signal(left_ms);
+		signal = next_signal(left_ms, &from);
 		if (!signal) {
 			kill_jail(service, is_first);
 			kill(service, SIGKILL); /* also if it has left that group */
 			deadline_ms = -1;
-		} else if (signal != SIGCHLD) {
+		} else if (signal != SIGCHLD && !(is_first && is_from_inside(signal, &from))) {
 			kill(service, signal);
 			if (signal == SIGTERM && deadline_ms < 0)
 				deadline_ms = now_ms() + grace_s * 1000LL;
@@ -255,14 +265,13 @@ static void detach_stdio(void)
 static int run_wait(char **argv)
 {
 	const int pid = atoi(argv[0]), verbose = atoi(argv[2]);
-	char number[12] = "";
 	struct line text = {.length = 0};
 	int status;
 
 	prctl(PR_SET_NAME, argv[1]);
 	detach_stdio();
 	while ((status = reap(pid)) < 0) {
-		int signal = next_signal(-1);
+		int signal = next_signal(-1, NULL);
 
 		if (signal != SIGCHLD)
 			kill(pid, signal);
@@ -270,8 +279,7 @@ static int run_wait(char **argv)
 	say_last_line(argv[1], status, verbose);
 	if (status == 128 + SIGSYS) {
 		add_number(&text, status);
-		memcpy(number, text.text, text.length);
-		execl(argv[3], argv[3], "--why", argv[1], number, argv[4], argv[5], NULL);
+		execl(argv[3], argv[3], "--why", argv[1], text.text, argv[4], argv[5], NULL);
 	}
 	return status;
 }

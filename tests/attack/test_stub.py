@@ -4,6 +4,7 @@
 import json
 import os
 import shutil
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,11 @@ if TYPE_CHECKING:
     from tests.conftest import Host, Process, Result
 
 
+# not CHLD, which the stub has of its own children, and not TERM, which it takes from anybody
+SIGNALS = sorted(
+    set(signal.valid_signals()) - {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD, signal.SIGTERM}
+)
+TIMEOUT_S = 60
 DRIVER = Path(__file__).parents[1] / "host" / "driver.py"
 
 
@@ -56,3 +62,28 @@ def test_service_does_not_run_before_pid_1_is_the_stub(host: "Host", caps: tuple
     words = ["-n", "t", "-p", *caps, "--", host.probes["glibc"], "cat", "/proc/1/comm"]
     inside = host.run(*slow, host.ujail, *words)
     assert inside.all("line") == ["ujail-init"]
+
+
+@pytest.mark.parametrize("verb", ["kill", "forge"])
+def test_signals_from_inside_are_not_forwarded(host: "Host", verb: str) -> None:
+    """PID 1 has every signal blocked, so that the kernel does not keep those of the jail from it."""
+    jail = host.start(*[word for number in SIGNALS for word in (verb, "1", int(number))], "stay")
+    host.wait_ready(jail)
+    [stub] = host.children_of(jail.pid)
+    host.until(lambda: int(host.status_of(stub)["ShdPnd"], 16) == 0, "the stub has read all of them")
+    assert host.finish(jail).status == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGSEGV, signal.SIGRTMAX])
+def test_signals_from_outside_are_forwarded(host: "Host", number: int) -> None:
+    jail = host.start("stay")
+    host.wait_ready(jail)
+    [stub] = host.children_of(jail.pid)
+    os.kill(stub, number)
+    assert jail.wait(TIMEOUT_S) == 128 + number
+
+
+def test_signal_to_end_is_taken_from_inside_as_well(host: "Host") -> None:
+    """Two signals of one number that wait are one: else a service could hide the end that was asked for."""
+    jail = host.start("kill", "1", int(signal.SIGTERM), "stay")
+    assert jail.wait(TIMEOUT_S) == 128 + signal.SIGTERM
