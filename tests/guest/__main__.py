@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Run the suites in QEMU guests.
 
-    python -m tests.guest [--arch NAME]... [--keep]
+    python -m tests.guest [--arch NAME]... [--only WORD]...
     python -m tests.guest --shell NAME
+
+--only gives words to pytest in place of the suites: a file or a test, -k, …
 
 Results go to tests/results/guests/ (console, JUnit, kernel log, what the guest left), times and all JUnit
 results together beside it. Exit status 0: every guest ran to its end, no test failed, and nothing was skipped
@@ -48,8 +50,9 @@ def say(who: str, text: str) -> None:
 class Run:
     """One guest from nothing to its results, and the seconds of each stage."""
 
-    def __init__(self, arch: Arch) -> None:
+    def __init__(self, arch: Arch, only: list[str]) -> None:
         self.arch = arch
+        self.only = only
         self.seconds: dict[str, float] = {}
         self.outcome: Outcome | None = None
         self.fault = ""
@@ -73,7 +76,7 @@ class Run:
         with self.stage("root"):
             root(arch)
         with self.stage("build and image"):
-            write_image(arch, work, work / "log")
+            write_image(arch, work, work / "log", self.only)
             write_initramfs(work / "initramfs", static_busybox(arch), found.modules)
         return found
 
@@ -85,9 +88,10 @@ class Run:
                     self.arch, found, work, secrets.token_hex(8), lambda text: say(self.arch.name, text)
                 )
             self.outcome = Outcome(self.arch.name, work / "results")
-            if len(self.outcome.suites) != SUITES:
+            wanted = 1 if self.only else SUITES
+            if len(self.outcome.suites) != wanted:
                 raise GuestError(
-                    f"{len(self.outcome.suites)} suites of {SUITES} have results; see its console"
+                    f"{len(self.outcome.suites)} suites of {wanted} have results; see its console"
                 )
             if status not in (0, 1) or not self.outcome.passed:
                 self.fault = f"pytest ended with {status}"
@@ -113,8 +117,8 @@ def keep_results(work: Path, arch: str) -> None:
         shutil.copytree(work / "results", place / "results")
 
 
-def test(names: list[str]) -> int:
-    runs = [Run(ARCHES[name]) for name in names]
+def test(names: list[str], only: list[str]) -> int:
+    runs = [Run(ARCHES[name], only) for name in names]
 
     def whole(run: Run) -> None:
         # not in /tmp: an image is large, and that may be memory
@@ -151,7 +155,7 @@ def shell(name: str) -> int:
     cache_folder().mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f"shell-{name}-", dir=cache_folder()) as folder:
         work = Path(folder)
-        found = Run(ARCHES[name]).prepare(work)
+        found = Run(ARCHES[name], []).prepare(work)
         print("Ctrl-A X ends the guest at once.")
         return qemu.shell(ARCHES[name], found, work, "shell")
 
@@ -163,10 +167,11 @@ def main() -> int:
     parser.add_argument(
         "--arch", action="append", choices=list(ARCHES), help="only this guest; may be repeated"
     )
+    parser.add_argument("--only", action="append", default=[], help="pytest's words in place of the suites")
     parser.add_argument("--shell", choices=list(ARCHES), help="a shell in this guest")
     given = parser.parse_args()
     try:
-        return shell(given.shell) if given.shell else test(given.arch or list(ARCHES))
+        return shell(given.shell) if given.shell else test(given.arch or list(ARCHES), given.only)
     except GuestError as error:
         print(f"guest: {error}", file=sys.stderr)
         return 1

@@ -30,8 +30,8 @@ def environment(arch: Arch) -> dict[str, str]:
     }
 
 
-def write_image(arch: Arch, work: Path, log: Path) -> Path:
-    """Make root.ext4 in `work`."""
+def write_image(arch: Arch, work: Path, log: Path, only: list[str]) -> Path:
+    """Make root.ext4 in `work`. `only` are pytest's words, if it is not to run the suites."""
     place, source, image = work / "root", work / "source", work / "root.ext4"
     run("cp", "-a", root(arch), place, log=log)
     artifacts.copy_source(source)
@@ -44,6 +44,7 @@ def write_image(arch: Arch, work: Path, log: Path) -> Path:
         (place / "guest" / name).write_bytes((HERE / name).read_bytes())
     lines = [f"export {name}={shlex.quote(value)}\n" for name, value in environment(arch).items()]
     (place / "guest/environment").write_text("".join(lines))
+    (place / "guest/run").write_text(f"exec sh /guest/suites.sh {shlex.join(only)}\n")
     artifacts.copy_source(place / "stockade")
     rewrite(place / packages_folder(arch), [place / "stockade/tests"], log)
     used_kib = sum(path.lstat().st_size // 1024 + 5 for path in place.rglob("*"))

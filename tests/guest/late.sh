@@ -34,7 +34,7 @@ if [ "$mode" = shell ]; then
 	poweroff -f
 fi
 mkdir /results
-sh /guest/suites.sh
+sh /guest/run
 status=$?
 say tested "$(uptime_s)"
 dmesg >/results/dmesg

@@ -7,6 +7,7 @@ The twin: the same scenario with one needed call taken out of the policy fails, 
 import json
 import os
 import shutil
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ DAEMONS = {
 }
 KERNEL_LIMIT = "the kernel wrote no record"  # it writes at most 10 in 5 seconds
 ATTEMPTS = 5
+IS_MIPS = os.uname().machine.startswith("mips")  # its kernel never writes one
 
 
 def play(host: "Host", daemon: str, policy: Path) -> "Result":
@@ -53,7 +55,7 @@ def test_daemon_without_a_needed_call_is_killed_and_it_is_said_why(host: "Host",
     for _ in range(ATTEMPTS):
         result = play(host, daemon, lacking)
         assert result.status, result
-        assert "killed by signal 31" in result.err, result
-        if KERNEL_LIMIT not in result.err:
+        assert f"killed by signal {int(signal.SIGSYS)}" in result.err, result
+        if KERNEL_LIMIT not in result.err or IS_MIPS:
             break
-    assert f"was killed for {call} " in result.err, result
+    assert (KERNEL_LIMIT if IS_MIPS else f"was killed for {call} ") in result.err, result
