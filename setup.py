@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Build only: the cffi module, the LD_PRELOAD shim, the static stub and the launcher.
+"""Build only: the cffi module, the LD_PRELOAD shim, the static stub and the launchers.
 
 Everything else is in pyproject.toml.
 CC, CFLAGS and LDFLAGS are honoured, so a cross build needs nothing else. STUB_CC names the compiler of the
@@ -16,7 +16,9 @@ from setuptools import setup
 from setuptools.command.build_ext import build_ext
 
 COMPILER = sorted(path.name for path in Path("preload").glob("*.c") if path.name != "shim.c")
-LAUNCHER = "build/bin/ujail"
+# one program, which looks at its name: installed commands by directory
+LAUNCHERS = {"bin": ["ujail", "initd"], "libexec/stockade": ["ubus"]}
+MANUALS = sorted(str(path) for path in Path("man").glob("*.8"))
 WARNINGS = ["-std=gnu11", "-Wall", "-Wextra", "-Wvla", "-Wshadow", "-Wno-unused-parameter"]
 HARDEN = ["-D_FORTIFY_SOURCE=2", "-fstack-protector-strong"]
 
@@ -47,7 +49,9 @@ class BuildArtifacts(build_ext):
         shutil.copytree("json-filters", target / "json-filters", dirs_exist_ok=True, ignore=only_data)
         self.compile_shim(target / "libpreload-seccomp.so")
         self.compile_stub(target / "ujail-init")
-        self.compile_launcher(Path(LAUNCHER))
+        for folder, names in LAUNCHERS.items():
+            for name in names:
+                self.compile_launcher(Path("build", folder, name))
 
     def compile_shim(self, out: Path) -> None:
         # No FORTIFY here: its __*_chk calls exist in glibc only, and one shim serves glibc and musl
@@ -85,6 +89,9 @@ class BuildArtifacts(build_ext):
 setup(
     cffi_modules=["jail/native/build.py:ffi"],
     cmdclass={"build_ext": BuildArtifacts},
-    # a program, which `scripts` would not take
-    data_files=[("bin", [LAUNCHER]), ("share/man/man8", ["man/ujail.8"])],
+    # programs, which `scripts` would not take
+    data_files=[
+        *((folder, [f"build/{folder}/{name}" for name in names]) for folder, names in LAUNCHERS.items()),
+        ("share/man/man8", MANUALS),
+    ],
 )

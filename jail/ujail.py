@@ -9,13 +9,15 @@ import os
 import sys
 
 from jail.errors import EXIT_FAILURE, JailError, UsageError
+from jail.options import Options, number, parse
+from jail.options import usage as make_usage
 from jail.spec import JailSpec, Share
 
 UBUS_SOCKET = "/var/run/ubus/ubus.sock"
 UDEBUG_SOCKET = "/var/run/udebug.sock"
 LOG_SOCKET = "/dev/log"
 
-# (short, long, metavar, help); a row of one text starts a group. "" as metavar: the option takes no argument
+# see jail/options.py
 OPTIONS: tuple[tuple[str, ...], ...] = (
     ("Jail",),
     ("n", "name", "NAME", "name of the jail (default: the program's)"),
@@ -57,6 +59,9 @@ OPTIONS: tuple[tuple[str, ...], ...] = (
     ("", "help", "", "this text"),
     ("", "version", "", "print the version"),
 )
+HEAD = """\
+usage: ujail [OPTION]... -- PROGRAM [ARGUMENT]...
+Run a program in a jail that holds only what is named here."""
 EXAMPLES = """\
   ujail -n true -- /bin/true                      the full jail, with the program and its libraries in it
   ujail -n dns -U dnsmasq -S /etc/seccomp/dnsmasq.json -r /etc/dnsmasq.conf -w /tmp/dhcp.leases -- dnsmasq -k
@@ -70,82 +75,14 @@ NOT_YET = "NfFjROTJiy"
 WRAPPER = frozenset("nhtPdUGCceSE") - {"h"}
 
 
-class Options:
-    """What the command line said: flags and values by long name, lists in their order."""
-
-    __slots__ = ("argv", "given", "pairs")
-
-    def __init__(self) -> None:
-        self.given: dict[str, str] = {}
-        self.pairs: list[tuple[str, str]] = []
-        self.argv: list[str] = []
-
-
-def _table() -> dict[str, tuple[str, ...]]:
-    rows = [row for row in OPTIONS if len(row) > 1]
-    table = {f"--{row[1]}": row for row in rows}
-    table.update({f"-{row[0]}": row for row in rows if row[0]})
-    return table
-
-
 def parse_options(args: list[str]) -> Options:
     """Read options up to the first operand or `--`. Raises UsageError, with a near match for long ones."""
-    table = _table()
-    out = Options()
-    rest = args[::-1]
-    while rest:
-        arg = rest.pop()
-        if arg == "--":
-            break
-        if arg == "-" or not arg.startswith("-"):
-            rest.append(arg)
-            break
-        key, value = arg, None
-        if arg.startswith("--"):
-            key, equals, text = arg.partition("=")
-            value = text if equals else None
-        elif len(arg) > 2:
-            key, value = arg[:2], arg[2:]
-        row = table.get(key)
-        if row is None:
-            raise UsageError(f"unknown option {key}{_suggest(key, table)}")
-        if not row[2]:
-            if value is not None and key.startswith("--"):
-                raise UsageError(f"{key} takes no argument")
-            if value is not None:
-                rest.append(f"-{value}")  # -ps is -p -s
-            value = ""
-        elif value is None:
-            if not rest:
-                raise UsageError(f"{key} needs {row[2]}")
-            value = rest.pop()
-        if row[0] and row[0] in NOT_YET:
-            raise UsageError(f"-{row[0]} (--{row[1]}) is not yet there")
-        out.given[row[1]] = value or ""
-        out.pairs.append((row[1], value or ""))
-    out.argv = rest[::-1]
-    return out
-
-
-def _suggest(key: str, table: dict[str, tuple[str, ...]]) -> str:
-    from jail.near import did_you_mean
-
-    return did_you_mean(key, list(table)) if key.startswith("--") else ""
+    return parse(args, OPTIONS, NOT_YET)
 
 
 def usage() -> str:
     """The help text, grouped as the table is."""
-    lines = [
-        "usage: ujail [OPTION]... -- PROGRAM [ARGUMENT]...",
-        "Run a program in a jail that holds only what is named here.",
-    ]
-    for row in OPTIONS:
-        if len(row) == 1:
-            lines += ["", f"{row[0]}:"]
-            continue
-        short = f"-{row[0]}, " if row[0] else "    "
-        lines.append(f"  {short}--{row[1] + (' ' + row[2] if row[2] else ''):<28} {row[3]}")
-    return "\n".join([*lines, "", "Examples:", EXAMPLES])
+    return make_usage(HEAD, OPTIONS, f"Examples:\n{EXAMPLES}")
 
 
 def make_spec(options: Options) -> JailSpec:
@@ -162,7 +99,7 @@ def make_spec(options: Options) -> JailSpec:
     spec.procfs = "procfs" in given
     spec.sysfs = "sysfs" in given
     spec.required = "requirejail" in given
-    spec.grace_s = _number("--term-timeout", given.get("term-timeout", "5"))
+    spec.grace_s = number("--term-timeout", given.get("term-timeout", "5"))
     if "seccomp" in given:
         spec.seccomp = _absolute("--seccomp", given["seccomp"])
         spec.shares.append(Share(spec.seccomp, required=True))
@@ -197,12 +134,6 @@ def _add(spec: JailSpec, option: str, value: str) -> None:
             spec.env[name] = os.environ[name]
 
 
-def _number(option: str, text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 9:
-        raise UsageError(f"{option} takes a number, not {text!r}")
-    return int(text)
-
-
 def _absolute(option: str, path: str) -> str:
     if not path:
         raise UsageError(f"{option} needs a file name")
@@ -224,7 +155,7 @@ def main(argv: list[str]) -> int:
             return 0
         spec = make_spec(options)
         name = f"{spec.name}: "
-        debug = _number("--debug", options.given.get("debug", "0"))
+        debug = number("--debug", options.given.get("debug", "0"))
         return _run(spec, options, debug, argv[0])
     except JailError as error:
         say(f"ujail: {name}{error}")

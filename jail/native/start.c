@@ -1,28 +1,39 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What is installed as `ujail`: starts the interpreter that lies beside it, isolated and without
- * site, which takes two thirds of its start-up time, and has it run the command of its own name.
+ * What is installed as each command in the table below: starts the interpreter of its prefix,
+ * isolated and without site, which takes two thirds of its start-up time, and has it run the
+ * command of the name that it was called by, else of its own.
  * A program and not a script, because pip's scripts know only one interpreter and no options, and
  * a shell in between costs a millisecond.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/types.h>
 #include <unistd.h>
 
-#define MAX_PATH 4096
 #define EXIT_OURS 125
 #define EXIT_NOT_FOUND 127
 
-/* Where the modules are, as seen from the commands: pip's places and Debian's. Without the cffi
+static const struct command {
+	const char *name, *module; /* the module has a main(argv) */
+	const char *bin; /* from the command's directory to that of the interpreter */
+} commands[] = {
+	{"ujail", "jail.ujail", ""},
+	{"initd", "initd.main", ""},
+	{"init", "initd.main", ""}, /* a firmware's link to initd */
+	{"ubus", "initd.ubus.command", "../../bin/"}, /* libexec/stockade/ubus */
+};
+
+/* Where the modules are, as seen from the interpreter: pip's places and Debian's. Without the cffi
  * run time in one of them, site has to find it. */
 static const char bootstrap[] =
 	"import gc, os, sys\n"
-	"gc.disable()\n" /* the process ends in an exec before it has made any garbage */
-	"del sys.argv[0]\n"
-	"lib = os.path.dirname(sys.argv[0]) + '/../lib/'\n"
+	"gc.disable()\n" /* most processes end, or exec, before they have made any garbage */
+	"lib, module = sys.argv[1] + '../lib/', sys.argv[2]\n"
+	"del sys.argv[:3]\n"
 	"release = 'python%d.%d/' % sys.version_info[:2]\n"
 	"for name in (release + 'site-packages', release + 'dist-packages', "
 	"'python3/dist-packages'):\n"
@@ -33,20 +44,37 @@ static const char bootstrap[] =
 	"except ImportError:\n"
 	"    import site\n"
 	"    site.main()\n"
-	"from jail.ujail import main\n"
-	"sys.exit(main(sys.argv))\n";
+	"sys.exit(__import__(module, fromlist=['main']).main(sys.argv))\n";
 
-/* Without /proc the name that we were called by has to do. */
-static size_t own_path(char path[MAX_PATH], const char *called)
+/* The part of a path that names its directory, with the slash. */
+static size_t folder_length(const char *path)
 {
-	ssize_t length = readlink("/proc/self/exe", path, MAX_PATH - 1);
+	const char *slash = strrchr(path, '/');
 
-	if (length < 0) {
-		length = strnlen(called, MAX_PATH - 1);
-		memcpy(path, called, length);
-	}
-	path[length] = '\0';
-	return length;
+	return slash ? slash + 1 - path : 0;
+}
+
+/* Without /proc, as before process 1 has mounted it: where the name leads that we were called by. One
+ * from the PATH says nothing: a file of that name in the working directory is somebody else's. */
+static void own_path(char path[PATH_MAX], const char *called)
+{
+	ssize_t length = readlink("/proc/self/exe", path, PATH_MAX - 1);
+
+	if (length >= 0)
+		path[length] = '\0';
+	else if (!strchr(called, '/') || !realpath(called, path))
+		path[0] = '\0';
+}
+
+static const struct command *find_command(const char *path)
+{
+	const char *name = path + folder_length(path);
+	size_t i;
+
+	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (!strcmp(name, commands[i].name))
+			return &commands[i];
+	return NULL;
 }
 
 /* Else the next file that is opened becomes somebody's standard output. */
@@ -60,31 +88,49 @@ static int fill_stdio(void)
 	return 0;
 }
 
+/* One line on stderr, if anybody reads it. */
+static int fail(const char *self, const char *reason, int status)
+{
+	if (write(2, self, strlen(self)) < 0 || write(2, reason, strlen(reason)) < 0)
+		return status;
+	return status;
+}
+
 int main(int argc, char **argv)
 {
-	const char name[] = "python3", fallback[] = "/usr/bin/python3";
-	const char failed[] = ": no python3 beside this program nor in /usr/bin\n";
-	char self[MAX_PATH], python[MAX_PATH + sizeof(name)];
-	char **args = calloc(argc + 6, sizeof(*args));
-	const size_t length = own_path(self, argc > 0 ? argv[0] : "");
-	const char *slash = strrchr(self, '/');
-	const size_t folder = slash ? slash + 1 - self : 0;
+	const char name[] = "python3", usual[] = "/usr/bin/";
+	char self[PATH_MAX], bin[PATH_MAX + 16], python[sizeof(bin) + sizeof(name)];
+	char **args = calloc(argc + 8, sizeof(*args));
+	const struct command *command;
+	size_t folder;
 
-	if (!args || argc < 1 || fill_stdio())
+	/* process 1 may have no descriptors and no /dev yet, and makes both itself */
+	if (!args || argc < 1 || (fill_stdio() && getpid() != 1))
 		return EXIT_OURS;
+	own_path(self, argv[0]);
+	command = find_command(argv[0]);
+	if (!command)
+		command = find_command(self);
+	if (!command)
+		return fail(self, ": is the start of no command of that name\n", EXIT_OURS);
+	folder = folder_length(self);
+	memcpy(bin, folder ? self : usual, folder ? folder : sizeof(usual));
+	if (folder)
+		memcpy(bin + folder, command->bin, strlen(command->bin) + 1);
 	args[0] = python;
 	args[1] = "-IS";
 	args[2] = "-c";
 	args[3] = (char *)bootstrap;
-	args[4] = self;
-	memcpy(args + 5, argv + 1, argc * sizeof(*argv)); /* and the NULL at the end */
-	memcpy(python, self, folder);
+	args[4] = bin;
+	args[5] = (char *)command->module;
+	args[6] = self;
+	memcpy(args + 7, argv + 1, argc * sizeof(*argv)); /* and the NULL at the end */
+	folder = strlen(bin);
+	memcpy(python, bin, folder);
 	memcpy(python + folder, name, sizeof(name));
-	if (folder)
-		execv(python, args);
-	memcpy(python, fallback, sizeof(fallback));
 	execv(python, args);
-	if (write(2, self, length) < 0 || write(2, failed, sizeof(failed) - 1) < 0)
-		return EXIT_NOT_FOUND; /* nobody listens */
-	return EXIT_NOT_FOUND;
+	memcpy(python, usual, sizeof(usual) - 1);
+	memcpy(python + sizeof(usual) - 1, name, sizeof(name));
+	execv(python, args);
+	return fail(self, ": no python3 beside this program nor in /usr/bin\n", EXIT_NOT_FOUND);
 }

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: MIT
+"""The installed commands: one launcher, which looks at its name."""
+
+import os
+import shutil
+import subprocess
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+BIN = Path(os.environ.get("STOCKADE_UJAIL") or Path(sysconfig.get_path("scripts"), "ujail")).parent
+UBUS = BIN.parent / "libexec/stockade/ubus"
+
+
+def said(program: Path, *args: str, **options: object) -> tuple[int, str]:
+    done = subprocess.run([program, *args], capture_output=True, text=True, timeout=30, **options)  # type: ignore[call-overload]
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", ["ujail", "initd"])
+def test_each_command_runs_the_module_of_its_name(name: str) -> None:
+    status, text = said(BIN / name, "--version")
+    assert status == 0 and text.startswith(f"{name} (Stockade) ")
+
+
+def test_ubus_finds_its_interpreter_from_libexec(tmp_path: Path) -> None:
+    assert said(UBUS, "-s", f"{tmp_path}/none", "list") == (255, "Failed to connect to ubus\n")
+
+
+def test_a_link_named_init_is_initd(tmp_path: Path) -> None:
+    (tmp_path / "init").symlink_to(BIN / "initd")
+    assert said(tmp_path / "init", "--version")[1].startswith("initd ")
+
+
+def test_a_link_of_another_name_runs_what_it_leads_to(tmp_path: Path) -> None:
+    (tmp_path / "procd").symlink_to(BIN / "initd")
+    assert said(tmp_path / "procd", "--version")[1].startswith("initd ")
+
+
+def test_the_name_that_is_called_comes_first(tmp_path: Path) -> None:
+    (tmp_path / "initd").symlink_to(BIN / "ujail")
+    assert said(tmp_path / "initd", "--version")[1].startswith("initd ")
+
+
+def test_a_name_without_a_command_is_refused(tmp_path: Path) -> None:
+    shutil.copy(BIN / "initd", tmp_path / "stray")
+    status, text = said(tmp_path / "stray")
+    assert status == 125 and "no command of that name" in text
+
+
+def test_closed_descriptors_are_filled() -> None:
+    command = f"exec '{BIN}/initd' --version 0<&- 2<&-"
+    done = subprocess.run(["sh", "-c", command], stdout=subprocess.PIPE, text=True, timeout=30)
+    assert done.returncode == 0 and done.stdout.startswith("initd ")
