@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: MIT
+"""The command line of `initd`: what it understands, what it refuses, and what its manual says."""
+
+import pytest
+
+from initd.settings import OPTIONS, read_settings, usage
+from jail.errors import UsageError
+
+ROWS = [row for row in OPTIONS if len(row) > 1]
+
+
+@pytest.fixture(autouse=True)
+def no_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("UBUS_SOCKET", raising=False)
+
+
+def test_defaults_are_those_of_openwrt() -> None:
+    made = read_settings([])
+    assert (made.socket, made.acl_dir) == ("/var/run/ubus/ubus.sock", "/usr/share/acl.d")
+    assert (made.init_dir, made.rc_dir, made.log_socket) == ("/etc/init.d", "/etc/rc.d", "/dev/log")
+    assert (made.has_boot, made.to_stderr, made.debug) == (False, False, 0)
+
+
+def test_procds_short_options_are_understood() -> None:
+    made = read_settings(["-s", "/s", "-I", "/i", "-R", "/r", "-S", "-d", "2"])
+    assert (made.socket, made.init_dir, made.rc_dir, made.to_stderr, made.debug) == (
+        "/s",
+        "/i",
+        "/r",
+        True,
+        2,
+    )
+
+
+def test_a_prefix_moves_defaults_and_nothing_else() -> None:
+    made = read_settings(["--root", "/p/", "--init-dir=/i"])
+    assert (made.socket, made.rc_dir, made.log_socket) == (
+        "/p/var/run/ubus/ubus.sock",
+        "/p/etc/rc.d",
+        "/p/dev/log",
+    )
+    assert made.init_dir == "/i"
+
+
+def test_the_environments_socket_is_used_unless_one_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UBUS_SOCKET", "/env")
+    assert read_settings(["--root", "/p"]).socket == "/env"
+    assert read_settings(["-s", "/s"]).socket == "/s"
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["start"], "'start' is no option"),
+        (["-x"], "unknown option -x"),
+        (["--sokcet", "x"], 'did you mean "--socket"'),
+        (["-s"], "-s needs PATH"),
+        (["-d", "much"], "takes a number"),
+        (["--boot=yes"], "--boot takes no argument"),
+        (["--root", "here"], "needs an absolute path"),
+    ],
+)
+def test_a_wrong_command_line_is_refused(args: list[str], message: str) -> None:
+    with pytest.raises(UsageError) as error:
+        read_settings(args)
+    assert message in str(error.value)
+
+
+def test_usage_names_every_option() -> None:
+    for short, long, metavar, _ in ROWS:
+        assert f"{f'-{short}, ' if short else ''}--{long}" in usage() and metavar in usage()
