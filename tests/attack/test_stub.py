@@ -58,6 +58,8 @@ def test_program_of_pid_1_cannot_be_changed_on_an_old_kernel(host: "Host") -> No
 @pytest.mark.parametrize("caps", [(), ("-C", "all")])
 def test_service_does_not_run_before_pid_1_is_the_stub(host: "Host", caps: tuple[str, ...]) -> None:
     """Until its exec PID 1 is privileged and runs in the launcher's own memory; here that exec is slow."""
+    if not shutil.which("strace"):
+        pytest.skip("no strace")
     slow = ["strace", "-f", "-o", "/dev/null", "--inject=execveat:delay_enter=400000"]
     words = ["-n", "t", "-p", *caps, "--", host.probes["glibc"], "cat", "/proc/1/comm"]
     inside = host.run(*slow, host.ujail, *words)

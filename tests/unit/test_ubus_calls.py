@@ -171,13 +171,15 @@ def test_descriptors_nobody_wants_are_closed(world: World) -> None:
     assert open_fds() == before - 2
 
 
-def test_ten_thousand_calls_by_a_hundred_clients(world: World) -> None:
+def test_many_calls_by_a_hundred_clients(world: World) -> None:
+    """Ten thousand; a guest, where they take a minute, makes a tenth."""
+    each = 10 if "STOCKADE_GUEST" in os.environ else 100
     owner = world.client()
     served = world.add(owner, thing())
     clients = [world.client() for _ in range(100)]
     wrong: list[object] = []
     done = 0
-    left = {client: 100 for client in clients}
+    left = dict.fromkeys(clients, each)
 
     def ask(client: Client) -> None:
         number = left[client]
@@ -197,8 +199,8 @@ def test_ten_thousand_calls_by_a_hundred_clients(world: World) -> None:
     start_s = time.monotonic()
     for client in clients:
         ask(client)
-    world.until(lambda: done == 10000)
-    print(f"{10000 / (time.monotonic() - start_s):.0f} calls/s")
+    world.until(lambda: done == each * len(clients))
+    print(f"{done / (time.monotonic() - start_s):.0f} calls/s")
     assert not wrong
 
 
