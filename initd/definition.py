@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: MIT
+"""What an init script asked of one instance: the table of `service set` as a value of known types.
+
+Reading never raises: what is wrong lands in `faults`, and an instance with faults is listed and never started.
+What is unknown lands in `warnings`. Must not start, open or change anything.
+"""
+
+from initd.fields import Fields, show
+from initd.identity import identity
+from initd.limits import parse as parse_limit
+from jail.errors import ConfigError
+from jail.ids import lookup
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from initd.ubus.blob import Value
+
+RESPAWN = (3600, 5, 5)  # threshold and timeout in seconds, retry
+TERM_TIMEOUT_S = 5
+TERM_TIMEOUT_MAX_S = 86400
+WATCHDOG_TIMEOUT_S = 30
+WATCHDOG_OFF, WATCHDOG_PASSIVE, WATCHDOG_ACTIVE = range(3)
+SIGNAL_MAX = 64
+NAME_MAX = 255  # a directory of the cgroup tree bears it
+# fmt: off
+KEYS = (
+    "command", "env", "data", "file", "netdev", "limits", "cgroup", "nice", "user", "group", "respawn",
+    "term_timeout", "reload_signal", "stdout", "stderr", "facility", "pidfile", "seccomp", "seccomp_mode",
+    "seccomp_log", "trace", "capabilities", "no_new_privs", "jail", "extroot", "overlaydir", "tmpoverlaysize",
+    "bundle", "error", "triggers", "watch", "watchdog", "vrf",
+)
+FLAGS = (  # of a jail
+    "procfs", "sysfs", "ubus", "udebug", "log", "ronly", "netns", "userns", "cgroupsns", "console",
+    "requirejail", "immediately",
+)
+# fmt: on
+JAIL_KEYS = ("name", "hostname", "pidfile", *FLAGS, "mount", "setns")
+
+
+class JailDefinition:
+    """The `jail` table: names, flags, `mount` path → writable, `setns` [(pid, [namespace, …]), …]."""
+
+    # fmt: off
+    __slots__ = (
+        "cgroupsns", "console", "hostname", "immediately", "log", "mount", "name", "netns", "pidfile", "procfs",
+        "requirejail", "ronly", "setns", "sysfs", "ubus", "udebug", "userns",
+    )
+    # fmt: on
+
+    def __init__(self, fields: Fields) -> None:
+        self.name = fields.text("name")
+        self.hostname = fields.text("hostname")
+        self.pidfile = fields.text("pidfile")
+        self.procfs = fields.flag("procfs")
+        self.sysfs = fields.flag("sysfs")
+        self.ubus = fields.flag("ubus")
+        self.udebug = fields.flag("udebug")
+        self.log = fields.flag("log")
+        self.ronly = fields.flag("ronly")
+        self.netns = fields.flag("netns")
+        self.userns = fields.flag("userns")
+        self.cgroupsns = fields.flag("cgroupsns")
+        self.console = fields.flag("console")
+        self.requirejail = fields.flag("requirejail")
+        self.immediately = fields.flag("immediately")
+        self.mount = fields.flags("mount")
+        self.setns = _setns(fields)
+        fields.unknown(JAIL_KEYS)
+
+
+class Definition:
+    """One instance as it was asked for. Strings are "" and lists empty where nothing was asked."""
+
+    # fmt: off
+    __slots__ = (
+        "bundle", "capabilities", "cgroup", "command", "data", "env", "error", "extroot", "facility", "faults",
+        "file", "group", "instance", "jail", "limits", "netdev", "nice", "no_new_privs", "overlaydir", "pidfile",
+        "reload_signal", "respawn", "seccomp", "seccomp_log", "seccomp_mode", "service", "stderr", "stdout",
+        "term_timeout", "tmpoverlaysize", "trace", "triggers", "user", "vrf", "warnings", "watch", "watchdog",
+    )
+    # fmt: on
+
+    def __init__(self, service: str, name: str, fields: Fields) -> None:
+        self.service = service
+        self.instance = name
+        self.faults = fields.faults
+        self.warnings = fields.warnings
+        self.command = fields.texts("command")
+        self.env = fields.words("env")
+        self.data = fields.table("data")
+        self.file = fields.texts("file")
+        self.netdev = fields.texts("netdev")
+        self.limits = fields.words("limits")
+        self.cgroup = fields.words("cgroup")  # any file of a version 2 group, "memory.max" → "16M"
+        self.nice = fields.number("nice", 0, -20, 20)
+        self.user = fields.text("user")
+        self.group = fields.text("group")
+        self.respawn = fields.numbers("respawn", RESPAWN)  # (threshold, timeout, retry)
+        self.term_timeout = fields.number("term_timeout", TERM_TIMEOUT_S, 0, TERM_TIMEOUT_MAX_S)
+        self.reload_signal = fields.number("reload_signal", 0, 0, SIGNAL_MAX)
+        self.stdout = fields.flag("stdout")
+        self.stderr = fields.flag("stderr")
+        self.facility = fields.text("facility", "daemon")
+        self.pidfile = fields.text("pidfile")
+        self.seccomp = fields.text("seccomp")
+        self.seccomp_mode = fields.text("seccomp_mode")
+        self.seccomp_log = fields.text("seccomp_log")
+        self.trace = fields.flag("trace")
+        self.capabilities = fields.text("capabilities")
+        self.no_new_privs = fields.flag("no_new_privs")
+        self.extroot = fields.text("extroot")
+        self.overlaydir = fields.text("overlaydir")
+        self.tmpoverlaysize = fields.text("tmpoverlaysize")
+        self.bundle = fields.text("bundle")
+        self.error = fields.texts("error")
+        self.triggers: list[Value] = fields.array("triggers")
+        self.watch = fields.texts("watch")
+        self.watchdog = fields.numbers("watchdog", (WATCHDOG_OFF, WATCHDOG_TIMEOUT_S))  # (mode, timeout)
+        self.vrf = fields.text("vrf")
+        self.jail = _jail(fields)
+        fields.unknown(KEYS)
+
+    @classmethod
+    def read(cls, service: str, name: str, table: "Value") -> "Definition":
+        """Read what came over ubus. Users and groups are looked up, other files are not touched."""
+        if isinstance(table, dict):
+            definition = cls(service, name, Fields(table))
+            _check(definition)
+        else:
+            definition = cls(service, name, Fields({}))
+            definition.faults.append("not a table")
+        return definition
+
+    def identity(self) -> tuple[object, ...]:
+        """What must be equal for a running instance to be left alone; reads the files that it names, now."""
+        return identity(self)
+
+    @property
+    def full_name(self) -> str:
+        """For messages: service::instance."""
+        return f"{self.service}::{self.instance}"
+
+
+def name_fault(name: str) -> str:
+    """What is wrong with a service's or instance's name, "" if nothing: it becomes part of paths and lines."""
+    if not name or not name.isprintable() or "/" in name or name in (".", ".."):
+        return f"{show(name)} cannot be a name"
+    if len(name.encode("utf-8", "surrogateescape")) > NAME_MAX:
+        return f"the name is longer than {NAME_MAX} bytes"
+    return ""
+
+
+def _check(definition: Definition) -> None:
+    """The faults that one value alone does not show."""
+    faults = definition.faults
+    if problem := name_fault(definition.instance):
+        faults.append(problem)
+    if not definition.bundle and not (definition.command and definition.command[0]):
+        faults.append("command: there is none")
+    for name, text in definition.limits.items():
+        try:
+            parse_limit(name, text)
+        except ConfigError as error:
+            faults.append(str(error))
+    for name in definition.cgroup:
+        if "/" in name or "." not in name.strip("."):
+            faults.append(f"cgroup: {show(name)} is no file of a group")
+    if definition.watchdog and definition.watchdog[0] > WATCHDOG_ACTIVE:
+        faults.append(f"watchdog: mode {definition.watchdog[0]} is not 0, 1 or 2")
+    if definition.user or definition.group:
+        try:
+            lookup(definition.user or None, definition.group or None)
+        except (ConfigError, OSError) as error:
+            faults.append(str(error))
+
+
+def _jail(fields: Fields) -> JailDefinition | None:
+    table = fields.table("jail")
+    if table is None:
+        return None
+    return JailDefinition(Fields(table, "jail ", fields.faults, fields.warnings))
+
+
+def _setns(fields: Fields) -> list[tuple[int, list[str]]]:
+    out = []
+    for entry in fields.array("setns"):
+        table = entry if isinstance(entry, dict) else {}
+        inner = Fields(table, "jail setns ", fields.faults, fields.warnings)
+        out.append((inner.number("pid", 0, 1, (1 << 31) - 1), inner.texts("namespaces")))
+        if not out[-1][0] or not out[-1][1]:
+            fields.faults.append("jail setns: needs a pid and namespaces")
+    return out
