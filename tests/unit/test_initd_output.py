@@ -177,7 +177,8 @@ def test_the_pipe_of_a_flood_is_read_now_and_then_but_always_again(world: World)
 )
 def test_the_pieces_make_no_difference(words: list[bytes], sizes: list[int]) -> None:
     raw = b"".join(words)
-    pieces, at = [], 0
+    pieces: list[bytes] = []
+    at = 0
     while at < len(raw):
         size = sizes[len(pieces) % len(sizes)]
         pieces.append(raw[at : at + size])
