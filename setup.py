@@ -3,7 +3,8 @@
 
 Everything else is in pyproject.toml.
 CC, CFLAGS and LDFLAGS are honoured, so a cross build needs nothing else. STUB_CC names the compiler of the
-stub where it is not to be musl-gcc or CC.
+stub where it is not to be musl-gcc or CC. SHIM32_CC, "gcc -m32" say, names one of 32-bit programs: for these,
+which a 64-bit kernel runs as well, there is then a shim of their own.
 """
 
 import os
@@ -47,24 +48,27 @@ class BuildArtifacts(build_ext):
         target.mkdir(parents=True, exist_ok=True)
         only_data = shutil.ignore_patterns("watch", "*.md", "schema.json")
         shutil.copytree("json-filters", target / "json-filters", dirs_exist_ok=True, ignore=only_data)
-        self.compile_shim(target / "libpreload-seccomp.so")
+        self.compile_shim(target / "libpreload-seccomp.so", words("CC", "cc"))
+        if "SHIM32_CC" in os.environ:
+            self.compile_shim(target / "libpreload-seccomp-32.so", words("SHIM32_CC"))
         self.compile_stub(target / "ujail-init")
         for folder, names in LAUNCHERS.items():
             for name in names:
                 self.compile_launcher(Path("build", folder, name))
 
-    def compile_shim(self, out: Path) -> None:
+    def compile_shim(self, out: Path, compiler: list[str]) -> None:
         # No FORTIFY here: its __*_chk calls exist in glibc only, and one shim serves glibc and musl
         flags = [*words("CFLAGS", "-Os"), *WARNINGS, "-U_FORTIFY_SOURCE", "-fstack-protector-strong"]
-        if self.target().startswith("mips"):
+        if self.target(compiler).startswith("mips"):
             # there the guard of the stack is a variable of glibc's ld.so.1, which musl programs do not have
             flags.append("-fno-stack-protector")
+        flags.append(f'-DSHIM_NAME="{out.name}"')
         shared = ["-shared", "-fPIC", "-fvisibility=hidden", "-Wl,-z,relro,-z,now", f"-Wl,-soname,{out.name}"]
         sources = [f"preload/{name}" for name in [*COMPILER, "shim.c"]]
-        self.link([*words("CC", "cc"), *flags, *shared, "-DPOLICY_NATIVE_ONLY", "-Ipreload", *sources], out)
+        self.link([*compiler, *flags, *shared, "-DPOLICY_NATIVE_ONLY", "-Ipreload", *sources], out)
 
-    def target(self) -> str:
-        return subprocess.run([*words("CC", "cc"), "-dumpmachine"], capture_output=True, text=True).stdout
+    def target(self, compiler: list[str]) -> str:
+        return subprocess.run([*compiler, "-dumpmachine"], capture_output=True, text=True).stdout
 
     def compile_stub(self, out: Path) -> None:
         flags = [*words("CFLAGS", "-Os"), *WARNINGS, *HARDEN, "-static"]

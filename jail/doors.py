@@ -11,16 +11,32 @@ from struct import pack
 
 from jail import steps
 from jail._native import ffi, lib
+from jail.elf import closure
 from jail.errors import ConfigError
 from jail.policy import compile_filter
 from jail.tree import Closure
 
 PACKAGE = os.path.dirname(os.path.abspath(__file__))
 SHIM = f"{PACKAGE}/libpreload-seccomp.so"
+SHIM_32 = f"{PACKAGE}/libpreload-seccomp-32.so"  # where it was built: for 32-bit programs of a 64-bit kernel
 FILTERS = f"{PACKAGE}/json-filters"
 EXEC_PIN = (lib.EXEC_PIN_PATH, lib.EXEC_PIN_ARGV, lib.EXEC_PIN_ENVP)
 # one byte more than the compiler takes, so that it sees that a file is too long
 READ_MAX = lib.POLICY_MAX_BYTES + 1
+
+
+def link(path: str) -> tuple[Closure, str]:
+    """A program's closure with the shim that it loads, and that shim: "" if there is none for it."""
+    program = closure(path, preload=(SHIM,))
+    if program.preloaded:
+        return program, SHIM
+    if program.abi != native_arch() and os.path.exists(SHIM_32):
+        program = closure(path, preload=(SHIM_32,))
+    return program, SHIM_32 if program.preloaded else ""
+
+
+def native_arch() -> str:
+    return ffi.string(lib.native_arch()).decode()
 
 
 def door1(path: str, program: Closure, capabilities: int, notes: list[str]) -> steps.Step:
@@ -43,7 +59,7 @@ def door1(path: str, program: Closure, capabilities: int, notes: list[str]) -> s
     )
     if not program.preloaded:
         notes.append(f"{program.files[0]} cannot load the shim: door 1 only, its start-up calls stay allowed")
-    native = ffi.string(lib.native_arch()).decode()
+    native = native_arch()
     code = compiled.code if program.abi == native else _launcher_gate(native) + compiled.code
     return steps.filter_(code, compiled.flags)
 
@@ -69,10 +85,10 @@ def _launcher_gate(native: str) -> bytes:
     return load + test + own
 
 
-def shim_environment(path: str, env: dict[str, str]) -> dict[str, str]:
+def shim_environment(shim: str, path: str, env: dict[str, str]) -> dict[str, str]:
     """What the shim reads, and removes before main. Another LD_PRELOAD in `env` is kept, behind ours."""
     others = env.get("LD_PRELOAD", "")
-    return {"SECCOMP_FILE": path, "LD_PRELOAD": SHIM + (f":{others}" if others else "")}
+    return {"SECCOMP_FILE": path, "LD_PRELOAD": shim + (f":{others}" if others else "")}
 
 
 def _read(path: str) -> bytes:

@@ -65,12 +65,12 @@ def make_plan(spec: JailSpec, reset_signals: int = 0) -> Plan:
     env = {"PATH": PATH, "container": "ujail", **spec.env}
     door: list[steps.Step] = []
     if spec.seccomp:
-        from jail.doors import SHIM, door1, shim_environment
+        from jail.doors import door1, link, shim_environment
 
-        program = closure(path, preload=(SHIM,))
+        program, shim = link(path)
         door = [door1(spec.seccomp, program, sets.bounding, plan.notes)]
-        if program.preloaded:
-            env |= shim_environment(spec.seccomp, env)
+        if shim:
+            env |= shim_environment(shim, spec.seccomp, env)
     else:
         program = closure(path)
     if sets.keep and sets.permitted and not sets.ambient:

@@ -28,7 +28,9 @@
 #include "arch.h"
 #include "policy.h"
 
+#ifndef SHIM_NAME /* setup.py says it: there may be one for each ABI */
 #define SHIM_NAME "libpreload-seccomp.so"
+#endif
 #define EXIT_NO_FILTER 127
 
 #define EXPORT __attribute__((visibility("default")))

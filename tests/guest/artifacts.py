@@ -64,6 +64,7 @@ def install(arch: Arch, source: Path, root: Path, log: Path) -> None:
         "LDFLAGS": "",
         "STUB_CC": " ".join(musl),
         "PYTHONPATH": str(build_tools()),
+        **({"SHIM32_CC": "gcc -m32"} if arch.name == "x86_64" else {}),
     }
     apart = source.with_name("installed")
     run(
