@@ -29,7 +29,7 @@ MODULES = (
         "crc16",
         "libcrc32c",
     ),
-    *("crc32c_generic", "ext4", "loop", "veth", "tun", "dummy", "bridge"),
+    *("crc32c_generic", "ext4", "loop", "veth", "tun", "dummy", "bridge", "nfnetlink", "ip_set"),
 )
 
 

@@ -67,7 +67,7 @@ PACKAGES = [
     ),
     *("libzstd1", "libgcrypt20", "libgpg-error0", "dropbear-bin", "libtomcrypt1", "libtommath1"),
     # what their clients in the tests need
-    *("openssl", "bind9-dnsutils", "bind9-libs", "libfstrm0", "libgssapi-krb5-2", "libjson-c5", "libkrb5-3"),
+    *("bind9-dnsutils", "bind9-libs", "libfstrm0", "libgssapi-krb5-2", "libjson-c5", "libkrb5-3"),
     *("liblmdb0", "libmaxminddb0", "libnghttp2-14", "libprotobuf-c1", "libuv1", "libxml2", "libicu72"),
     # BusyBox cannot make a veth; libtirpc is for other programs of the package, which a test starts
     *("iproute2", "libbpf1", "libelf1", "libtirpc3"),

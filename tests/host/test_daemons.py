@@ -20,8 +20,8 @@ ROOT = Path(__file__).resolve().parents[2]
 # daemon → what the scenario needs on this machine, and a call that it cannot do without once it serves
 DAEMONS = {
     "dnsmasq": (("dnsmasq", "busybox", "dig", "ip"), "recvmsg"),
-    "dropbear": (("dropbear", "dbclient", "busybox", "openssl", "ip"), "accept"),
-    "httpd": (("busybox", "openssl", "ip"), "accept"),
+    "dropbear": (("dropbear", "dbclient", "busybox", "ip"), "accept"),
+    "httpd": (("busybox", "ip"), "accept"),
 }
 KERNEL_LIMIT = "the kernel wrote no record"  # it writes at most 10 in 5 seconds
 ATTEMPTS = 5
