@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: MIT
 """Plan → a running jail: the one place with effects, all of them in one native call."""
 
+import _signal  # type: ignore[import-not-found]  # the C half of `signal`, without enum
 import os
 from errno import EACCES, ENOENT, ENOEXEC
 
 from jail._native import ffi, lib
 from jail.errors import EXIT_CANNOT_EXECUTE, EXIT_NOT_FOUND, SetupError
+from jail.packed import Packed
 from jail.plan import Plan
+
+OWN_STDIO = (-1, -1, -1)
+WORD = (1 << 64) - 1
 
 
 class Jail:
@@ -19,23 +24,34 @@ class Jail:
         self.service_pid = service_pid
 
 
-def launch(plan: Plan, flags: int = 0) -> Jail:
+def launch(plan: Plan | Packed, flags: int = 0, stdio: tuple[int, int, int] = OWN_STDIO) -> Jail:
     """Start the jail and return once the service's program runs in it.
 
+    `stdio` are descriptors of this process that the service gets as 0, 1 and 2; -1 leaves it our own.
     Raises SetupError with the step that failed; then nothing is left of the jail. `flags` are LAUNCH_* of
     jail._native, for tests.
     """
-    packed = b"".join([step.pack() for step in plan.steps])
+    packed = plan if isinstance(plan, Packed) else Packed(plan)
+    code = packed.join()
+    reset = _signals_to_reset()
+    request = ffi.new(
+        "struct launch_request *", (packed.namespaces, flags, stdio, (reset & WORD, reset >> 64))
+    )
     result = ffi.new("struct launch_result *")
-    if lib.launch(packed, len(packed), plan.namespaces, flags, result) == 0:
+    if lib.launch(code, len(code), request, result) == 0:
         return Jail(result.pid, result.service_pid)
     cause = OSError(result.error, os.strerror(result.error))
     if result.step < 0:
         raise SetupError("clone the jail", cause)
-    step = plan.steps[result.step]
-    error = SetupError(step.describe(), cause)
-    if step.op == lib.STEP_EXEC and result.error == ENOENT:
+    error = SetupError(packed.describe(result.step), cause)
+    if packed.is_exec(result.step) and result.error == ENOENT:
         error.status = EXIT_NOT_FOUND
-    elif step.op == lib.STEP_EXEC and result.error in (EACCES, ENOEXEC):
+    elif packed.is_exec(result.step) and result.error in (EACCES, ENOEXEC):
         error.status = EXIT_CANNOT_EXECUTE
     raise error from cause
+
+
+def _signals_to_reset() -> int:
+    """Bit n-1 for each signal that Python handles or found ignored: exec would keep it ignored."""
+    default = (_signal.SIG_DFL, None)
+    return sum(1 << n - 1 for n in range(1, _signal.NSIG) if _signal.getsignal(n) not in default)

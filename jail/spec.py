@@ -8,6 +8,12 @@ host's files are in plan.py. Must not read a file.
 from jail.errors import UsageError
 
 HOSTNAME_MAX = 64  # __NEW_UTS_LEN
+# what options and jail flags name: the path, and whether a jail that asks for it can do without
+SOCKETS = {
+    "log": ("/dev/log", True),
+    "ubus": ("/var/run/ubus/ubus.sock", True),
+    "udebug": ("/var/run/udebug.sock", False),
+}
 
 
 class Share:
@@ -35,13 +41,18 @@ class JailSpec:
         "group",
         "hostname",
         "isolate",
+        "limits",
         "name",
+        "nice",
+        "no_new_privs",
+        "plain",
         "procfs",
         "required",
         "root_size",
         "seccomp",
         "shares",
         "staged_etc",
+        "stub",
         "sysfs",
         "user",
     )
@@ -60,12 +71,31 @@ class JailSpec:
         self.sysfs = False
         self.staged_etc = False  # resolv.conf and nsswitch.conf, as procd's jails have them
         self.isolate = True  # False: no namespace at all, only identity, capabilities and filter
+        self.stub = True  # False: where nothing is isolated, the service is a direct child
+        self.plain = False  # nothing is taken away that is not named: privileges, environment and umask stay
+        self.no_new_privs = True
+        self.limits: dict[str, str] = {}
+        self.nice: int | None = None
         self.required = False  # a missing share stops the start
         self.grace_s = 5
         self.root_size = "1m"
 
+    def show_socket(self, name: str, source: str = "") -> None:
+        """Show one of SOCKETS, perhaps from another place of the host."""
+        path, required = SOCKETS[name]
+        self.shares.append(Share(source or path, path, writable=True, required=required))
+
+    def show_users(self) -> None:
+        """The user and the group file, which programs read that change their ids or name them."""
+        self.shares += [Share("/etc/passwd", required=True), Share("/etc/group", required=True)]
+
+    def hold(self, policy: str) -> None:
+        """Put a policy on; the shim reads it inside."""
+        self.seccomp = policy
+        self.shares.append(Share(policy, required=True))
+
     def validate(self) -> None:
-        """Raise UsageError for what can be refused by looking at the words alone."""
+        """Raise UsageError, for a limit ConfigError, for what can be refused by looking at the words alone."""
         if not self.argv or not self.argv[0]:
             raise UsageError("no program given")
         if not self.name or "/" in self.name or not self.name.isprintable():
@@ -74,6 +104,15 @@ class JailSpec:
             raise UsageError(f"hostname is longer than {HOSTNAME_MAX} bytes")
         if not 0 <= self.grace_s <= 86400:
             raise UsageError("the grace period is 0 to 86400 seconds")
+        if self.plain and (self.isolate or self.stub):
+            raise UsageError("a service whose privileges stay cannot have a jail")
+        if self.nice is not None and not -20 <= self.nice <= 19:
+            raise UsageError("a nice value is -20 to 19")
+        if self.limits:
+            from jail.limits import parse
+
+            for name, text in self.limits.items():
+                parse(name, text)
         for share in self.shares:
             for path in (share.source, share.target):
                 if not path.startswith("/"):

@@ -9,6 +9,10 @@ from struct import pack
 
 from jail._native import lib
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jail.limits import Limit
+
 
 class Step:
     """One operation: its number, up to four integers, up to two byte strings, and its line of explanation."""
@@ -24,10 +28,15 @@ class Step:
     def describe(self) -> str:
         return self.text
 
-    def pack(self) -> bytes:
+    def head(self) -> bytes:
+        """struct wire_step, which goes before the texts."""
         a = (*self.numbers, 0, 0, 0, 0)[:4]
         s0, s1 = (*self.texts, b"", b"")[:2]
-        return pack("=IIII4Q", self.op, len(s0), len(s1), 0, *a) + s0 + b"\0" + s1 + b"\0"
+        return pack("=IIII4Q", self.op, len(s0), len(s1), 0, *a)
+
+    def pack(self) -> bytes:
+        s0, s1 = (*self.texts, b"", b"")[:2]
+        return self.head() + s0 + b"\0" + s1 + b"\0"
 
 
 def _bytes(text: str) -> bytes:
@@ -44,6 +53,10 @@ def _relative(path: str) -> bytes:
 
 def private() -> Step:
     return Step(lib.STEP_PRIVATE, "make mount propagation private")
+
+
+def open_sources() -> Step:
+    return Step(lib.STEP_OPEN, "open every source and the stub")
 
 
 def root(size: str) -> Step:
@@ -128,6 +141,20 @@ def stdio_null() -> Step:
     return Step(lib.STEP_STDIO_NULL, "put /dev/null on 0, 1 and 2")
 
 
+def stdio() -> Step:
+    return Step(lib.STEP_STDIO, "take the descriptors that are given for 0, 1 and 2")
+
+
+def nice(value: int) -> Step:
+    return Step(lib.STEP_NICE, f"set nice value {value}", value & (1 << 64) - 1)
+
+
+def rlimit(limit: "Limit") -> Step:
+    keep_hard = limit.hard is None
+    text = f"set limit {limit.name} to {limit.soft}" + ("" if keep_hard else f", at most {limit.hard}")
+    return Step(lib.STEP_RLIMIT, text, limit.number, limit.soft, limit.hard or 0, keep_hard)
+
+
 def chdir(path: str) -> Step:
     return Step(lib.STEP_CHDIR, f"change directory to {path}", texts=(_bytes(path),))
 
@@ -178,9 +205,8 @@ def fork() -> Step:
     return Step(lib.STEP_FORK, "start the service's process, which waits")
 
 
-def signals(reset: int) -> Step:
-    """`reset` has bit n-1 set for each signal n whose disposition is not the default here."""
-    return Step(lib.STEP_SIGNALS, "reset signals", reset & (1 << 64) - 1, reset >> 64)
+def signals() -> Step:
+    return Step(lib.STEP_SIGNALS, "reset signals")
 
 
 def execute(path: str, argv: list[str], env: list[str]) -> Step:

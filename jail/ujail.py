@@ -11,11 +11,9 @@ import sys
 from jail.errors import EXIT_FAILURE, JailError, UsageError
 from jail.options import Options, number, parse
 from jail.options import usage as make_usage
-from jail.spec import JailSpec, Share
+from jail.spec import SOCKETS, JailSpec, Share
 
-UBUS_SOCKET = "/var/run/ubus/ubus.sock"
-UDEBUG_SOCKET = "/var/run/udebug.sock"
-LOG_SOCKET = "/dev/log"
+LOG_SOCKET = SOCKETS["log"][0]
 
 # see jail/options.py
 OPTIONS: tuple[tuple[str, ...], ...] = (
@@ -32,8 +30,8 @@ OPTIONS: tuple[tuple[str, ...], ...] = (
     ("p", "procfs", "", "a /proc of its own"),
     ("s", "sysfs", "", "a read-only /sys"),
     ("l", "log", "", f"{LOG_SOCKET}"),
-    ("u", "ubus", "", f"{UBUS_SOCKET}"),
-    ("D", "udebug", "", f"{UDEBUG_SOCKET}, if it is there"),
+    ("u", "ubus", "", SOCKETS["ubus"][0]),
+    ("D", "udebug", "", f"{SOCKETS['udebug'][0]}, if it is there"),
     ("o", "ronly", "", "read-only root; always so, accepted for procd's sake"),
     ("E", "requirejail", "", "a PATH that is missing stops the start instead of being skipped"),
     ("Identity",),
@@ -42,6 +40,9 @@ OPTIONS: tuple[tuple[str, ...], ...] = (
     ("C", "capabilities", "SET", "OCI JSON file, or cap_x,cap_y, cap_x+eip, all, none, 0xMASK"),
     ("c", "no-new-privs", "", "no new privileges; always so, accepted for procd's sake"),
     ("e", "env", "VAR[=VALUE]", "set or pass on a variable; all others are cleared"),
+    ("Limits",),
+    ("", "limit", "NAME=VALUE", "a resource limit: N (soft), SOFT HARD in quotes, unlimited"),
+    ("", "nice", "N", "nice value, -20 to 19"),
     ("Policy",),
     ("S", "seccomp", "FILE", "seccomp policy, JSON"),
     ("Not yet",),
@@ -101,8 +102,9 @@ def make_spec(options: Options) -> JailSpec:
     spec.required = "requirejail" in given
     spec.grace_s = number("--term-timeout", given.get("term-timeout", "5"))
     if "seccomp" in given:
-        spec.seccomp = _absolute("--seccomp", given["seccomp"])
-        spec.shares.append(Share(spec.seccomp, required=True))
+        spec.hold(_absolute("--seccomp", given["seccomp"]))
+    if "nice" in given:
+        spec.nice = _signed("--nice", given["nice"])
     for option, value in options.pairs:
         _add(spec, option, value)
     short = {row[0] for row in OPTIONS if len(row) > 1 and row[1] in given and row[0]}
@@ -111,7 +113,7 @@ def make_spec(options: Options) -> JailSpec:
     # a jail with nothing asked for holds the program and nothing else
     spec.staged_etc = bool(short & set("rwpsluDoUG"))
     if spec.user or spec.group:
-        spec.shares += [Share("/etc/passwd", required=True), Share("/etc/group", required=True)]
+        spec.show_users()
     spec.validate()
     return spec
 
@@ -120,18 +122,21 @@ def _add(spec: JailSpec, option: str, value: str) -> None:
     if option in ("ro", "rw"):
         source, _, target = value.partition(":")
         spec.shares.append(Share(source, target, writable=option == "rw"))
-    elif option == "log":
-        spec.shares.append(Share(LOG_SOCKET, writable=True, required=True))
-    elif option == "ubus":
-        spec.shares.append(Share(UBUS_SOCKET, writable=True, required=True))
-    elif option == "udebug":
-        spec.shares.append(Share(UDEBUG_SOCKET, writable=True))
+    elif option in SOCKETS:
+        spec.show_socket(option)
+    elif option == "limit":
+        name, _, text = value.partition("=")
+        spec.limits[name] = text
     elif option == "env":
         name, equals, text = value.partition("=")
         if equals:
             spec.env[name] = text
         elif name in os.environ:
             spec.env[name] = os.environ[name]
+
+
+def _signed(option: str, text: str) -> int:
+    return -number(option, text[1:]) if text.startswith("-") else number(option, text)
 
 
 def _absolute(option: str, path: str) -> str:
@@ -172,10 +177,11 @@ def _version() -> str:
 
 
 def _run(spec: JailSpec, options: Options, debug: int, argv0: str) -> int:
-    from jail.plan import STUB, make_plan
+    from jail.plan import make_plan
+    from jail.privilege import STUB
 
-    plan = make_plan(spec, _signals_to_reset())
-    for warning in plan.warnings:
+    plan = make_plan(spec)
+    for warning in plan.all_warnings():
         say(f"ujail: {spec.name}: warning: {warning}")
     if debug:
         for note in plan.notes:
@@ -206,8 +212,8 @@ def _run(spec: JailSpec, options: Options, debug: int, argv0: str) -> int:
 
 def _hold_signals() -> None:
     """A signal that comes once the service runs is for it: it waits until the stub is there to forward it."""
-    import _signal
-
+    # where CHLD is ignored, a jail that ends at once leaves no status behind
+    _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
     _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
 
 
@@ -215,12 +221,6 @@ def _write_pidfile(path: str, pid: int) -> None:
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
     os.write(fd, b"%d\n" % pid)
     os.close(fd)
-
-
-def _signals_to_reset() -> int:
-    """Bit n-1 for each signal that Python handles or found ignored: exec would keep it ignored."""
-    numbers = range(1, _signal.NSIG)
-    return sum(1 << n - 1 for n in numbers if _signal.getsignal(n) not in (_signal.SIG_DFL, None))
 
 
 def say(line: str) -> None:

@@ -283,6 +283,10 @@ class Host:
         """A launch by library call, see host/driver.py; its report is the last line on stderr."""
         return run(*prefix, sys.executable, "-I", DRIVER, json.dumps(request))
 
+    def spawn_driver(self, request: dict[str, object]) -> Process:
+        """The same, without waiting for its end."""
+        return start(sys.executable, "-I", DRIVER, json.dumps(request))
+
     def policy(self, *allowed: str, default: str = "SCMP_ACT_ERRNO", errno_ret: int = errno.EXFULL) -> Path:
         """A policy with these calls and those without which the probe cannot speak.
 

@@ -24,6 +24,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
@@ -684,6 +685,13 @@ static long do_orphans(char **arguments)
 	return 0;
 }
 
+static long show_nice(char **arguments)
+{
+	(void)arguments;
+	say("nice %d\n", getpriority(PRIO_PROCESS, 0));
+	return 0;
+}
+
 static const struct verb {
 	const char *name;
 	int arguments;
@@ -691,6 +699,7 @@ static const struct verb {
 	long (*run)(char **arguments);
 } verbs[] = {
 	{"fds", 0, FACT, show_fds},
+	{"nice", 0, FACT, show_nice},
 	{"ids", 0, FACT, show_ids},
 	{"caps", 0, FACT, show_caps},
 	{"modes", 0, FACT, show_modes},

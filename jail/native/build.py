@@ -38,12 +38,24 @@ def declarations(header: str) -> str:
 
 
 # What Python needs of the target's own headers: no kernel number is written in Python
-SYSTEM_HEADERS = ("sched.h", "sys/mount.h", "linux/securebits.h", "signal.h")
+SYSTEM_HEADERS = ("sched.h", "sys/mount.h", "sys/resource.h", "linux/securebits.h", "signal.h")
 SYSTEM_CONSTANTS = [
     *("CLONE_NEWNS", "CLONE_NEWPID", "CLONE_NEWIPC", "CLONE_NEWUTS"),
     *("MS_RDONLY", "MS_NOSUID", "MS_NODEV", "MS_NOEXEC", "MS_NOATIME"),
     *("SECBIT_KEEP_CAPS", "SECBIT_NO_SETUID_FIXUP", "SECBIT_NOROOT"),
     *("SECBIT_KEEP_CAPS_LOCKED", "SECBIT_NO_SETUID_FIXUP_LOCKED", "SECBIT_NOROOT_LOCKED"),
+    # asm-generic/resource.h has the numbers, which differ on mips; RLIMIT_RTTIME is the last of them
+    *(
+        "RLIMIT_CPU",
+        "RLIMIT_FSIZE",
+        "RLIMIT_DATA",
+        "RLIMIT_STACK",
+        "RLIMIT_CORE",
+        "RLIMIT_RSS",
+        "RLIMIT_NPROC",
+    ),
+    *("RLIMIT_NOFILE", "RLIMIT_MEMLOCK", "RLIMIT_AS", "RLIMIT_LOCKS", "RLIMIT_SIGPENDING", "RLIMIT_MSGQUEUE"),
+    *("RLIMIT_NICE", "RLIMIT_RTPRIO", "RLIMIT_RTTIME"),
     *("BPF_LD", "BPF_W", "BPF_ABS", "BPF_JMP", "BPF_JEQ", "BPF_K"),
 ]
 

@@ -76,7 +76,7 @@ static int decode_step(const unsigned char **at, const unsigned char *end, struc
 		return -EINVAL;
 	memcpy(&wire, *at, sizeof(wire));
 	*at += sizeof(wire);
-	if (wire.op < STEP_PRIVATE || wire.op > STEP_EXEC_STUB)
+	if (wire.op < STEP_PRIVATE || wire.op > STEP_LAST)
 		return -EINVAL;
 	step->op = wire.op;
 	step->fd = -1;
@@ -114,7 +114,10 @@ static int decode_exec(struct launch_state *state, struct step *step)
 	return 0;
 }
 
-/* The shape of every plan: some set-up, FORK, PID 1's steps and EXEC_STUB, the service's steps and EXEC. */
+/*
+ * The shape of every plan: some set-up, FORK, PID 1's steps and EXEC_STUB, the service's steps and EXEC.
+ * Or no stub: the service's steps and EXEC alone.
+ */
 static int check_shape(struct launch_state *state)
 {
 	unsigned int i, fork = 0, exec = 0, found = 0;
@@ -127,10 +130,12 @@ static int check_shape(struct launch_state *state)
 		else if (state->steps[i].op == STEP_EXEC)
 			exec = i, found++;
 	}
-	if (found != 3 || !fork || fork >= state->stub_exec || state->stub_exec >= exec ||
-	    exec + 1 != state->n_steps)
+	if (exec + 1 != state->n_steps)
 		return -EINVAL;
-	return 0;
+	if (found == 1)
+		return 0;
+	return found == 3 && fork && fork < state->stub_exec && state->stub_exec < exec ? 0
+											: -EINVAL;
 }
 
 int decode_plan(const unsigned char *plan, size_t size, struct launch_state *state)

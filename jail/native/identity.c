@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -65,6 +66,45 @@ int step_stdio_null(struct launch_state *state, struct step *step)
 	if (dup2(fd, 0) < 0 || dup2(fd, 1) < 0 || dup2(fd, 2) < 0)
 		return -errno;
 	return 0;
+}
+
+/* A given descriptor may be one of the three itself: those are moved out of the way first. */
+int step_stdio(struct launch_state *state, struct step *step)
+{
+	int fds[3], i;
+
+	for (i = 0; i < 3; i++) {
+		fds[i] = state->request->stdio[i];
+		if (fds[i] >= 0 && fds[i] < 3 && fds[i] != i)
+			fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 3);
+		if (fds[i] < 0 && state->request->stdio[i] >= 0)
+			return -errno;
+	}
+	for (i = 0; i < 3; i++) {
+		if (fds[i] == i ? fcntl(i, F_SETFD, 0) < 0 : fds[i] >= 0 && dup2(fds[i], i) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+int step_nice(struct launch_state *state, struct step *step)
+{
+	return setpriority(PRIO_PROCESS, 0, (int)step->a[0]) ? -errno : 0;
+}
+
+/* prlimit64 has 64 bits on 32-bit systems too, and the kernel's own infinity everywhere. */
+int step_rlimit(struct launch_state *state, struct step *step)
+{
+	struct {
+		uint64_t soft, hard;
+	} limit;
+
+	if (step->a[3] && syscall(SYS_prlimit64, 0, (unsigned int)step->a[0], NULL, &limit))
+		return -errno;
+	limit.soft = step->a[1];
+	if (!step->a[3])
+		limit.hard = step->a[2];
+	return syscall(SYS_prlimit64, 0, (unsigned int)step->a[0], &limit, NULL) ? -errno : 0;
 }
 
 struct entry { /* struct linux_dirent64 */
@@ -213,7 +253,7 @@ int step_signals(struct launch_state *state, struct step *step)
 	int signal;
 
 	for (signal = 1; signal <= 128; signal++) {
-		if (!(step->a[(signal - 1) / 64] >> ((signal - 1) % 64) & 1))
+		if (!(state->request->reset[(signal - 1) / 64] >> ((signal - 1) % 64) & 1))
 			continue;
 		if (sigaction(signal, &action, NULL))
 			return -errno;

@@ -57,6 +57,10 @@ static const step_function functions[] = {
 	[STEP_SIGNALS] = step_signals,
 	[STEP_EXEC] = step_exec,
 	[STEP_EXEC_STUB] = step_exec_stub,
+	[STEP_OPEN] = step_open,
+	[STEP_STDIO] = step_stdio,
+	[STEP_NICE] = step_nice,
+	[STEP_RLIMIT] = step_rlimit,
 };
 
 /* ---- the children ---- */
@@ -145,24 +149,18 @@ static int service_main(void *argument)
 static int first_main(void *argument)
 {
 	struct launch_state *state = argument;
-	int result;
 
 	close(state->life_write_fd); /* else nobody here would see the parent's end of it close */
 	state->first_pid = syscall(SYS_getpid);
 	state->proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	/* The plan's first step makes propagation private where there is a mount namespace */
-	result = functions[state->steps[0].op](state, &state->steps[0]);
-	if (!result)
-		result = open_sources(state);
-	if (!result)
-		result = walk(state, 1);
-	report(state, result);
+	report(state, walk(state, 0));
 	_exit(125);
 }
 
 /* ---- the parent ---- */
 
-/* Let the service go if PID 1 is in place, and wait until its program runs or its process is gone. */
+/* Let the service go if PID 1 is in place, and wait until its program runs or its process is gone.
+ * Without a stub both is so already: the clone's vfork has waited for it. */
 static void release_service(struct launch_state *state, int *go_fd, int done_fd)
 {
 	char byte = 0;
@@ -180,9 +178,10 @@ static void conclude(struct launch_state *state, int pid, struct launch_result *
 {
 	int status;
 
-	if (!state->error && state->stub == PROGRESS_EXEC && state->service == PROGRESS_EXEC) {
+	if (!state->error && state->service == PROGRESS_EXEC &&
+	    (!state->stub_exec || state->stub == PROGRESS_EXEC)) {
 		result->pid = pid;
-		result->service_pid = state->service_pid;
+		result->service_pid = state->stub_exec ? state->service_pid : pid;
 		result->step = -1;
 		return;
 	}
@@ -195,14 +194,15 @@ static void conclude(struct launch_state *state, int pid, struct launch_result *
 	result->error = -state->error;
 }
 
-static void clone_first(struct launch_state *state, char *stack, unsigned long namespaces,
-			int life[2], int done[2], struct launch_result *result)
+static void clone_first(struct launch_state *state, char *stack, int life[2], int done[2],
+			struct launch_result *result)
 {
 	int pid;
 
 	state->life_fd = life[0];
 	state->life_write_fd = life[1];
-	pid = clone(first_main, stack, namespaces | CLONE_VM | CLONE_VFORK | SIGCHLD, state);
+	pid = clone(first_main, stack,
+		    state->request->namespaces | CLONE_VM | CLONE_VFORK | SIGCHLD, state);
 	if (pid < 0) {
 		result->error = errno;
 		return;
@@ -221,8 +221,7 @@ static void close_pair(int pair[2])
 		close(pair[1]);
 }
 
-static void run(struct launch_state *state, char *stack, unsigned long namespaces,
-		struct launch_result *result)
+static void run(struct launch_state *state, char *stack, struct launch_result *result)
 {
 	int life[2] = {-1, -1}, done[2] = {-1, -1};
 	const int dumpable = prctl(PR_GET_DUMPABLE);
@@ -236,14 +235,14 @@ static void run(struct launch_state *state, char *stack, unsigned long namespace
 	if (prctl(PR_SET_DUMPABLE, 0) || pipe2(life, O_CLOEXEC) || pipe2(done, O_CLOEXEC))
 		result->error = errno;
 	else
-		clone_first(state, stack, namespaces, life, done, result);
+		clone_first(state, stack, life, done, result);
 	close_pair(life);
 	close_pair(done);
 	prctl(PR_SET_DUMPABLE, dumpable == 1);
 	sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
-int launch(const unsigned char *plan, size_t size, unsigned long namespaces, unsigned int flags,
+int launch(const unsigned char *plan, size_t size, const struct launch_request *request,
 	   struct launch_result *result)
 {
 	const size_t bytes = sizeof(struct launch_state) + 15 + 2 * STACK_BYTES;
@@ -258,11 +257,12 @@ int launch(const unsigned char *plan, size_t size, unsigned long namespaces, uns
 	}
 	top = (char *)((uintptr_t)((char *)state + bytes) & ~(uintptr_t)15);
 	state->service_stack = top - STACK_BYTES;
-	state->isolated = namespaces & CLONE_NEWNS;
-	state->modern = !(flags & LAUNCH_OLD_KERNEL) && has_modern_mounts();
+	state->request = request;
+	state->isolated = request->namespaces & CLONE_NEWNS;
+	state->modern = !(request->flags & LAUNCH_OLD_KERNEL) && has_modern_mounts();
 	result->error = -decode_plan(plan, size, state);
 	if (!result->error)
-		run(state, top, namespaces, result);
+		run(state, top, result);
 	free_steps(state);
 	munmap(state, bytes);
 	return -result->error;

@@ -70,7 +70,8 @@ static int open_stub(struct launch_state *state, struct step *step)
 	return 0;
 }
 
-int open_sources(struct launch_state *state)
+/* Before the new root hides a path; a failure is that of the step whose source it is. */
+int step_open(struct launch_state *state, struct step *opening)
 {
 	unsigned int i;
 	int result = 0;

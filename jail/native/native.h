@@ -39,7 +39,8 @@ struct wire_step {
 #define STEP_READ_ONLY 13 /* s0 path: the mount becomes read-only, and that is checked */
 #define STEP_BOUNDING 14 /* a0 capabilities that stay; looked at are a1 (first) to a2 (last) */
 
-/* Then PID 1 goes on up to STEP_EXEC_STUB; what follows that runs in the service's process */
+/* Then PID 1 goes on up to STEP_EXEC_STUB; what follows that runs in the service's process. A plan without
+ * these two is walked by the service's own process, a direct child */
 #define STEP_FORK 15
 #define STEP_SESSION 16
 #define STEP_UMASK 17 /* a0 mask */
@@ -55,9 +56,15 @@ struct wire_step {
 #define STEP_DIE_WITH_PARENT 27
 #define STEP_NO_NEW_PRIVS 28
 #define STEP_FILTER 29 /* s0 struct sock_filter[n], a0 SECCOMP_FILTER_FLAG_ bits */
-#define STEP_SIGNALS 30 /* a0, a1 signals to reset (bit n-1 is signal n); then none is blocked */
+#define STEP_SIGNALS 30 /* launch_request.reset: those become the default; then none is blocked */
 #define STEP_EXEC 31 /* s0 "path\0argv[0]\0...", a0 argc, s1 "VAR=value\0...", a1 envc */
 #define STEP_EXEC_STUB 32 /* s0 "argv[0]\0...", a0 argc, s1 program; appended: the service's pid */
+#define STEP_OPEN                                                                                  \
+	33 /* open the sources of all STEP_BINDs and the stub, while the paths lead to them */
+#define STEP_STDIO 34 /* launch_request.stdio become 0, 1 and 2 */
+#define STEP_NICE 35 /* a0 nice value, two's complement */
+#define STEP_RLIMIT 36 /* a0 RLIMIT_, a1 soft, a2 hard, a3: 1 to leave the hard limit as it is */
+#define STEP_LAST STEP_RLIMIT
 
 /* STEP_BIND and STEP_REBIND */
 #define BIND_READ_ONLY 1
@@ -78,19 +85,28 @@ struct wire_step {
 /* launch() flags */
 #define LAUNCH_OLD_KERNEL 1 /* tests: do without what Linux 5.0 to 5.12 brought */
 
+/* What a launch has beside its plan, which may be used again */
+struct launch_request {
+	unsigned long namespaces; /* CLONE_NEW* flags */
+	unsigned int flags; /* LAUNCH_ */
+	int stdio
+		[3]; /* descriptors of the caller for 0, 1 and 2 of the service; -1: the caller's own */
+	uint64_t reset[2]; /* bit n-1 for each signal n that the caller handles or ignores */
+};
+
 struct launch_result {
-	int pid; /* PID 1 of the jail, as seen from here */
+	int pid; /* the child: PID 1 of the jail as seen from here, or the service itself */
 	int service_pid; /* the service, as seen from here; 0 if /proc could not tell */
 	int step; /* index of the step that failed, or -1 */
 	int error; /* its errno */
 };
 
 /*
- * Clone the jail's first process, walk the plan there, start the service.
- * `namespaces` are CLONE_NEW* flags. Returns 0 when the service's program runs; else
- * -errno with result->step and result->error set, and nothing is left of the jail.
+ * Clone the jail's first process, walk the plan there, start the service. Returns 0 when the
+ * service's program runs; else -errno with result->step and result->error set, and nothing is
+ * left of the jail.
  */
-int launch(const unsigned char *plan, size_t size, unsigned long namespaces, unsigned int flags,
+int launch(const unsigned char *plan, size_t size, const struct launch_request *request,
 	   struct launch_result *result);
 
 /* The permitted set of the calling process, bit n for capability n. */

@@ -30,7 +30,9 @@ enum progress { PROGRESS_NONE, PROGRESS_EXEC };
 struct launch_state {
 	struct step *steps;
 	unsigned int n_steps;
-	unsigned int stub_exec; /* index of STEP_EXEC_STUB; behind it begin the service's steps */
+	const struct launch_request *request;
+	unsigned int
+		stub_exec; /* index of STEP_EXEC_STUB; behind it begin the service's steps. 0: there is no stub */
 	bool modern; /* open_tree, move_mount, mount_setattr and openat2 are there */
 	bool isolated; /* there is a mount namespace */
 	int root_fd; /* the new root */
@@ -84,9 +86,10 @@ int step_filter(struct launch_state *state, struct step *step);
 int step_signals(struct launch_state *state, struct step *step);
 int step_exec(struct launch_state *state, struct step *step);
 int step_exec_stub(struct launch_state *state, struct step *step);
-
-/* Open the sources of all STEP_BINDs and the stub, before the new root hides any of them. */
-int open_sources(struct launch_state *state);
+int step_open(struct launch_state *state, struct step *step);
+int step_stdio(struct launch_state *state, struct step *step);
+int step_nice(struct launch_state *state, struct step *step);
+int step_rlimit(struct launch_state *state, struct step *step);
 
 /* Whether the kernel has the mount calls of Linux 5.12. */
 bool has_modern_mounts(void);

@@ -12,7 +12,7 @@ from report import Row, Section
 from workshop import Workshop
 
 from jail.doors import SHIM
-from jail.plan import STUB
+from jail.privilege import STUB
 
 TRUE = "/bin/true"
 

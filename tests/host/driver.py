@@ -4,7 +4,8 @@
     python -I driver.py '{"argv": [ujail's words]}'
 
 Keys: argv; flags (LAUNCH_* by name); times; each (one launch for each, with it as the last word);
-replace ([path, new]: rename new to path between plan and launch).
+replace ([path, new]: rename new to path between plan and launch); spec (attributes of the JailSpec by name);
+stdio (three paths that are opened for the service's 0, 1 and 2; "" leaves it this process's own).
 The last line on stderr is the report, JSON: one entry a launch, and whether this process is as it was before.
 """
 
@@ -15,13 +16,17 @@ from typing import Any
 
 from jail._native import lib
 from jail.errors import JailError, SetupError
-from jail.launch import launch
+from jail.launch import OWN_STDIO, launch
 from jail.plan import Plan, make_plan
 from jail.ujail import make_spec, parse_options
 
 
-def plan_for(argv: list[str]) -> Plan:
-    return make_plan(make_spec(parse_options(argv)))
+def plan_for(argv: list[str], attributes: dict[str, Any] | None = None) -> Plan:
+    spec = make_spec(parse_options(argv))
+    for name, value in (attributes or {}).items():
+        setattr(spec, name, value)
+    spec.validate()
+    return make_plan(spec)
 
 
 def state() -> tuple[list[str], list[str], str]:
@@ -33,9 +38,14 @@ def state() -> tuple[list[str], list[str], str]:
     return sorted(os.listdir("/proc/self/fd")), mounts, children
 
 
-def start(plan: Plan, flags: int) -> dict[str, Any]:
+def open_stdio(paths: list[str]) -> tuple[int, int, int]:
+    in_, out, err = (os.open(path, os.O_RDWR | os.O_APPEND) if path else -1 for path in paths)
+    return in_, out, err
+
+
+def start(plan: Plan, flags: int, stdio: tuple[int, int, int] = OWN_STDIO) -> dict[str, Any]:
     try:
-        jail = launch(plan, flags)
+        jail = launch(plan, flags, stdio)
     except JailError as error:
         step = error.step if isinstance(error, SetupError) else ""
         number = error.__cause__.errno if isinstance(error.__cause__, OSError) else 0
@@ -45,7 +55,8 @@ def start(plan: Plan, flags: int) -> dict[str, Any]:
 
 def main(request: dict[str, Any]) -> None:
     flags = sum(int(getattr(lib, name)) for name in request.get("flags", []))
-    plan = plan_for(request["argv"])
+    plan = plan_for(request["argv"], request.get("spec"))
+    stdio = open_stdio(request["stdio"]) if "stdio" in request else OWN_STDIO
     if "replace" in request:
         path, new = request["replace"]
         os.rename(new, path)
@@ -53,7 +64,7 @@ def main(request: dict[str, Any]) -> None:
     if "each" in request:
         launches = [start(plan_for([*request["argv"], word]), flags) for word in request["each"]]
     else:
-        launches = [start(plan, flags) for _ in range(request.get("times", 1))]
+        launches = [start(plan, flags, stdio) for _ in range(request.get("times", 1))]
     report = {
         "launches": launches,
         "unchanged": state() == before,

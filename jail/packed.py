@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: MIT
+"""A Plan in the least memory: what the launcher reads and the lines for errors, to be kept and used again.
+
+The filter stands apart, so that jails with the same policy share one.
+"""
+
+from jail._native import lib
+from jail.plan import Plan
+
+_FILTER = int(lib.STEP_FILTER)
+
+
+class Packed:
+    """A plan as the launcher takes it. `missing` and `warnings` are the plan's."""
+
+    __slots__ = ("missing", "name", "namespaces", "parts", "text", "warnings")
+
+    def __init__(self, plan: Plan, filters: dict[bytes, bytes] | None = None) -> None:
+        """`filters` holds filters that are in memory already; this plan's is added to it."""
+        self.name = plan.name
+        self.namespaces = plan.namespaces
+        self.missing = tuple(plan.missing)
+        self.warnings = tuple(plan.all_warnings())
+        self.text = "\0".join([step.describe() for step in plan.steps])
+        parts: list[bytes] = []
+        run: list[bytes] = []
+        for step in plan.steps:
+            if step.op == _FILTER and filters is not None:
+                code = filters.setdefault(step.texts[0], step.texts[0])
+                parts += [b"".join([*run, step.head()]), code]
+                run = [b"\0\0"]
+            else:
+                run.append(step.pack())
+        self.parts = (*parts, b"".join(run))
+
+    def join(self) -> bytes:
+        return b"".join(self.parts) if len(self.parts) > 1 else self.parts[0]
+
+    def describe(self, index: int) -> str:
+        return self.text.split("\0")[index]
+
+    def is_exec(self, index: int) -> bool:
+        """Whether it is the last step, which is always the service's exec."""
+        return index == self.text.count("\0")

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: MIT
+"""Who the service and its PID 1 are, as steps: the order of privilege.
+
+What needs a privilege comes before what takes it away. Reads what this process itself may; no effects.
+"""
+
+import os
+
+from jail import steps
+from jail._native import lib
+from jail.capabilities import CapabilitySets, default_for, describe, last_capability, parse
+from jail.errors import ConfigError
+from jail.ids import Identity, lookup
+from jail.spec import JailSpec
+
+PACKAGE = os.path.dirname(os.path.abspath(__file__))
+STUB = f"{PACKAGE}/ujail-init"
+UMASK = 0o022
+CAP_KILL = 5
+
+
+def identity_of(spec: JailSpec) -> Identity | None:
+    """The ids that were asked for; None where a plain service keeps ours."""
+    if spec.plain and not (spec.user or spec.group):
+        return None
+    return lookup(spec.user or None, spec.group or None)
+
+
+def capabilities_of(spec: JailSpec, identity: Identity | None) -> CapabilitySets | None:
+    """What was asked for, or the default for the uid; None where a plain service keeps what exec gives it.
+
+    "all" and the default end at what we have ourselves.
+    """
+    if spec.capabilities is not None:
+        sets = parse(spec.capabilities)
+    elif spec.plain:
+        return None
+    else:
+        sets = default_for(identity.uid if identity else 0)
+    if os.geteuid() != 0:
+        return sets  # only to be explained
+    own = lib.permitted_capabilities()
+    beyond = (sets.permitted | sets.inheritable) & ~own
+    if beyond and spec.capabilities not in (None, "all"):
+        raise ConfigError(f"capabilities: {describe(beyond)} cannot be given: ujail itself does not have it")
+    return sets.limited_to(own) if beyond else sets
+
+
+def bounding_of(sets: CapabilitySets | None, identity: Identity | None) -> int:
+    """What the service can have at most: a policy may depend on it."""
+    if sets is not None:
+        return sets.bounding
+    return 0 if identity and identity.uid else int(lib.permitted_capabilities())
+
+
+def stub_steps(identity: Identity, sets: CapabilitySets, grace_s: int) -> list[steps.Step]:
+    """PID 1 before the service runs: the service's ids, and the one capability to signal its own jail."""
+    kill = 1 << CAP_KILL
+    return [
+        # the stub's CAP_KILL has to be in the bounding set until it is inheritable
+        steps.bounding(sets.bounding | kill, 0, last_capability()),
+        steps.fork(),
+        steps.stdio_null(),
+        steps.securebits(int(lib.SECBIT_NOROOT | lib.SECBIT_NO_SETUID_FIXUP)),
+        steps.groups(identity.groups),
+        steps.gid(identity.gid),
+        steps.uid(identity.uid),
+        steps.capabilities(kill, kill, kill),
+        steps.ambient(kill),
+        steps.no_new_privs(),
+        steps.die_with_parent(),
+        steps.close_descriptors(),
+        steps.execute_stub(STUB, ["ujail-init", "init", str(grace_s)]),
+    ]
+
+
+def service_steps(
+    spec: JailSpec, identity: Identity | None, sets: CapabilitySets | None, has_stub: bool
+) -> list[steps.Step]:
+    """All that the service's process does before its filter and its exec."""
+    out = [steps.session()]
+    if not spec.plain:
+        out.append(steps.umask(UMASK))
+    out += [steps.chdir("/"), steps.stdio(), steps.close_descriptors()]
+    if spec.nice is not None:
+        out.append(steps.nice(spec.nice))
+    if spec.limits:
+        from jail.limits import parse as parse_limit
+
+        out += [steps.rlimit(parse_limit(name, text)) for name, text in spec.limits.items()]
+    if sets:
+        first, last = (CAP_KILL, CAP_KILL) if has_stub else (0, last_capability())
+        out += [steps.bounding(sets.bounding, first, last), steps.securebits(_securebits(sets))]
+    if identity:
+        out += [steps.groups(identity.groups), steps.gid(identity.gid), steps.uid(identity.uid)]
+    if sets:
+        out.append(steps.capabilities(sets.effective, sets.permitted, sets.inheritable))
+        if sets.ambient:
+            out.append(steps.ambient(sets.ambient))
+    out.append(steps.die_with_parent())
+    if spec.no_new_privs or spec.seccomp:
+        out.append(steps.no_new_privs())
+    out.append(steps.signals())
+    return out
+
+
+def _securebits(sets: CapabilitySets) -> int:
+    if sets.keep:
+        # as procd: capabilities are what the file says, no uid gives or takes any
+        return int(
+            lib.SECBIT_NOROOT
+            | lib.SECBIT_NOROOT_LOCKED
+            | lib.SECBIT_NO_SETUID_FIXUP
+            | lib.SECBIT_NO_SETUID_FIXUP_LOCKED
+            | lib.SECBIT_KEEP_CAPS
+            | lib.SECBIT_KEEP_CAPS_LOCKED
+        )
+    # Unix rules, for good. KEEP_CAPS stays free: daemons that start as root and change their uid use it
+    return int(lib.SECBIT_NOROOT_LOCKED | lib.SECBIT_NO_SETUID_FIXUP_LOCKED)
