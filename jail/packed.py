@@ -33,6 +33,11 @@ class Packed:
                 run.append(step.pack())
         self.parts = (*parts, b"".join(run))
 
+    @property
+    def filter(self) -> bytes:
+        """Door 1's, b"" if there is none that stands apart."""
+        return self.parts[1] if len(self.parts) > 1 else b""
+
     def join(self) -> bytes:
         return b"".join(self.parts) if len(self.parts) > 1 else self.parts[0]
 

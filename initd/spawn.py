@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: MIT
+"""Definition → JailSpec → Plan → a running instance, by the jail library in this process.
+
+What an init script says decides how much is taken away: nothing without a jail (a plain service), what is named
+with `seccomp`, `capabilities` or `no_new_privs`, everything with a jail. Plans are kept, so that a respawn
+costs no more than the launch. Must not wait for anything but the launch itself.
+"""
+
+import os
+from errno import ESTALE
+
+from jail.errors import SetupError, UsageError
+from jail.launch import launch
+from jail.packed import Packed
+from jail.plan import make_plan
+from jail.spec import SOCKETS, JailSpec, Share
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from initd.definition import Definition, JailDefinition
+
+# what can be asked for and is refused: to leave it out would give less than was asked for, or more
+NOT_YET = ("bundle", "trace", "vrf", "extroot", "overlaydir", "tmpoverlaysize", "cgroup")
+JAIL_NOT_YET = ("netns", "userns", "cgroupsns", "console", "setns")
+# a jail with none of these is procd's wrapper: ids, capabilities and a policy, but no namespace
+ISOLATING = ("procfs", "sysfs", "ubus", "udebug", "log", "ronly", "mount", "hostname")
+NICE_MAX = 19  # scripts may say 20, which the kernel takes for this
+
+
+class Started:
+    """An instance that runs.
+
+    pid: our child, for a jail its PID 1, which forwards signals. service_pid: the service; 0 if /proc could not
+    tell. stdout_fd, stderr_fd: read ends, non-blocking, or -1. has_stub: a TERM becomes a KILL after
+    term_timeout without our doing.
+    """
+
+    __slots__ = ("has_stub", "pid", "service_pid", "stderr_fd", "stdout_fd", "warnings")
+
+    def __init__(self, pid: int, service_pid: int, output: "_Stdio", warnings: list[str]) -> None:
+        self.pid = pid
+        self.service_pid = service_pid
+        self.has_stub = pid != service_pid
+        self.stdout_fd, self.stderr_fd = output.read_fds
+        self.warnings = warnings
+
+
+class Plans:
+    """The plan of each instance that was started, in the least memory. `ubus_socket` is what jails are shown."""
+
+    __slots__ = ("_kept", "ubus_socket")
+
+    def __init__(self, ubus_socket: str = SOCKETS["ubus"][0]) -> None:
+        self.ubus_socket = ubus_socket
+        self._kept: dict[tuple[str, str], tuple[int, Packed]] = {}
+
+    def find(self, definition: "Definition") -> Packed | None:
+        """What was planned for the same definition, unless a file that was missing has come."""
+        mark, packed = self._kept.get(_key(definition), (0, None))
+        if packed is None or mark != hash(definition.identity()):
+            return None
+        return None if any(os.path.lexists(path) for path in packed.missing) else packed
+
+    def make(self, definition: "Definition") -> Packed:
+        """Plan anew. Raises JailError, OSError."""
+        self.forget(definition)
+        mark = hash(definition.identity())
+        plan = make_plan(make_spec(definition, self.ubus_socket))
+        filters = {packed.filter: packed.filter for _, packed in self._kept.values()}
+        packed = Packed(plan, filters)
+        self._kept[_key(definition)] = (mark, packed)
+        return packed
+
+    def forget(self, definition: "Definition") -> None:
+        """Its instance is gone for good."""
+        self._kept.pop(_key(definition), None)
+
+
+def spawn(definition: "Definition", plans: Plans) -> Started:
+    """Start an instance and return once its program runs. Raises JailError or OSError; then nothing is left."""
+    kept = plans.find(definition)
+    packed = kept or plans.make(definition)
+    stdio = _Stdio(definition.stdout, definition.stderr)
+    try:
+        try:
+            jail = launch(packed, stdio=stdio.service_fds)
+        except SetupError as error:
+            # files were replaced since the plan was made; if that is not the reason, the next try says so
+            if kept is None and not _is_stale(error):
+                raise
+            packed = plans.make(definition)
+            jail = launch(packed, stdio=stdio.service_fds)
+    except BaseException:
+        stdio.close_read_fds()
+        raise
+    finally:
+        stdio.close_service_fds()
+    started = Started(jail.pid, jail.service_pid, stdio, list(packed.warnings))
+    if definition.jail and definition.jail.pidfile:
+        _write_pidfile(definition.jail.pidfile, started)
+    return started
+
+
+def make_spec(definition: "Definition", ubus_socket: str = SOCKETS["ubus"][0]) -> JailSpec:
+    """What was asked for, in the library's terms. Raises UsageError for what is not yet there."""
+    _refuse(definition)
+    jail = definition.jail
+    name = (jail.name if jail else "") or f"{definition.service}.{definition.instance}"
+    spec = JailSpec(name, list(definition.command))
+    spec.user = definition.user
+    spec.group = definition.group
+    spec.capabilities = definition.capabilities or None
+    spec.limits = dict(definition.limits)
+    spec.nice = min(definition.nice, NICE_MAX) if definition.nice else None
+    spec.grace_s = definition.term_timeout
+    if definition.seccomp:
+        spec.hold(os.path.abspath(definition.seccomp))
+    spec.stub = spec.isolate = jail is not None and any(getattr(jail, flag) for flag in ISOLATING)
+    if jail:
+        spec.env = dict(definition.env)
+        _add_jail(spec, jail, ubus_socket)
+    else:
+        spec.plain = True
+        spec.no_new_privs = definition.no_new_privs
+        spec.env = {**os.environ, **definition.env}
+    spec.validate()
+    return spec
+
+
+def _add_jail(spec: JailSpec, jail: "JailDefinition", ubus_socket: str) -> None:
+    spec.hostname = jail.hostname
+    spec.procfs = jail.procfs
+    spec.sysfs = jail.sysfs
+    spec.required = jail.requirejail
+    spec.staged_etc = True
+    for socket in ("log", "ubus", "udebug"):
+        if getattr(jail, socket):
+            spec.show_socket(socket, ubus_socket if socket == "ubus" else "")
+    for path, writable in jail.mount.items():
+        source, _, target = path.partition(":")
+        spec.shares.append(Share(source, target, writable=writable))
+    if spec.user or spec.group:
+        spec.show_users()
+
+
+def _refuse(definition: "Definition") -> None:
+    """Raise UsageError for the first thing that is not yet there."""
+    asked = [key for key in NOT_YET if getattr(definition, key)]
+    if definition.jail:
+        asked += [f"jail {key}" for key in JAIL_NOT_YET if getattr(definition.jail, key)]
+    if definition.seccomp_mode not in ("", "enforce"):
+        asked.append(f"seccomp_mode {definition.seccomp_mode}")
+    if asked:
+        raise UsageError(f"{asked[0]} is not yet there")
+
+
+def _key(definition: "Definition") -> tuple[str, str]:
+    return definition.service, definition.instance
+
+
+def _is_stale(error: SetupError) -> bool:
+    return isinstance(error.__cause__, OSError) and error.__cause__.errno == ESTALE
+
+
+def _write_pidfile(path: str, started: Started) -> None:
+    """As ujail -P: the service's pid as the host sees it. The instance runs without one if it must."""
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        try:
+            os.write(fd, b"%d\n" % started.service_pid)
+        finally:
+            os.close(fd)
+    except OSError as error:
+        started.warnings.append(f"pidfile {path}: {error.strerror}")
+
+
+class _Stdio:
+    """0, 1 and 2 of a service: /dev/null, or a pipe to us."""
+
+    __slots__ = ("_null_fd", "read_fds", "service_fds")
+
+    def __init__(self, *piped: bool) -> None:
+        self._null_fd = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        self.read_fds = (-1, -1)
+        self.service_fds = (self._null_fd, self._null_fd, self._null_fd)
+        try:
+            out = self._pipe() if piped[0] else (-1, self._null_fd)
+            self.read_fds, self.service_fds = (out[0], -1), (self._null_fd, out[1], self._null_fd)
+            err = self._pipe() if piped[1] else (-1, self._null_fd)
+            self.read_fds, self.service_fds = (out[0], err[0]), (self._null_fd, out[1], err[1])
+        except OSError:
+            self.close_read_fds()
+            self.close_service_fds()
+            raise
+
+    @staticmethod
+    def _pipe() -> tuple[int, int]:
+        # only our end does not block: the two are open files of their own
+        read_fd, write_fd = os.pipe2(os.O_CLOEXEC)
+        os.set_blocking(read_fd, False)
+        return read_fd, write_fd
+
+    def close_service_fds(self) -> None:
+        for fd in {self._null_fd, *self.service_fds}:
+            os.close(fd)
+
+    def close_read_fds(self) -> None:
+        for fd in self.read_fds:
+            if fd >= 0:
+                os.close(fd)

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: MIT
+"""Starts instances as initd does, and says what came of each.
+
+    python -I spawner.py '{"tables": [the table of an instance, ...]}'
+
+Keys: tables; hold (start all, say "ready", wait for the end of 0, then end them); replace ([path, new]: rename
+new to path between the first start and the next). Prints one JSON line: an entry for each start.
+"""
+
+import json
+import os
+import signal
+import sys
+from typing import Any
+
+from initd.definition import Definition
+from initd.spawn import Plans, Started, spawn
+from jail.errors import JailError
+
+
+def read_all(fd: int) -> str:
+    if fd < 0:
+        return ""
+    os.set_blocking(fd, True)
+    with os.fdopen(fd) as file:
+        return file.read()
+
+
+def finish(started: Started) -> dict[str, Any]:
+    blocking = [os.get_blocking(fd) for fd in (started.stdout_fd, started.stderr_fd) if fd >= 0]
+    out, err = read_all(started.stdout_fd), read_all(started.stderr_fd)
+    status = os.waitstatus_to_exitcode(os.waitpid(started.pid, 0)[1])
+    return {
+        "out": out,
+        "err": err,
+        "status": status,
+        "pid": started.pid,
+        "service_pid": started.service_pid,
+        "has_stub": started.has_stub,
+        "warnings": started.warnings,
+        "blocking": any(blocking),
+    }
+
+
+def state() -> list[str]:
+    return sorted(os.listdir("/proc/self/fd"))
+
+
+def main(request: dict[str, Any]) -> None:
+    plans = Plans()
+    before = state()
+    report = []
+    running = []
+    for number, table in enumerate(request["tables"]):
+        definition = Definition.read("svc", table.pop("instance", "one"), table)
+        assert not definition.faults, definition.faults
+        try:
+            started = spawn(definition, plans)
+        except (JailError, OSError) as error:
+            report.append({"failed": str(error), "unchanged": state() == before})
+            continue
+        if request.get("hold"):
+            running.append(started)
+        else:
+            report.append({**finish(started), "unchanged": state() == before})
+        if "replace" in request and number == 0:
+            path, new = request["replace"]
+            os.rename(new, path)
+    if running:
+        print("ready", flush=True)
+        os.read(0, 1)
+        for started in running:
+            os.kill(started.pid, signal.SIGTERM)
+        report += [finish(started) for started in running]
+    print(json.dumps(report))
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: MIT
+"""What an init script asked for → what the jail library is asked for, and which plans are kept."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from initd.definition import Definition
+from initd.spawn import JAIL_NOT_YET, NOT_YET, Plans, make_spec
+from jail.errors import ConfigError, UsageError
+from jail.spec import JailSpec
+
+POLICY = '{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [{"names": ["write"], "action": "SCMP_ACT_ALLOW"}]}'
+
+
+def define(instance: str = "one", **table: Any) -> Definition:
+    definition = Definition.read("svc", instance, {"command": ["/bin/true", "-x"], **table})
+    assert not definition.faults, definition.faults
+    return definition
+
+
+def spec(**table: Any) -> JailSpec:
+    return make_spec(define(**table))
+
+
+def shares(made: JailSpec) -> dict[str, tuple[str, bool, bool]]:
+    return {share.target: (share.source, share.writable, share.required) for share in made.shares}
+
+
+def test_plain_service_keeps_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OF_INITD", "1")
+    monkeypatch.setenv("BOTH", "initd")
+    made = spec(env={"BOTH": "script", "MINE": "2"}, nice=20, limits={"core": "unlimited"}, user="root")
+    assert (made.plain, made.isolate, made.stub, made.no_new_privs) == (True, False, False, False)
+    assert made.env == {**os.environ, "BOTH": "script", "MINE": "2"}
+    assert (made.nice, made.limits, made.user, made.argv) == (
+        19,
+        {"core": "unlimited"},
+        "root",
+        ["/bin/true", "-x"],
+    )
+    assert made.capabilities is None
+
+
+def test_protection_without_a_jail_takes_what_it_names(tmp_path: Path) -> None:
+    made = spec(seccomp="/etc/p.json", capabilities="/etc/c.json", no_new_privs=True)
+    assert (made.plain, made.isolate, made.stub) == (True, False, False)
+    assert (made.seccomp, made.capabilities, made.no_new_privs) == ("/etc/p.json", "/etc/c.json", True)
+
+
+@pytest.mark.parametrize(
+    "jail", [{"name": "x"}, {"name": "x", "requirejail": True}, {"name": "x", "procfs": False, "mount": {}}]
+)
+def test_jail_without_a_flag_is_the_wrapper(jail: dict[str, Any]) -> None:
+    made = spec(jail=jail, capabilities="/c.json", env={"A": "b"})
+    assert (made.plain, made.isolate, made.stub, made.no_new_privs) == (False, False, False, True)
+    assert (made.name, made.env) == ("x", {"A": "b"})
+
+
+@pytest.mark.parametrize(
+    "jail",
+    [{"procfs": True}, {"ronly": True}, {"log": True}, {"mount": {"/etc/hosts": "0"}}, {"hostname": "h"}],
+)
+def test_jail_with_files_or_namespaces_is_isolated(jail: dict[str, Any]) -> None:
+    made = spec(jail={"name": "x", **jail}, term_timeout=7)
+    assert made.isolate and made.stub and not made.plain and made.no_new_privs and made.staged_etc
+    assert made.grace_s == 7
+
+
+def test_jail_flags_and_mounts_are_shares() -> None:
+    jail = {
+        "log": True, "ubus": True, "udebug": True, "requirejail": True, "procfs": True, "sysfs": True,
+        "hostname": "inside", "mount": {"/ro": "0", "/rw": "1", "/here:/there": "1"},
+    }  # fmt: skip
+    made = make_spec(define(jail=jail, user="root", seccomp="/p.json"), "/elsewhere/ubus.sock")
+    assert shares(made) == {
+        "/dev/log": ("/dev/log", True, True),
+        "/var/run/ubus/ubus.sock": ("/elsewhere/ubus.sock", True, True),
+        "/var/run/udebug.sock": ("/var/run/udebug.sock", True, False),
+        "/ro": ("/ro", False, False),
+        "/rw": ("/rw", True, False),
+        "/there": ("/here", True, False),
+        "/etc/passwd": ("/etc/passwd", False, True),
+        "/etc/group": ("/etc/group", False, True),
+        "/p.json": ("/p.json", False, True),
+    }
+    assert (made.required, made.procfs, made.sysfs, made.hostname) == (True, True, True, "inside")
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        {"bundle": "/b"},
+        {"trace": True},
+        {"seccomp_mode": "complain", "seccomp": "/p.json"},
+        {"vrf": "red"},
+        *({"jail": {"name": "x", flag: True}} for flag in ("netns", "userns", "cgroupsns", "console")),
+    ],
+)
+def test_what_is_not_yet_there_is_refused(table: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="is not yet there"):
+        spec(**table)
+
+
+def test_list_of_what_is_not_yet_there_names_attributes() -> None:
+    definition = define(jail={"name": "x"})
+    for key in NOT_YET:
+        assert not getattr(definition, key)
+    for key in JAIL_NOT_YET:
+        assert not getattr(definition.jail, key)
+    assert make_spec(define(seccomp_mode="enforce")).plain
+
+
+def test_plan_is_kept_while_the_definition_is_the_same(tmp_path: Path) -> None:
+    plans = Plans()
+    policy = tmp_path / "policy.json"
+    policy.write_text(POLICY)
+    first = define(seccomp=str(policy))
+    assert plans.find(first) is None
+    made = plans.make(first)
+    assert plans.find(define(seccomp=str(policy))) is made
+    assert plans.find(define(seccomp=str(policy), nice=1)) is None
+    assert plans.find(define("two", seccomp=str(policy))) is None
+    policy.write_text(POLICY + " ")
+    assert plans.find(first) is None
+    again = plans.make(first)
+    assert plans.find(first) is again
+    plans.forget(first)
+    assert plans.find(first) is None
+
+
+def test_plan_is_made_anew_when_a_missing_mount_has_come(tmp_path: Path) -> None:
+    plans = Plans()
+    late = tmp_path / "late"
+    definition = define(jail={"name": "x", "mount": {str(late): "0", str(tmp_path / "never"): "0"}})
+    packed = plans.make(definition)
+    assert packed.warnings == (f"{late}, {tmp_path}/never: No such file or directory, skipped",)
+    assert plans.find(definition) is packed
+    late.touch()
+    assert plans.find(definition) is None
+    assert plans.make(definition).warnings == (f"{tmp_path}/never: No such file or directory, skipped",)
+
+
+def test_plans_with_the_same_policy_share_its_filter(tmp_path: Path) -> None:
+    plans = Plans()
+    policy = tmp_path / "policy.json"
+    policy.write_text(POLICY)
+    one, two = (plans.make(define(name, seccomp=str(policy), nice=1)) for name in ("one", "two"))
+    assert one.filter and one.filter is two.filter
+    assert one.join() == two.join()
+    bare = plans.make(define("three"))
+    assert bare.filter == b"" and bare.join()
+
+
+def test_plan_that_cannot_be_made_keeps_nothing(tmp_path: Path) -> None:
+    plans = Plans()
+    definition = define(seccomp=str(tmp_path / "absent.json"))
+    with pytest.raises(ConfigError, match=r"absent\.json"):
+        plans.make(definition)
+    assert plans.find(definition) is None
