@@ -3,8 +3,8 @@
 
     python -I faults.py '{"argv": [ujail's words], "inject": PROGRAM, "faults": [FAULT, ...]}'
 
-A fault is [PROCESS, AFTER_EXEC, INDEX, ERRNO] as inject.c takes them. Keys beside these: flags (LAUNCH_* by
-name), command (through `ujail`'s own main, up to its exec). Prints a JSON line for each fault: what came of it.
+A fault is [PROCESS, AFTER_EXEC, INDEX, ERRNO] as inject.c takes them. Keys beside these: flags (LAUNCH_* by name), spec (as in driver.py), stdio (descriptors are given), command (through
+`ujail`'s own main, up to its exec). Prints a JSON line for each fault: what came of it.
 INDEX 0 is a launch without a fault; its line has the calls.
 """
 
@@ -60,8 +60,11 @@ def launch_here(request: dict[str, Any], plan: Any) -> dict[str, Any]:
         jail.launch.launch = marked  # type: ignore[assignment]
         return {"status": ujail_main(["ujail", *request["argv"]])}
     flags = sum(int(getattr(lib, name)) for name in request.get("flags", []))
+    # from above 2, as a supervisor gives them
+    stdio = [os.dup(fd) if request.get("stdio") else -1 for fd in range(3)]
     try:
-        return {"pid": marked(plan, flags).pid}
+        started = marked(plan, flags, stdio)
+        return {"pid": started.pid, "service": started.service_pid}
     except JailError as error:
         return {"status": error.status, "said": str(error)}
 
@@ -111,22 +114,23 @@ def status_fields(pid: int) -> list[str]:
     return [line for line in read(f"/proc/{pid}/status").splitlines() if line.split(":")[0] in STATUS + MORE]
 
 
-def seen_from_outside(stub: int) -> list[str]:
+def seen_of(pid: int) -> list[str]:
+    links = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+    seen = status_fields(pid) + normal(read(f"/proc/{pid}/mountinfo")) + normal(read(f"/proc/{pid}/limits"))
+    seen.append(f"nice {os.getpriority(os.PRIO_PROCESS, pid)}")
+    return seen + sorted(normal("\n".join(links))) + [read(f"/proc/{pid}/comm")]
+
+
+def seen_from_outside(stub: int, service: int) -> list[str]:
+    if stub == service:
+        return seen_of(stub)
     end = time.monotonic() + LIMIT_S
     # PID 1 puts its filter on after its exec, at the same time as the service starts
     while not any(line.split() == ["Seccomp:", "2"] for line in status_fields(stub)):
         if time.monotonic() > end:
             raise Failed("PID 1 without its filter")
         time.sleep(0.0005)
-    [service] = read(f"/proc/{stub}/task/{stub}/children").split()
-    seen = []
-    for pid in (stub, int(service)):
-        seen += status_fields(pid) + normal(read(f"/proc/{pid}/mountinfo"))
-        seen += sorted(
-            normal("\n".join(os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")))
-        )
-        seen.append(read(f"/proc/{pid}/comm"))
-    return seen
+    return seen_of(stub) + seen_of(int(read(f"/proc/{stub}/task/{stub}/children")))
 
 
 def one(request: dict[str, Any], plan: Any, fault: list[int]) -> dict[str, Any]:
@@ -176,7 +180,7 @@ def judge(
         try:
             # through `ujail` the process itself became the waiter, and PID 1 is its child
             stub = report.get("pid") or int(read(f"/proc/{pid}/task/{pid}/children"))
-            outside = seen_from_outside(stub)
+            outside = seen_from_outside(stub, report.get("service", 0))
         except (OSError, ValueError):
             outside = []  # gone already: then the status says so
     os.dup2(os.open("/dev/null", os.O_RDONLY), stay_fd)
@@ -194,7 +198,7 @@ def judge(
 
 
 def main(request: dict[str, Any]) -> None:
-    plan = None if request.get("command") else driver.plan_for(request["argv"])
+    plan = None if request.get("command") else driver.plan_for(request["argv"], request.get("spec"))
     for fault in request["faults"]:
         try:
             found = one(request, plan, fault)

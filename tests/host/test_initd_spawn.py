@@ -159,7 +159,7 @@ def test_failed_start_leaves_nothing_and_the_next_one_works(host: "Host", tmp_pa
     bad = tmp_path / "bad"
     bad.write_text("neither ELF nor #!")
     bad.chmod(0o755)
-    tables = [
+    tables: list[dict[str, Any]] = [
         {"command": [str(bad)], "stdout": True},
         {"command": ["/no/such/program"], "stdout": True},
         {"command": ["/bin/true"], "limits": {"nofile": "unlimited"}, "stdout": True, "stderr": True},
@@ -202,7 +202,7 @@ def test_instances_of_every_kind_die_with_initd(host: "Host") -> None:
 
 def test_term_ends_each_kind_with_its_own_status(host: "Host") -> None:
     command = [str(host.probes["glibc"]), "hold"]
-    tables = [
+    tables: list[dict[str, Any]] = [
         {"instance": "plain", "command": command},
         {"instance": "jail", "command": command, "jail": {"name": "x", "procfs": True}},
     ]
