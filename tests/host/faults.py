@@ -3,8 +3,9 @@
 
     python -I faults.py '{"argv": [ujail's words], "inject": PROGRAM, "faults": [FAULT, ...]}'
 
-A fault is [PROCESS, AFTER_EXEC, INDEX, ERRNO] as inject.c takes them. Keys beside these: flags (LAUNCH_* by name), spec (as in driver.py), stdio (descriptors are given), command (through
-`ujail`'s own main, up to its exec). Prints a JSON line for each fault: what came of it.
+A fault is [PROCESS, AFTER_EXEC, INDEX, ERRNO] as inject.c takes them. Keys beside these: flags (LAUNCH_* by
+name), spec (as in driver.py), stdio (descriptors are given), command (through `ujail`'s own main, up to its
+exec). Prints a JSON line for each fault: what came of it.
 INDEX 0 is a launch without a fault; its line has the calls.
 """
 
