@@ -7,9 +7,10 @@ What is unknown lands in `warnings`. Must not start, open or change anything.
 
 from initd.fields import Fields, show
 from initd.identity import identity
-from initd.limits import parse as parse_limit
+from initd.log import FACILITIES, facility_fault
 from jail.errors import ConfigError
 from jail.ids import lookup
+from jail.limits import parse as parse_limit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,15 +75,17 @@ class Definition:
     # fmt: off
     __slots__ = (
         "bundle", "capabilities", "cgroup", "command", "data", "env", "error", "extroot", "facility", "faults",
-        "file", "group", "instance", "jail", "limits", "netdev", "nice", "no_new_privs", "overlaydir", "pidfile",
-        "reload_signal", "respawn", "seccomp", "seccomp_log", "seccomp_mode", "service", "stderr", "stdout",
-        "term_timeout", "tmpoverlaysize", "trace", "triggers", "user", "vrf", "warnings", "watch", "watchdog",
+        "file", "given", "group", "instance", "jail", "limits", "netdev", "nice", "no_new_privs", "overlaydir",
+        "pidfile", "reload_signal", "respawn", "seccomp", "seccomp_log", "seccomp_mode", "service", "stderr",
+        "stdout", "term_timeout", "tmpoverlaysize", "trace", "triggers", "user", "vrf", "warnings", "watch",
+        "watchdog",
     )
     # fmt: on
 
     def __init__(self, service: str, name: str, fields: Fields) -> None:
         self.service = service
         self.instance = name
+        self.given: Value = None  # as it came
         self.faults = fields.faults
         self.warnings = fields.warnings
         self.command = fields.texts("command")
@@ -123,16 +126,19 @@ class Definition:
     @classmethod
     def read(cls, service: str, name: str, table: "Value") -> "Definition":
         """Read what came over ubus. Users and groups are looked up, other files are not touched."""
+        definition = cls(service, name, Fields(table if isinstance(table, dict) else {}))
+        definition.given = table
         if isinstance(table, dict):
-            definition = cls(service, name, Fields(table))
             _check(definition)
         else:
-            definition = cls(service, name, Fields({}))
             definition.faults.append("not a table")
         return definition
 
-    def identity(self) -> tuple[object, ...]:
-        """What must be equal for a running instance to be left alone; reads the files that it names, now."""
+    def identity(self) -> tuple[tuple[object, ...], tuple[object, ...]]:
+        """What must be equal for a running instance to be left alone; reads the files that it names, now.
+
+        Of the two parts the first is what confines the process: only a new one can get another.
+        """
         return identity(self)
 
     @property
@@ -167,6 +173,11 @@ def _check(definition: Definition) -> None:
             faults.append(f"cgroup: {show(name)} is no file of a group")
     if definition.watchdog and definition.watchdog[0] > WATCHDOG_ACTIVE:
         faults.append(f"watchdog: mode {definition.watchdog[0]} is not 0, 1 or 2")
+    if definition.watchdog and definition.watchdog[0] and not definition.watchdog[1]:
+        faults.append("watchdog: no time to give a sign of life in")
+    if definition.facility not in FACILITIES:
+        definition.warnings.append(f"{facility_fault(show(definition.facility))}: daemon it is")
+        definition.facility = "daemon"
     if definition.user or definition.group:
         try:
             lookup(definition.user or None, definition.group or None)

@@ -15,6 +15,8 @@ from jail.ids import lookup
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from initd.definition import Definition, JailDefinition
 
     Mark = tuple[object, ...]
@@ -22,31 +24,43 @@ if TYPE_CHECKING:
 # a larger file is known by its size, time and inode: to read it would hold up everybody else
 HASHED_MAX_BYTES = 4 << 20
 # fmt: off
-COMPARED = (
-    "command", "bundle", "extroot", "overlaydir", "tmpoverlaysize", "nice", "facility", "user", "group",
-    "pidfile", "respawn", "reload_signal", "term_timeout", "seccomp", "seccomp_mode", "seccomp_log",
-    "capabilities", "error", "trace", "no_new_privs", "vrf",
+PROTECTION = (  # what only a new process can get
+    "bundle", "extroot", "overlaydir", "tmpoverlaysize", "nice", "user", "group", "pidfile", "seccomp",
+    "seccomp_mode", "seccomp_log", "capabilities", "trace", "no_new_privs", "vrf",
 )
-TABLES = ("env", "limits", "cgroup")
+OTHERS = ("command", "facility", "respawn", "reload_signal", "term_timeout", "error")
 # fmt: on
 
 
-def identity(definition: "Definition") -> "Mark":
-    """A value to be compared. Not in it: data, stdout, stderr, watch, watchdog, triggers."""
-    values = [_frozen(getattr(definition, key)) for key in COMPARED]
-    tables = [tuple(sorted(getattr(definition, key).items())) for key in TABLES]
-    files = {name: file_mark(name) for name in definition.file}
-    protection = [file_mark(name) if name else () for name in (definition.seccomp, definition.capabilities)]
-    devices = {name: _ifindex(name) for name in definition.netdev}
+def identity(definition: "Definition") -> "tuple[Mark, Mark]":
+    """Two values to be compared: what protects or confines the process, and the rest.
+
+    Neither has data, stdout, stderr, watch, watchdog or triggers in it.
+    """
     return (
-        *values,
-        *tables,
-        tuple(sorted(files.items())),
-        *protection,
-        tuple(sorted(devices.items())),
-        _ids(definition),
-        _jail(definition.jail),
+        (
+            *_values(definition, PROTECTION),
+            _sorted(definition.limits),
+            _sorted(definition.cgroup),
+            *[file_mark(name) if name else () for name in (definition.seccomp, definition.capabilities)],
+            _ids(definition),
+            _jail(definition.jail),
+        ),
+        (
+            *_values(definition, OTHERS),
+            _sorted(definition.env),
+            _sorted({name: file_mark(name) for name in definition.file}),
+            _sorted({name: _ifindex(name) for name in definition.netdev}),
+        ),
     )
+
+
+def _values(definition: "Definition", keys: tuple[str, ...]) -> list[object]:
+    return [_frozen(getattr(definition, key)) for key in keys]
+
+
+def _sorted(table: "Mapping[str, object]") -> "Mark":
+    return tuple(sorted(table.items()))
 
 
 def file_mark(path: str) -> "Mark":
@@ -94,7 +108,7 @@ def _jail(jail: "JailDefinition | None") -> "Mark":
     out: list[object] = [True]
     for key in jail.__slots__:
         value = getattr(jail, key)
-        out.append(tuple(sorted(value.items())) if isinstance(value, dict) else _frozen(value))
+        out.append(_sorted(value) if isinstance(value, dict) else _frozen(value))
     return tuple(out)
 
 

@@ -66,18 +66,19 @@ def _stamp_us(line: str) -> int:
     return int(line.split(",", 3)[2])
 
 
-def find_denial(pid: int) -> Denial | None:
-    """The last denial of a process, by its pid as the host sees it.
+def find_denial(pid: int, since_us: int | None = None, patience_s: float = PATIENCE_S) -> Denial | None:
+    """The last denial of a process, by its pid as the host sees it; waits for it up to `patience_s`.
 
-    Pids come again: what was logged before this process began was about another one.
+    Pids come again: what was logged before `since_us`, when this process or its jailer began, was about
+    another one.
     """
-    since_us = _own_start_us() - CLOCK_SLACK_US
+    since_us = (_own_start_us() if since_us is None else since_us) - CLOCK_SLACK_US
     try:
         fd = os.open(KERNEL_LOG, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return None  # no kernel log here, or not for us
     found = None
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + patience_s
     try:
         while found is None or select.select([fd], [], [], 0)[0]:
             if not select.select([fd], [], [], max(0.0, deadline - time.monotonic()))[0]:

@@ -1,13 +1,9 @@
 # SPDX-License-Identifier: MIT
 """A definition as it is read: what each key becomes, and which wrong ones are faults, warnings or tolerated."""
 
-import resource
-
 import pytest
 
 from initd.definition import Definition, name_fault
-from initd.limits import pair, parse
-from jail.errors import ConfigError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -107,10 +103,10 @@ def test_respawn_as_scripts_write_it(given: "list[Value]", expected: tuple[int, 
         ("jail", {"setns": [{"pid": 0}]}, "jail setns pid: 0 is not a number from 1 to 2147483647"),
         ("extroot", True, "extroot: not a string"),
         ("limits", ["core=0"], "limits: not a table"),
-        ("limits", {"cores": "0"}, 'limits: "cores" is no limit: did you mean "core"?'),
-        ("limits", {"core": "x"}, 'limits: core: "x" is not a number'),
-        ("limits", {"core": ""}, 'limits: core: "" is not "unlimited", "SOFT" or "SOFT HARD"'),
-        ("limits", {"nofile": "9 8"}, "limits: nofile: 9 is above its own hard limit 8"),
+        ("limits", {"cores": "0"}, 'unknown limit "cores": did you mean "core"?'),
+        ("limits", {"core": "x"}, 'limit core: "x" is neither a number nor "unlimited"'),
+        ("limits", {"core": ""}, 'limit core: "" is not "unlimited", "N" or "SOFT HARD"'),
+        ("limits", {"nofile": "9 8"}, 'limit nofile: the soft limit of "9 8" is above the hard one'),
         ("cgroup", {"../cgroup.procs": "1"}, "cgroup: ../cgroup.procs is no file of a group"),
         ("nice", 21, "nice: 21 is not a number from -20 to 20"),
         ("nice", "x", "nice: x is not a number from -20 to 20"),
@@ -118,6 +114,7 @@ def test_respawn_as_scripts_write_it(given: "list[Value]", expected: tuple[int, 
         ("respawn", ["1", "2", "3", "4"], "respawn: 4 values where there are 3 at most"),
         ("reload_signal", 99, "reload_signal: 99 is not a number from 0 to 64"),
         ("watchdog", ["3"], "watchdog: mode 3 is not 0, 1 or 2"),
+        ("watchdog", ["1", "0"], "watchdog: no time to give a sign of life in"),
         ("command", [], "command: there is none"),
         ("command", ["a", 1], "command: not an array of strings"),
         ("command", "a", "command: not an array of strings"),
@@ -133,6 +130,7 @@ def test_a_wrong_value_is_a_fault(key: str, value: "Value", fault: str) -> None:
     [
         ({"seccmop": "/a"}, 'seccmop: unknown, ignored: did you mean "seccomp"?'),
         ({"jail": {"ronyl": True}}, 'jail ronyl: unknown, ignored: did you mean "ronly"?'),
+        ({"facility": "deamon"}, 'unknown facility "deamon": did you mean "daemon"?: daemon it is'),
         ({"a\nb": 1}, "'a\\nb': unknown, ignored"),
     ],
 )
@@ -155,20 +153,3 @@ def test_names_that_could_leave_their_place(name: str) -> None:
 @pytest.mark.parametrize("name", ["a", "cfg01.x", "ä b", "-", "x" * 255])
 def test_names_that_are_none_of_this(name: str) -> None:
     assert name_fault(name) == ""
-
-
-def test_limits_as_numbers() -> None:
-    none = resource.RLIM_INFINITY
-    assert parse("core", "unlimited") == (resource.RLIMIT_CORE, none, none)
-    assert parse("nofile", "10") == (resource.RLIMIT_NOFILE, 10, None)
-    assert parse("nofile", "10 unlimited") == (resource.RLIMIT_NOFILE, 10, none)
-    with pytest.raises(ConfigError):
-        parse("nofile", "unlimited 10")
-
-
-def test_a_limit_above_the_hard_one_takes_it_along() -> None:
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    assert pair(resource.RLIMIT_NOFILE, 5, None) == (5, hard)
-    if hard != resource.RLIM_INFINITY:
-        assert pair(resource.RLIMIT_NOFILE, hard + 1, None) == (hard + 1, hard + 1)
-    assert pair(resource.RLIMIT_NOFILE, 5, 6) == (5, 6)

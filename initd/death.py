@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: MIT
+"""How a process ended, in numbers and in words, and which call a policy killed it for."""
+
+import os
+import signal
+
+SIGNAL_BASE = 128
+
+
+def exit_code(status: int) -> int:
+    """A wait status → the exit status, 128 + N for signal N, as shells and procd count."""
+    if os.WIFSIGNALED(status):
+        return SIGNAL_BASE + os.WTERMSIG(status)
+    return os.WEXITSTATUS(status)
+
+
+def words(code: int) -> str:
+    """How it ended: "exit status 3", or "signal 9 (SIGKILL)"."""
+    # a jail's stub passes on the signal that ended its service as such a status
+    if SIGNAL_BASE < code < SIGNAL_BASE + signal.NSIG:
+        number = code - SIGNAL_BASE
+        try:
+            return f"signal {number} ({signal.Signals(number).name})"
+        except ValueError:
+            return f"signal {number}"
+    return f"exit status {code}"
+
+
+def is_denial(code: int) -> bool:
+    """Whether it looks like a death by a policy."""
+    return code == SIGNAL_BASE + signal.SIGSYS
+
+
+def explain(pid: int, name: str, policy: str, since_s: float) -> str:
+    """Which call it was; `since_s` on the monotonic clock is when the process began. Reads the kernel log."""
+    # only if it ever comes to that: it needs `re`
+    from jail.why import describe, find_denial
+
+    denial = find_denial(pid, since_us=int(since_s * 1_000_000), patience_s=0)
+    return describe(name, policy, denial).removeprefix("ujail: ")

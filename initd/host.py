@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: MIT
+"""What services need of the rest of initd, as one value: put together in main.py, and by tests otherwise."""
+
+import os
+
+from initd.death import explain
+from initd.triggers import read as read_triggers
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Protocol
+
+    from initd.children import Children
+    from initd.definition import Definition
+    from initd.loop import Loop
+    from initd.triggers import Trigger
+    from initd.ubus.blob import Table, Value
+
+    class Started(Protocol):
+        """A process that runs: initd.spawn.Started."""
+
+        pid: int
+        service_pid: int
+        stdout_fd: int
+        stderr_fd: int
+        warnings: list[str]
+
+    class Lines(Protocol):
+        """Where the lines of a pipe go: initd.output.Output."""
+
+        def close(self) -> None: ...
+
+    class Words(Protocol):
+        """Where our own lines go: initd.log.Log."""
+
+        def info(self, text: str) -> None: ...
+
+        def warning(self, text: str) -> None: ...
+
+        def error(self, text: str) -> None: ...
+
+
+class Host:
+    """Callables and parts; the defaults are for what only few replace.
+
+    `spawn` starts a definition, `check` only refuses one; both raise JailError, and `spawn` OSError.
+    `output` takes the read end of a pipe, the definition, the pid, and whether it is stderr.
+    """
+
+    __slots__ = (
+        "check",
+        "children",
+        "explain",
+        "fire",
+        "forget",
+        "kill",
+        "log",
+        "loop",
+        "notify",
+        "output",
+        "read_triggers",
+        "run_hook",
+        "spawn",
+    )
+
+    def __init__(
+        self,
+        loop: "Loop",
+        log: "Words",
+        children: "Children",
+        spawn: "Callable[[Definition], Started]",
+        check: "Callable[[Definition], object]",
+        output: "Callable[[int, Definition, int, bool], Lines]",
+    ) -> None:
+        self.loop = loop
+        self.log = log
+        self.children = children
+        self.spawn = spawn
+        self.check = check
+        self.output = output
+        self.forget: Callable[[Definition], None] = lambda definition: None  # its instance is gone for good
+        self.kill: Callable[[int, int], None] = os.kill
+        self.explain: Callable[[int, str, str, float], str] = explain
+        # to the subscribers of the object; to /etc/init.d/NAME running; an event to the triggers
+        self.notify: Callable[[str, Table], None] = lambda name, data: None
+        self.run_hook: Callable[[str], None] = lambda service: None
+        self.fire: Callable[[str, Table], None] = lambda event, data: None
+        self.read_triggers: Callable[[Value], tuple[list[Trigger], list[str]]] = read_triggers

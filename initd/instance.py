@@ -1,0 +1,322 @@
+# SPDX-License-Identifier: MIT
+"""One instance of a service: what was asked for, the process that runs, and what comes next.
+
+State       process  meaning                             left by
+stopped     none     nothing is to run                   START
+running     yes      as it was asked for                 STOP, CHANGED, EXITED, EXPIRED
+stopping    yes      told to end, stays ended            START, EXITED; DUE: killed
+restarting  yes      told to end, starts again           STOP, EXITED; DUE: killed
+waiting     none     ended unasked, starts again later   START, STOP; DUE: starts
+failed      none     ended or was ended, given up        START, STOP
+
+START and STOP are somebody's wish, CHANGED a definition that the process does not have, EXITED its end, DUE
+the timer of the state, EXPIRED the watchdog. An event that a state does not list changes nothing. A spawn
+that fails is an end at once: waiting, or failed with the reason. What is to be removed goes as soon as there
+is no process.
+"""
+
+import signal
+from errno import ESRCH
+
+from initd import death, respawn
+from initd.process import Process
+from initd.watchdog import Watchdog
+from jail.errors import EXIT_FAILURE, JailError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from initd.definition import Definition
+    from initd.host import Host
+    from initd.loop import Timer
+    from initd.triggers import Trigger
+    from initd.ubus.blob import Table
+
+STOPPED, RUNNING, STOPPING = "stopped", "running", "stopping"
+RESTARTING, WAITING, FAILED = "restarting", "waiting", "failed"
+STATES = (STOPPED, RUNNING, STOPPING, RESTARTING, WAITING, FAILED)
+START, STOP, CHANGED, EXITED, DUE, EXPIRED = "start", "stop", "changed", "exited", "due", "expired"
+EVENTS = (START, STOP, CHANGED, EXITED, DUE, EXPIRED)
+RECORD_DELAY_S = 0.3  # the kernel's record of a denial may come a moment after the death
+
+
+class Instance:
+    """`on_gone` is called when it was to be removed and nothing of it is left."""
+
+    __slots__ = (
+        "_asked_watchdog", "_host", "_last", "_on_gone", "_timer", "crashes", "definition", "exit_code", "failed",
+        "is_removed", "process", "state", "triggers", "warnings", "watchdog",
+    )  # fmt: skip
+
+    def __init__(self, host: "Host", definition: "Definition", on_gone: "Callable[[Instance], None]") -> None:
+        self._host = host
+        self._on_gone = on_gone
+        self._timer: Timer | None = None
+        self._asked_watchdog: tuple[int, ...] | None = None  # when the process was started
+        self.definition = definition
+        self.state = STOPPED
+        self.process: Process | None = None
+        self._last: Process | None = None  # the one that ended
+        self.exit_code: int | None = None  # of the last process
+        self.failed = ""  # why it was given up
+        self.crashes = 0
+        self.is_removed = False
+        self.triggers: list[Trigger] = []
+        self.watchdog = Watchdog(host.loop, lambda: self.event(EXPIRED))
+        self._tell(definition, [])
+
+    # wishes
+
+    def update(self, definition: "Definition", may_start: bool) -> None:
+        """A `set` names this instance: run it as described, from now on."""
+        self.is_removed = False
+        old, self.definition = self.definition, definition
+        if old is not definition:
+            self._tell(definition, old.faults + old.warnings)
+        self.watchdog.configure(definition.watchdog)
+        if not self.is_startable:
+            self.event(STOP)
+        elif self.state == RUNNING:
+            if self._has_changed():
+                self.crashes = 0
+                self.event(CHANGED)
+        elif may_start:
+            self.event(START)
+
+    def start(self) -> None:
+        """Run it, unless it is to go or there is something wrong with it."""
+        if self.is_startable and not self.is_removed:
+            self.event(START)
+
+    def stop(self) -> None:
+        """End it and keep what was asked for."""
+        self.event(STOP)
+
+    def remove(self) -> None:
+        """End it, and let go of it then."""
+        self.is_removed = True
+        self.event(STOP)
+        if self.process is None:
+            self._on_gone(self)
+
+    def send_signal(self, number: int) -> None:
+        """To the process, by the stub if there is one. Raises OSError; ESRCH where there is none."""
+        if self.process is None:
+            raise ProcessLookupError(ESRCH, "not running")
+        self.process.kill(number)
+
+    def take_watchdog(self, mode: int | None, timeout_s: int | None) -> None:
+        """A sign of life, maybe with other settings."""
+        self.watchdog.take(mode, timeout_s)
+        if self.state == RUNNING:
+            self.watchdog.arm()
+
+    def event(self, name: str) -> None:
+        """Let the state answer."""
+        if action := ACTIONS[self.state].get(name):
+            action(self)
+
+    @property
+    def is_startable(self) -> bool:
+        """Whether there is nothing wrong with what was asked for."""
+        return not (self.definition.faults or self.definition.error)
+
+    # what the states do
+
+    def _start_afresh(self) -> None:
+        self.crashes = 0
+        self._start()
+
+    def _start(self) -> None:
+        self._cancel_timer()
+        self.failed, self.state = "", STOPPED
+        definition = self.definition
+        try:
+            self.process = Process(self._host, definition, definition.identity(), self._ended)
+        except Exception as error:
+            # not only JailError and OSError: whatever happens there, this instance has to have a state
+            if not isinstance(error, JailError | OSError):
+                self._host.loop.fault(error)
+            self._spawn_failed(error)
+            return
+        self.state = RUNNING
+        self._asked_watchdog = definition.watchdog
+        self.watchdog.arm()
+        self._notify("instance.start")
+        self._host.run_hook(definition.service)
+
+    def _spawn_failed(self, error: Exception) -> None:
+        self.exit_code = error.status if isinstance(error, JailError) else EXIT_FAILURE
+        reason = f"cannot start: {_text(error)}"
+        if self.definition.respawn is None:
+            self._host.log.error(f"{self.definition.full_name}: {reason}")
+            self.failed, self.state = reason, FAILED
+        else:
+            self._respawn(0, 0.0, reason)
+
+    def _end(self) -> None:
+        self.state = STOPPING
+        self._end_process()
+
+    def _restart(self) -> None:
+        self.state = RESTARTING
+        self._end_process()
+
+    def _end_process(self) -> None:
+        self.watchdog.cancel()
+        self._timer = self._host.loop.after(self.definition.term_timeout, lambda: self.event(DUE))
+        self._kill(signal.SIGTERM)
+
+    def _change(self) -> None:
+        """A signal may do, but it gives no process another user or policy."""
+        assert self.process is not None
+        number, identity = self.definition.reload_signal, self.definition.identity()
+        if not number or self.process.identity[0] != identity[0]:
+            self._restart()
+            return
+        self.process.identity = identity
+        self._asked_watchdog = self.definition.watchdog
+        self.watchdog.arm()
+        self._kill(number)
+
+    def _force(self) -> None:
+        self._timer = None
+        seconds = self.definition.term_timeout
+        self._host.log.warning(f"{self.definition.full_name}: still there {seconds} s after TERM: killed")
+        self._kill(signal.SIGKILL)
+
+    def _expire(self) -> None:
+        reason = f"watchdog: no sign of life for {self.watchdog.timeout_s} seconds"
+        if self.definition.respawn is not None:
+            self._host.log.error(f"{self.definition.full_name}: {reason}: restarting")
+            self._restart()
+        else:
+            self._host.log.error(f"{self.definition.full_name}: {reason}: stopping")
+            self.failed = reason
+            self._end()
+
+    def _stay_down(self) -> None:
+        self.state = STOPPING
+
+    def _come_back(self) -> None:
+        self.state, self.failed, self.crashes = RESTARTING, "", 0
+
+    def _forget(self) -> None:
+        self._cancel_timer()
+        self.state, self.failed = STOPPED, ""
+
+    def _rest(self) -> None:
+        """The end that was asked for."""
+        self.state = FAILED if self.failed else STOPPED
+        if self.is_removed:
+            self._on_gone(self)
+
+    def _ended(self, status: int) -> None:
+        """The process is gone; told by Children, once."""
+        process, self.process = self.process, None
+        assert process is not None
+        self._cancel_timer()
+        self.watchdog.cancel()
+        self.exit_code = death.exit_code(status)
+        self._last = process
+        self._notify("instance.stop")
+        self.event(EXITED)
+
+    def _judge(self) -> None:
+        """The end that nobody asked for."""
+        process = self._last
+        assert process is not None and self.exit_code is not None
+        ran_s = self._host.loop.now() - process.began_s
+        how = f"ended after {ran_s:.0f} s: {death.words(self.exit_code)}"
+        if death.is_denial(self.exit_code):
+            self._explain(process)
+        self.state = STOPPED
+        if self.definition.respawn is None:
+            self._host.log.info(f"{self.definition.full_name}: {how}")
+        else:
+            self._respawn(process.pid, ran_s, how)
+
+    def _respawn(self, pid: int, ran_s: float, how: str) -> None:
+        asked, name = self.definition.respawn, self.definition.full_name
+        assert asked is not None
+        self.crashes = respawn.count_crash(asked, self.crashes, ran_s)
+        if respawn.is_hopeless(asked, self.crashes):
+            self.state, self.failed = FAILED, f"{respawn.reason(self.crashes, ran_s)}: {how}"
+            self._host.log.error(f"{name}: given up: {self.failed}")
+            self._notify_end("instance.fail", pid)
+            return
+        delay_s = respawn.delay_s(asked, ran_s)
+        self._host.log.warning(f"{name}: {how}; starting again in {delay_s:.0f} s")
+        self.state = WAITING
+        self._timer = self._host.loop.after(delay_s, lambda: self.event(DUE))
+        self._notify_end("instance.respawn", pid)
+
+    # the small things
+
+    def _has_changed(self) -> bool:
+        assert self.process is not None
+        if not self.watchdog.is_own and self._asked_watchdog != self.definition.watchdog:
+            return True
+        return self.process.identity != self.definition.identity()
+
+    def _kill(self, number: int) -> None:
+        if self.process is not None:
+            self.process.try_kill(number)
+
+    def _explain(self, process: Process) -> None:
+        host, name, policy = self._host, self.definition.full_name, self.definition.seccomp
+
+        def tell() -> None:
+            host.log.error(host.explain(process.service_pid, name, policy, process.began_s))
+
+        host.loop.after(RECORD_DELAY_S, tell)
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _tell(self, definition: "Definition", told: list[str]) -> None:
+        for text in definition.faults:
+            if text not in told:
+                self._host.log.error(f"{definition.full_name}: not started: {text}")
+        for text in definition.warnings:
+            if text not in told:
+                self._host.log.warning(f"{definition.full_name}: {text}")
+
+    def _notify(self, name: str) -> None:
+        definition = self.definition
+        self._host.notify(name, {"service": definition.service, "instance": definition.instance})
+
+    def _notify_end(self, name: str, pid: int) -> None:
+        table: Table = {
+            "service": self.definition.service,
+            "instance": self.definition.instance,
+            "pid": pid,
+            "exit_code": self.exit_code or 0,
+            "respawn_count": self.crashes,
+            "command": list(self.definition.command),
+        }
+        self._host.notify(name, table)
+
+
+def _text(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__
+
+
+ACTIONS: "dict[str, dict[str, Callable[[Instance], None]]]" = {
+    STOPPED: {START: Instance._start_afresh},
+    RUNNING: {
+        STOP: Instance._end,
+        CHANGED: Instance._change,
+        EXITED: Instance._judge,
+        EXPIRED: Instance._expire,
+    },
+    STOPPING: {START: Instance._come_back, EXITED: Instance._rest, DUE: Instance._force},
+    RESTARTING: {STOP: Instance._stay_down, EXITED: Instance._start, DUE: Instance._force},
+    WAITING: {START: Instance._start, STOP: Instance._forget, DUE: Instance._start},
+    FAILED: {START: Instance._start_afresh, STOP: Instance._forget},
+}

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: MIT
+"""The service model put together from its parts: what main.py makes, once, and asks to stop everything."""
+
+import os
+
+from initd.events import Events
+from initd.host import Host
+from initd.log import INFO
+from initd.objects import ServiceMethods
+from initd.output import Output
+from initd.service import Services
+from initd.spawn import Plans, make_spec, spawn
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from initd.children import Children
+    from initd.commands import Commands
+    from initd.definition import Definition
+    from initd.log import Log
+    from initd.loop import Loop
+    from initd.ubus.bus import Bus
+
+ERR = 3  # the level of what a service says on stderr
+
+
+class Model:
+    """The objects `service` and `container`, each with its tree, on one bus."""
+
+    def __init__(
+        self,
+        loop: "Loop",
+        log: "Log",
+        children: "Children",
+        commands: "Commands",
+        bus: "Bus",
+        init_dir: str,
+        ubus_socket: str,
+    ) -> None:
+        self._parts = (loop, log, children)
+        self._commands = commands
+        self._bus = bus
+        self._init_dir = init_dir
+        self._plans = (Plans(ubus_socket), Plans(ubus_socket))  # instances of both trees may have one name
+        self.services = Services(self._host(self._plans[0]))
+        self.containers = Services(self._host(self._plans[1]))
+        self.events = Events(self.services.host, self.services, commands.run, bus.subscribe)
+        self._serve()
+
+    def _host(self, plans: Plans) -> Host:
+        loop, log, children = self._parts
+
+        def output(fd: int, definition: "Definition", pid: int, is_error: bool) -> Output:
+            ident = os.path.basename(definition.command[0])
+            return Output(loop, log, fd, ident, pid, ERR if is_error else INFO, definition.facility)
+
+        host = Host(
+            loop,
+            log,
+            children,
+            lambda definition: spawn(definition, plans),
+            lambda definition: make_spec(definition, plans.ubus_socket),
+            output,
+        )
+        host.forget = plans.forget
+        return host
+
+    def _serve(self) -> None:
+        methods = ServiceMethods(self.services, self.events.take)
+        methods.on_change = self.events.watch
+        service, container = methods.service(), ServiceMethods(self.containers).container()
+        host = self.services.host
+        host.notify = lambda name, data: self._bus.notify(service, name, data)
+        host.fire = self.events.fire
+        host.run_hook = self._run_hook
+        self.containers.host.notify = lambda name, data: self._bus.notify(container, name, data)
+        self._bus.add(service)
+        self._bus.add(container)
+
+    def _run_hook(self, service: str) -> None:
+        """`/etc/init.d/NAME running`, by which a script hears that its service does."""
+        script = f"{self._init_dir}/{service}"
+        if os.access(script, os.X_OK):
+            self._commands.run([script, "running"], 0)
+
+    def stop_all(self, on_end: "Callable[[], None]") -> None:
+        """End every instance and start none any more: on_end() when no process is left."""
+        self.containers.stop_all(lambda: self.services.stop_all(on_end))

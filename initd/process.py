@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: MIT
+"""One process of an instance from its start to its end, with what exists only as long: log pipes and pidfile."""
+
+import os
+from errno import ESRCH
+
+from initd.pidfile import remove_pid, write_pid
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from initd.definition import Definition
+    from initd.host import Host, Lines, Started
+
+
+class Process:
+    """It runs until `on_end(status)`, a wait status. `identity` is what it was started with, or adopted since."""
+
+    __slots__ = (
+        "_host",
+        "_name",
+        "_on_end",
+        "_outputs",
+        "_pidfiles",
+        "began_s",
+        "identity",
+        "pid",
+        "service_pid",
+        "warnings",
+    )
+
+    def __init__(
+        self,
+        host: "Host",
+        definition: "Definition",
+        identity: tuple[object, ...],
+        on_end: "Callable[[int], None]",
+    ) -> None:
+        """Start it. Raises JailError, OSError; then there is none."""
+        self._host = host
+        self._name = definition.full_name
+        self._on_end = on_end
+        self._outputs: list[Lines] = []
+        self._pidfiles: list[str] = []
+        self.identity = identity
+        self.began_s = host.loop.now()
+        started = host.spawn(definition)
+        self.pid, self.service_pid = started.pid, started.service_pid
+        host.children.watch(started.pid, self._ended)
+        self.warnings = started.warnings
+        for text in started.warnings:
+            host.log.warning(f"{self._name}: {text}")
+        self._open_outputs(definition, started)
+        if definition.pidfile:
+            self._write_pidfile(definition.pidfile)
+        if definition.jail is not None and definition.jail.pidfile:
+            self._pidfiles.append(definition.jail.pidfile)  # which spawn() has written
+
+    def kill(self, number: int) -> None:
+        """Send a signal. Only initd reaps, so until `on_end` the pid is no other process's. Raises OSError."""
+        self._host.kill(self.pid, number)
+
+    def try_kill(self, number: int) -> None:
+        """Send a signal; a kernel that refuses is worth a line."""
+        try:
+            self.kill(number)
+        except OSError as error:
+            if error.errno != ESRCH:
+                self._warn(f"signal {number}", error)
+
+    def _open_outputs(self, definition: "Definition", started: "Started") -> None:
+        for fd, is_error in ((started.stdout_fd, False), (started.stderr_fd, True)):
+            if fd < 0:
+                continue
+            try:
+                self._outputs.append(self._host.output(fd, definition, started.service_pid, is_error))
+            except OSError as error:  # the service runs, only its words are lost
+                os.close(fd)
+                self._warn("output", error)
+
+    def _write_pidfile(self, path: str) -> None:
+        try:
+            write_pid(path, self.pid)
+            self._pidfiles.append(path)
+        except OSError as error:
+            self._warn(f"pidfile {path}", error)
+
+    def _ended(self, status: int) -> None:
+        for output in self._outputs:
+            output.close()
+        for path in self._pidfiles:
+            try:
+                remove_pid(path)
+            except OSError as error:
+                self._warn(f"pidfile {path}", error)
+        self._on_end(status)
+
+    def _warn(self, what: str, error: OSError) -> None:
+        self._host.log.warning(f"{self._name}: {what}: {error.strerror}")
