@@ -27,9 +27,10 @@ MODULES = (
         "mbcache",
         "jbd2",
         "crc16",
+        "crc32c_generic",
         "libcrc32c",
     ),
-    *("crc32c_generic", "ext4", "loop", "veth", "tun", "dummy", "bridge", "nfnetlink", "ip_set"),
+    *("ext4", "loop", "veth", "tun", "dummy", "bridge", "nfnetlink", "ip_set"),
 )
 
 

@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     from tests.conftest import Host, Result
 
 ROOT = Path(__file__).resolve().parents[2]
-# daemon → what the scenario needs on this machine, and a call that it cannot do without once it serves
+# daemon → what the scenario needs on this machine, and a call, by its names, that it cannot do without once it
+# serves. Not one of sockets: on i386 all of these are socketcall
+FORKS = ("clone", "clone3", "fork", "vfork")
 DAEMONS = {
-    "dnsmasq": (("dnsmasq", "busybox", "dig", "ip"), "recvmsg"),
-    "dropbear": (("dropbear", "dbclient", "busybox", "ip"), "accept"),
-    "httpd": (("busybox", "ip"), "accept"),
+    "dnsmasq": (("dnsmasq", "busybox", "dig", "ip"), ("poll", "ppoll", "ppoll_time64")),
+    "dropbear": (("dropbear", "dbclient", "busybox", "ip"), FORKS),
+    "httpd": (("busybox", "ip"), FORKS),
 }
 KERNEL_LIMIT = "the kernel wrote no record"  # it writes at most 10 in 5 seconds
 ATTEMPTS = 5
@@ -47,9 +49,9 @@ def test_daemon_serves_under_its_policy(host: "Host", daemon: str) -> None:
 @pytest.mark.parametrize("daemon", DAEMONS)
 def test_daemon_without_a_needed_call_is_killed_and_it_is_said_why(host: "Host", daemon: str) -> None:
     policy = json.loads((ROOT / f"json-filters/{daemon}.json").read_text())
-    call = DAEMONS[daemon][1]
+    calls = DAEMONS[daemon][1]
     for rule in policy["syscalls"]:
-        rule["names"] = [name for name in rule["names"] if name != call]
+        rule["names"] = [name for name in rule["names"] if name not in calls]
     lacking = host.folder / f"{daemon}-lacking.json"
     lacking.write_text(json.dumps(policy))
     for _ in range(ATTEMPTS):
@@ -58,4 +60,5 @@ def test_daemon_without_a_needed_call_is_killed_and_it_is_said_why(host: "Host",
         assert f"killed by signal {int(signal.SIGSYS)}" in result.err, result
         if KERNEL_LIMIT not in result.err or IS_MIPS:
             break
-    assert (KERNEL_LIMIT if IS_MIPS else f"was killed for {call} ") in result.err, result
+    said = [KERNEL_LIMIT] if IS_MIPS else [f"was killed for {call} " for call in calls]
+    assert any(text in result.err for text in said), result
