@@ -111,8 +111,9 @@ class Service:
         """End all instances, and with the last one this service."""
         self.is_deleted = True
         self.batch = None
-        self._remove_all_but(set())
-        if not self.instances:
+        if self.instances:
+            self._remove_all_but(set())  # the last one to go, which may be now, ends this service
+        else:
             self._on_empty(self)
 
     def _on_gone(self, instance: Instance) -> None:

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: MIT
+"""A service is deleted once, whether its instances run, have ended, or never were."""
+
+import pytest
+from initd_world import FIRST_PID, World
+
+from initd.ubus import wire
+
+
+@pytest.mark.parametrize("instances", [{}, {"a": {"command": ["/bin/x"]}}])
+def test_what_does_not_run_is_gone_at_once(instances: dict[str, object]) -> None:
+    world = World()
+    world.set("svc", **instances)
+    if instances:
+        world.end(FIRST_PID)
+    assert world.call("delete", {"name": "svc"}) == (wire.OK, {})
+    assert world.faults == [] and not world.services.table
+    assert [name for name, _ in world.notes].count("service.stop") == 1
+    assert world.call("delete", {"name": "svc"})[0] == wire.NOT_FOUND
+
+
+def test_what_runs_is_gone_when_it_has_ended() -> None:
+    world = World()
+    world.set("svc", a={"command": ["/bin/x"]}, b={"command": ["/bin/y"]})
+    world.end(FIRST_PID)
+    world.call("delete", {"name": "svc"})
+    assert list(world.services.table) == ["svc"]
+    world.end(FIRST_PID + 1)
+    assert world.faults == [] and not world.services.table
+
+
+def test_all_is_stopped_though_some_do_not_run() -> None:
+    world = World()
+    ends: list[bool] = []
+    for name in ("one", "two", "three"):
+        world.set(name, a={"command": ["/bin/x"]})
+    world.end(FIRST_PID + 1)
+    world.services.stop_all(lambda: ends.append(True))
+    world.end(FIRST_PID)
+    assert ends == []
+    world.end(FIRST_PID + 2)
+    assert ends == [True] and world.faults == []
