@@ -18,9 +18,10 @@ from jail.spec import SOCKETS, JailSpec, Share
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from initd.definition import Definition, JailDefinition
+    from jail.cgroup import Group
 
 # what can be asked for and is refused: to leave it out would give less than was asked for, or more
-NOT_YET = ("bundle", "trace", "vrf", "extroot", "overlaydir", "tmpoverlaysize", "cgroup")
+NOT_YET = ("bundle", "trace", "vrf", "extroot", "overlaydir", "tmpoverlaysize")
 JAIL_NOT_YET = ("netns", "userns", "cgroupsns", "console", "setns")
 # a jail with none of these is procd's wrapper: ids, capabilities and a policy, but no namespace
 ISOLATING = ("procfs", "sysfs", "ubus", "udebug", "log", "ronly", "mount", "hostname")
@@ -48,10 +49,11 @@ class Started:
 class Plans:
     """The plan of each instance that was started, in the least memory. `ubus_socket` is what jails are shown."""
 
-    __slots__ = ("_kept", "ubus_socket")
+    __slots__ = ("_groups", "_kept", "ubus_socket")
 
     def __init__(self, ubus_socket: str = SOCKETS["ubus"][0]) -> None:
         self.ubus_socket = ubus_socket
+        self._groups: dict[tuple[str, str], Group] = {}
         self._kept: dict[tuple[str, str], tuple[int, Packed]] = {}
 
     def find(self, definition: "Definition") -> Packed | None:
@@ -69,10 +71,30 @@ class Plans:
         filters = {packed.filter: packed.filter for _, packed in self._kept.values()}
         packed = Packed(plan, filters)
         self._kept[_key(definition)] = (mark, packed)
+        if packed.group:
+            self._groups[_key(definition)] = packed.group
         return packed
 
+    def kill(self, definition: "Definition") -> bool:
+        """Kill all processes of the instance at once; False if it has no cgroup, or the kernel cannot."""
+        group = self._groups.get(_key(definition))
+        return group is not None and group.kill()
+
+    def end(self, definition: "Definition") -> bool:
+        """The instance has ended: what it left in its cgroup is killed, and the group removed.
+
+        Returns False while killed processes are still there; call again a moment later.
+        """
+        group = self._groups.get(_key(definition))
+        if group is not None and not group.remove():
+            group.kill()
+            if not group.remove():
+                return False
+        self._groups.pop(_key(definition), None)
+        return True
+
     def forget(self, definition: "Definition") -> None:
-        """Its instance is gone for good."""
+        """Its instance is gone for good; end() it first."""
         self._kept.pop(_key(definition), None)
 
 
@@ -113,6 +135,8 @@ def make_spec(definition: "Definition", ubus_socket: str = SOCKETS["ubus"][0]) -
     spec.limits = dict(definition.limits)
     spec.nice = min(definition.nice, NICE_MAX) if definition.nice else None
     spec.grace_s = definition.term_timeout
+    spec.cgroup = f"services/{definition.service}/{definition.instance}"
+    spec.cgroup_files = dict(definition.cgroup)
     if definition.seccomp:
         spec.hold(os.path.abspath(definition.seccomp))
     spec.stub = spec.isolate = jail is not None and any(getattr(jail, flag) for flag in ISOLATING)

@@ -38,8 +38,12 @@ def launch(plan: Plan | Packed, flags: int = 0, stdio: tuple[int, int, int] = OW
         "struct launch_request *", (packed.namespaces, flags, stdio, (reset & WORD, reset >> 64))
     )
     result = ffi.new("struct launch_result *")
+    if packed.group:
+        packed.group.make()
     if lib.launch(code, len(code), request, result) == 0:
         return Jail(result.pid, result.service_pid)
+    if packed.group:
+        packed.group.remove()
     cause = OSError(result.error, os.strerror(result.error))
     if result.step < 0:
         raise SetupError("clone the jail", cause)

@@ -16,6 +16,10 @@ from jail.privilege import bounding_of, capabilities_of, identity_of, service_st
 from jail.spec import JailSpec
 from jail.tree import Closure
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jail.cgroup import Group
+
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 NAMESPACES = (
     ("mount", lib.CLONE_NEWNS),
@@ -28,11 +32,12 @@ NAMESPACES = (
 class Plan:
     """What the launcher will do. `steps[index]` is what an error at `index` was about."""
 
-    __slots__ = ("missing", "name", "namespaces", "notes", "steps", "warnings")
+    __slots__ = ("group", "missing", "name", "namespaces", "notes", "steps", "warnings")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.namespaces = 0
+        self.group: Group | None = None
         self.steps: list[steps.Step] = []
         self.missing: dict[str, str] = {}  # path → why it is not there, of shares that were left out
         self.warnings: list[str] = []  # what holds less than one may think
@@ -78,6 +83,11 @@ def make_plan(spec: JailSpec) -> Plan:
     if sets and sets.keep and sets.permitted and not sets.ambient:
         plan.warnings.append("capabilities without an ambient set end at exec: the service will have none")
     has_stub = spec.isolate or spec.stub
+    if spec.cgroup_files:
+        from jail.cgroup import find_group
+
+        plan.group = find_group(spec.cgroup, spec.cgroup_files)
+        plan.steps.append(steps.cgroup(plan.group.path, plan.group.describe()))
     if spec.isolate:
         assert program
         _isolate(plan, spec, path, program)

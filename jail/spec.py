@@ -36,6 +36,8 @@ class JailSpec:
     __slots__ = (
         "argv",
         "capabilities",
+        "cgroup",
+        "cgroup_files",
         "env",
         "grace_s",
         "group",
@@ -76,6 +78,8 @@ class JailSpec:
         self.no_new_privs = True
         self.limits: dict[str, str] = {}
         self.nice: int | None = None
+        self.cgroup = ""  # the group's path below the hierarchy of version 2, used if there are files
+        self.cgroup_files: dict[str, str] = {}  # "memory.max" → "16M"
         self.required = False  # a missing share stops the start
         self.grace_s = 5
         self.root_size = "1m"
@@ -113,6 +117,8 @@ class JailSpec:
 
             for name, text in self.limits.items():
                 parse(name, text)
+        if self.cgroup_files:
+            self._check_cgroup()
         for share in self.shares:
             for path in (share.source, share.target):
                 if not path.startswith("/"):
@@ -127,3 +133,14 @@ class JailSpec:
         for name in self.env:
             if not name or "=" in name:
                 raise UsageError(f"bad variable name {name!r}")
+
+    def _check_cgroup(self) -> None:
+        from jail.cgroup import is_limit
+
+        if not self.cgroup or {"", ".", ".."} & set(self.cgroup.split("/")):
+            raise UsageError(f"bad cgroup {self.cgroup!r}")
+        for file, value in self.cgroup_files.items():
+            if not is_limit(file):
+                raise UsageError(f"cgroup: {file[:40]!r} is no limit of a group")
+            if "\0" in value or not value:
+                raise UsageError(f"cgroup: {file}: no value")

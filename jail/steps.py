@@ -51,6 +51,11 @@ def _relative(path: str) -> bytes:
 # --- file system ---
 
 
+def cgroup(path: str, limits: str) -> Step:
+    text = f"join cgroup {path} ({limits})"
+    return Step(lib.STEP_CGROUP, text, texts=(_bytes(f"{path}/cgroup.procs"),))
+
+
 def private() -> Step:
     return Step(lib.STEP_PRIVATE, "make mount propagation private")
 

@@ -564,6 +564,18 @@ static long do_spawn(char **arguments)
 	return 0;
 }
 
+/* Use that many MiB of memory. */
+static long do_fill(char **arguments)
+{
+	const size_t size = strtoul(arguments[0], NULL, 0) << 20;
+	char *memory = malloc(size);
+
+	if (!memory)
+		return -1;
+	memset(memory, 1, size);
+	return memory[size - 1] == 1 ? 0 : -1;
+}
+
 /* What the kernel puts before the verbs of a script: "script" and the script's path. */
 static long do_nothing(char **arguments)
 {
@@ -743,6 +755,7 @@ static const struct verb {
 	{"spawn", REST, TRY, do_spawn},
 	{"script", 1, FACT, do_nothing},
 	{"exit", 1, FACT, do_exit},
+	{"fill", 1, TRY, do_fill},
 	{"die", 1, TRY, do_die},
 	{"hold", 0, FACT, do_hold},
 	{"stay", 0, FACT, do_stay},

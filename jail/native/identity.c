@@ -15,7 +15,6 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -85,26 +84,6 @@ int step_stdio(struct launch_state *state, struct step *step)
 			return -errno;
 	}
 	return 0;
-}
-
-int step_nice(struct launch_state *state, struct step *step)
-{
-	return setpriority(PRIO_PROCESS, 0, (int)step->a[0]) ? -errno : 0;
-}
-
-/* prlimit64 has 64 bits on 32-bit systems too, and the kernel's own infinity everywhere. */
-int step_rlimit(struct launch_state *state, struct step *step)
-{
-	struct {
-		uint64_t soft, hard;
-	} limit;
-
-	if (step->a[3] && syscall(SYS_prlimit64, 0, (unsigned int)step->a[0], NULL, &limit))
-		return -errno;
-	limit.soft = step->a[1];
-	if (!step->a[3])
-		limit.hard = step->a[2];
-	return syscall(SYS_prlimit64, 0, (unsigned int)step->a[0], &limit, NULL) ? -errno : 0;
 }
 
 struct entry { /* struct linux_dirent64 */

@@ -61,6 +61,7 @@ static const step_function functions[] = {
 	[STEP_STDIO] = step_stdio,
 	[STEP_NICE] = step_nice,
 	[STEP_RLIMIT] = step_rlimit,
+	[STEP_CGROUP] = step_cgroup,
 };
 
 /* ---- the children ---- */

@@ -64,7 +64,9 @@ struct wire_step {
 #define STEP_STDIO 34 /* launch_request.stdio become 0, 1 and 2 */
 #define STEP_NICE 35 /* a0 nice value, two's complement */
 #define STEP_RLIMIT 36 /* a0 RLIMIT_, a1 soft, a2 hard, a3: 1 to leave the hard limit as it is */
-#define STEP_LAST STEP_RLIMIT
+#define STEP_CGROUP                                                                                \
+	37 /* s0 a group's cgroup.procs: this process joins it, and all that come after */
+#define STEP_LAST STEP_CGROUP
 
 /* STEP_BIND and STEP_REBIND */
 #define BIND_READ_ONLY 1

@@ -3,14 +3,16 @@
 
     python -I spawner.py '{"tables": [the table of an instance, ...]}'
 
-Keys: tables; hold (start all, say "ready", wait for the end of 0, then end them); replace ([path, new]: rename
-new to path between the first start and the next). Prints one JSON line: an entry for each start.
+Keys: tables; hold (start all, say "ready", wait for the end of 0, then end them); keep_groups (cgroups are left
+to the next start until the end); replace ([path, new]: rename new to path between the first start and the
+next). Prints one JSON line: an entry for each start.
 """
 
 import json
 import os
 import signal
 import sys
+import time
 from typing import Any
 
 from initd.definition import Definition
@@ -42,6 +44,16 @@ def finish(started: Started) -> dict[str, Any]:
     }
 
 
+def end(definition: Definition, plans: Plans) -> bool:
+    """As initd does it: again until what was killed is gone. Bounded, for a test's sake."""
+    deadline = time.monotonic() + 10
+    while not plans.end(definition):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.001)
+    return True
+
+
 def state() -> list[str]:
     return sorted(os.listdir("/proc/self/fd"))
 
@@ -51,9 +63,11 @@ def main(request: dict[str, Any]) -> None:
     before = state()
     report = []
     running = []
+    definitions = []
     for number, table in enumerate(request["tables"]):
         definition = Definition.read("svc", table.pop("instance", "one"), table)
         assert not definition.faults, definition.faults
+        definitions.append(definition)
         try:
             started = spawn(definition, plans)
         except (JailError, OSError) as error:
@@ -63,6 +77,8 @@ def main(request: dict[str, Any]) -> None:
             running.append(started)
         else:
             report.append({**finish(started), "unchanged": state() == before})
+            if not request.get("keep_groups"):
+                report[-1]["ended"] = end(definition, plans)
         if "replace" in request and number == 0:
             path, new = request["replace"]
             os.rename(new, path)
@@ -72,6 +88,8 @@ def main(request: dict[str, Any]) -> None:
         for started in running:
             os.kill(started.pid, signal.SIGTERM)
         report += [finish(started) for started in running]
+    for entry, definition in zip(report, definitions, strict=True):
+        entry.setdefault("ended", end(definition, plans))
     print(json.dumps(report))
 
 

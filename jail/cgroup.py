@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: MIT
+"""A version 2 control group for one instance: found in a plan, made at launch, killed and removed afterwards.
+
+The kernel reads the values, so `16M` and `max` are what it takes them for. Only groups that somebody asked for
+are made: joining one can cost milliseconds, which a service without limits need not pay.
+"""
+
+import os
+from errno import EBUSY, ENOENT
+
+from jail.errors import ConfigError, SetupError
+
+MOUNTS = "/proc/self/mountinfo"
+READ_MAX = 4096  # of a file of a group
+# of the files that every group has these are limits; the others would move or kill processes
+OWN_LIMITS = ("cgroup.max.depth", "cgroup.max.descendants")
+
+
+class Group:
+    """`root` is where the hierarchy is mounted, `name` the path below it, `files` what is written into which."""
+
+    __slots__ = ("files", "name", "root")
+
+    def __init__(self, root: str, name: str, files: dict[str, str]) -> None:
+        self.root = root
+        self.name = name
+        self.files = files
+
+    @property
+    def path(self) -> str:
+        return f"{self.root}/{self.name}"
+
+    def describe(self) -> str:
+        return ", ".join(f"{file} {value}" for file, value in self.files.items())
+
+    def make(self) -> None:
+        """Make the group with its limits, no process in it. Raises SetupError."""
+        names = self.name.split("/")
+        wanted = sorted({_controller(file) for file in self.files} - {"cgroup"})
+        above = self.root
+        for name in names:
+            for controller in wanted:
+                _write(f"{above}/cgroup.subtree_control", f"+{controller}")
+            above += f"/{name}"
+            if above == self.path and not self._clear():
+                continue
+            try:
+                os.mkdir(above, 0o755)
+            except FileExistsError:
+                continue
+            except OSError as error:
+                raise SetupError(f"make cgroup {above}", error) from error
+        for file, value in self.files.items():
+            _write(f"{above}/{file}", value)
+
+    def _clear(self) -> bool:
+        """Remove what an earlier run left: processes, and limits that nobody asks for any more.
+
+        False if killed processes are still on their way out of it: then the group is used again.
+        """
+        try:
+            os.rmdir(self.path)
+        except OSError as error:
+            if error.errno == EBUSY:
+                self.kill()
+            return error.errno != EBUSY
+        return True
+
+    def kill(self) -> bool:
+        """Kill all that is in it; False where there is no group, or the kernel (before 5.14) cannot."""
+        try:
+            fd = os.open(f"{self.path}/cgroup.kill", os.O_WRONLY | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            return os.write(fd, b"1") == 1
+        finally:
+            os.close(fd)
+
+    def remove(self) -> bool:
+        """Remove it and the directories above that are empty then. False if something is in it still."""
+        try:
+            os.rmdir(self.path)
+        except OSError as error:
+            return error.errno == ENOENT
+        above = self.name.rpartition("/")[0]
+        while above:
+            try:
+                os.rmdir(f"{self.root}/{above}")
+            except OSError:
+                break  # others are in it
+            above = above.rpartition("/")[0]
+        return True
+
+
+def find_group(name: str, files: dict[str, str]) -> Group:
+    """The group to be made. Raises ConfigError where this system cannot hold these limits."""
+    root = hierarchy()
+    asked = ", ".join(files)
+    if not root:
+        raise ConfigError(f"cgroup: {asked} cannot be set: no version 2 hierarchy is mounted")
+    present = _read(f"{root}/cgroup.controllers").split()
+    for file in files:
+        controller = _controller(file)
+        if controller != "cgroup" and controller not in present:
+            raise ConfigError(
+                f"cgroup: {file} cannot be set: {root} has no controller {controller[:40]}"
+                f" (it has {', '.join(present) or 'none'}); perhaps version 1 holds it"
+            )
+    return Group(root, name, dict(files))
+
+
+def hierarchy() -> str:
+    """Where version 2 is mounted, "" if it is nowhere."""
+    with open(MOUNTS, encoding="utf-8", errors="surrogateescape") as file:
+        for line in file:
+            before, _, after = line.partition(" - ")
+            if after.startswith("cgroup2 "):
+                # octal escapes for blanks, as the kernel writes them
+                return before.split()[4].replace("\\040", " ").replace("\\134", "\\")
+    return ""
+
+
+def is_limit(file: str) -> bool:
+    """Whether a name can be a file of a group that holds a limit."""
+    controller = _controller(file)
+    return (
+        "/" not in file
+        and bool(controller)
+        and file.isprintable()
+        and len(file) > len(controller) + 1
+        and (controller != "cgroup" or file in OWN_LIMITS)
+    )
+
+
+def _controller(file: str) -> str:
+    return file.partition(".")[0]
+
+
+def _read(path: str) -> str:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(fd, READ_MAX).decode()
+    finally:
+        os.close(fd)
+
+
+def _write(path: str, text: str) -> None:
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.write(fd, text.encode("utf-8", "surrogateescape"))
+        finally:
+            os.close(fd)
+    except OSError as error:
+        hint = " (processes are in a group above)" if error.errno == EBUSY else ""
+        raise SetupError(f'write "{text[:40]}" to {path}{hint}', error) from error

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What bounds the use of the machine: the cgroup, the nice value, resource limits. The group
+ * comes before all else, so that everything is charged to it; the others while the privilege to
+ * raise them is there.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "steps.h"
+
+int step_cgroup(struct launch_state *state, struct step *step)
+{
+	int fd = open(step->s[0], O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, "0", 1) != 1)
+		return -errno;
+	close(fd);
+	return 0;
+}
+
+int step_nice(struct launch_state *state, struct step *step)
+{
+	return setpriority(PRIO_PROCESS, 0, (int)step->a[0]) ? -errno : 0;
+}
+
+/* prlimit64 has 64 bits on 32-bit systems too, and the kernel's own infinity everywhere. */
+int step_rlimit(struct launch_state *state, struct step *step)
+{
+	struct {
+		uint64_t soft, hard;
+	} limit;
+
+	if (step->a[3] && syscall(SYS_prlimit64, 0, (unsigned int)step->a[0], NULL, &limit))
+		return -errno;
+	limit.soft = step->a[1];
+	if (!step->a[3])
+		limit.hard = step->a[2];
+	return syscall(SYS_prlimit64, 0, (unsigned int)step->a[0], &limit, NULL) ? -errno : 0;
+}

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: MIT
+"""Which limits a spec takes, and what a system without their controller is told."""
+
+from pathlib import Path
+
+import pytest
+
+from jail import cgroup
+from jail.cgroup import find_group, hierarchy, is_limit
+from jail.errors import ConfigError, UsageError
+from jail.spec import JailSpec
+
+
+@pytest.fixture
+def mounted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory in place of a hierarchy, with a blank in its name; it has memory and pids."""
+    root = tmp_path / "a b"
+    root.mkdir()
+    (root / "cgroup.controllers").write_text("memory pids\n")
+    mounts = tmp_path / "mountinfo"
+    escaped = str(root).replace(" ", "\\040")
+    mounts.write_text(
+        "1 2 0:3 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n"
+        f"1 2 0:4 / {escaped} rw shared:1 - cgroup2 cgroup2 rw\n"
+    )
+    monkeypatch.setattr(cgroup, "MOUNTS", str(mounts))
+    return root
+
+
+def test_hierarchy_is_where_version_2_is_mounted(mounted: Path) -> None:
+    assert hierarchy() == str(mounted)
+    group = find_group("services/a/b", {"memory.max": "16M", "cgroup.max.depth": "1"})
+    assert group.path == f"{mounted}/services/a/b"
+    assert group.describe() == "memory.max 16M, cgroup.max.depth 1"
+
+
+def test_missing_controller_is_named(mounted: Path) -> None:
+    with pytest.raises(
+        ConfigError, match=r"cpu\.max cannot be set: .* no controller cpu \(it has memory, pids\)"
+    ):
+        find_group("x", {"memory.max": "1", "cpu.max": "1"})
+
+
+def test_missing_hierarchy_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mountinfo").write_text("")
+    monkeypatch.setattr(cgroup, "MOUNTS", str(tmp_path / "mountinfo"))
+    with pytest.raises(ConfigError, match=r"memory\.max cannot be set: no version 2"):
+        find_group("x", {"memory.max": "1"})
+
+
+@pytest.mark.parametrize(
+    "name", ["memory.max", "hugetlb.2MB.max", "cgroup.max.depth", "cgroup.max.descendants", "io.max"]
+)
+def test_limit_is_any_file_of_a_controller(name: str) -> None:
+    assert is_limit(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "memory", "memory.", ".max", "memory/max", "../memory.max", "cgroup.procs", "cgroup.kill", "cgroup.type",
+     "cgroup.subtree_control", "cgroup.freeze", "memory.\nmax"],
+)  # fmt: skip
+def test_other_names_are_no_limits(name: str) -> None:
+    assert not is_limit(name)
+    spec = JailSpec("x", ["p"])
+    spec.cgroup, spec.cgroup_files = "services/x", {name: "1"}
+    with pytest.raises(UsageError, match="is no limit"):
+        spec.validate()
+
+
+@pytest.mark.parametrize("path", ["", "/x", "a/../b", "a//b", "."])
+def test_bad_path_of_a_group_is_refused(path: str) -> None:
+    spec = JailSpec("x", ["p"])
+    spec.cgroup, spec.cgroup_files = path, {"memory.max": "1"}
+    with pytest.raises(UsageError, match="bad cgroup"):
+        spec.validate()
