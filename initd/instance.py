@@ -19,6 +19,7 @@ import signal
 from errno import ESRCH
 
 from initd import death, respawn
+from initd.news import notify, notify_end, tell_problems
 from initd.process import Process
 from initd.watchdog import Watchdog
 from jail.errors import EXIT_FAILURE, JailError
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from initd.host import Host
     from initd.loop import Timer
     from initd.triggers import Trigger
-    from initd.ubus.blob import Table
 
 STOPPED, RUNNING, STOPPING = "stopped", "running", "stopping"
 RESTARTING, WAITING, FAILED = "restarting", "waiting", "failed"
@@ -64,7 +64,7 @@ class Instance:
         self.is_removed = False
         self.triggers: list[Trigger] = []
         self.watchdog = Watchdog(host.loop, lambda: self.event(EXPIRED))
-        self._tell(definition, [])
+        tell_problems(host, definition, [])
 
     # wishes
 
@@ -73,7 +73,7 @@ class Instance:
         self.is_removed = False
         old, self.definition = self.definition, definition
         if old is not definition:
-            self._tell(definition, old.faults + old.warnings)
+            tell_problems(self._host, definition, old.faults + old.warnings)
         self.watchdog.configure(definition.watchdog)
         if not self.is_startable:
             self.event(STOP)
@@ -143,7 +143,7 @@ class Instance:
         self.state = RUNNING
         self._asked_watchdog = definition.watchdog
         self.watchdog.arm()
-        self._notify("instance.start")
+        notify(self._host, "instance.start", definition)
         self._host.run_hook(definition.service)
 
     def _spawn_failed(self, error: Exception) -> None:
@@ -220,7 +220,7 @@ class Instance:
         self.watchdog.cancel()
         self.exit_code = death.exit_code(status)
         self._last = process
-        self._notify("instance.stop")
+        notify(self._host, "instance.stop", self.definition)
         self.event(EXITED)
 
     def _judge(self) -> None:
@@ -244,13 +244,13 @@ class Instance:
         if respawn.is_hopeless(asked, self.crashes):
             self.state, self.failed = FAILED, f"{respawn.reason(self.crashes, ran_s)}: {how}"
             self._host.log.error(f"{name}: given up: {self.failed}")
-            self._notify_end("instance.fail", pid)
+            notify_end(self._host, "instance.fail", self, pid)
             return
         delay_s = respawn.delay_s(asked, ran_s)
         self._host.log.warning(f"{name}: {how}; starting again in {delay_s:.0f} s")
         self.state = WAITING
         self._timer = self._host.loop.after(delay_s, lambda: self.event(DUE))
-        self._notify_end("instance.respawn", pid)
+        notify_end(self._host, "instance.respawn", self, pid)
 
     # the small things
 
@@ -276,29 +276,6 @@ class Instance:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-    def _tell(self, definition: "Definition", told: list[str]) -> None:
-        for text in definition.faults:
-            if text not in told:
-                self._host.log.error(f"{definition.full_name}: not started: {text}")
-        for text in definition.warnings:
-            if text not in told:
-                self._host.log.warning(f"{definition.full_name}: {text}")
-
-    def _notify(self, name: str) -> None:
-        definition = self.definition
-        self._host.notify(name, {"service": definition.service, "instance": definition.instance})
-
-    def _notify_end(self, name: str, pid: int) -> None:
-        table: Table = {
-            "service": self.definition.service,
-            "instance": self.definition.instance,
-            "pid": pid,
-            "exit_code": self.exit_code or 0,
-            "respawn_count": self.crashes,
-            "command": list(self.definition.command),
-        }
-        self._host.notify(name, table)
 
 
 def _text(error: Exception) -> str:

@@ -168,7 +168,9 @@ class Services:
     def update(self, name: str, given: "Table", is_set: bool) -> None:
         """`set` replaces the instances, `add` leaves the others."""
         if self._on_all_gone is not None:
-            return  # everything is being stopped: what comes now would be left behind
+            # it would be left behind
+            self.host.log.warning(f"{name}: not set, for everything is being stopped")
+            return
         service = self.table.get(name)
         is_new = service is None or service.is_deleted
         if service is None:
