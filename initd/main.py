@@ -9,50 +9,147 @@ import os
 import resource
 import signal
 import sys
+import time
 
+from initd import boot
+from initd.children import Children
+from initd.commands import Commands
+from initd.log import DEBUG, INFO, Log
 from initd.loop import Loop
+from initd.model import Model
+from initd.rcd import Scripts, list_scripts
+from initd.script import ScriptStarter
 from initd.settings import Settings, read_settings, usage
+from initd.system import System
 from initd.ubus import wire
 from initd.ubus.blocking import Session
 from initd.ubus.bus import Bus
 from initd.ubus.wire import UbusError
+from initd.watchdog_device import DEVICE, Watchdog
 from jail.errors import EXIT_FAILURE, JailError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SERVICE = "service"  # the object that there can be only one of
 PROBE_S = 3.0  # for a bus that is there to say whether it has that object
 NOFILE = 8192  # each peer of the broker takes a descriptor, each service up to three
+EXIT = "exit"
+PAUSE_S = 0.1
 
 
 class Initd:
     """All parts. The loop is theirs together."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, nofile: tuple[int, int], is_first: bool) -> None:
         self.settings = settings
-        self.loop = Loop()
-        self.bus = Bus(self.loop, say, settings.socket, settings.acl_dir)
-        self._is_stopping = False
-
-    def start(self) -> None:
-        """Be on the bus. Raises JailError, OSError."""
-        refuse_second(self.settings.socket)
-        self.bus.start()
-        self.loop.on_signal(signal.SIGTERM, self.stop)
-        self.loop.on_signal(signal.SIGINT, self.stop)
+        self.how = ""  # it is to end, once this is set
+        self.has_boot = settings.has_boot or is_first
+        self.loop = Loop(self._fault)
+        self.log = Log(
+            self.loop,
+            console=settings.to_stderr,
+            path=settings.log_socket,
+            level=DEBUG if settings.debug else INFO,
+        )
+        self.children = Children(self.loop)
+        self.bus = Bus(self.loop, self.log.warning, settings.socket, settings.acl_dir)
+        self.scripts = Scripts(self.loop, self.log, self.children, ScriptStarter(nofile), settings.root)
+        self.commands = Commands(self.loop, self.children, self.log)
+        self.model = Model(
+            self.loop,
+            self.log,
+            self.children,
+            self.commands,
+            self.bus,
+            settings.init_dir,
+            settings.socket,
+        )
+        self.watchdog = Watchdog(self.loop)
+        reboot = self._on(boot.REBOOT) if is_first else None
+        self.bus.add(System(self.watchdog, settings.root, reboot).object)
+        if is_first:
+            self._watch_as_first()
+        else:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                self.loop.on_signal(number, self._on(EXIT))
         self.loop.on_signal(signal.SIGHUP, self._read_acl)
 
-    def stop(self) -> None:
-        """Stop all services, then leave the loop."""
-        if not self._is_stopping:
-            self._is_stopping = True
-            self.loop.stop()
+    def _watch_as_first(self) -> None:
+        """What BusyBox's reboot, halt and poweroff send; INT is ctrl-alt-del."""
+        ends = {
+            signal.SIGTERM: boot.REBOOT,
+            signal.SIGINT: boot.REBOOT,
+            signal.SIGUSR1: boot.HALT,
+            signal.SIGUSR2: boot.POWEROFF,
+        }
+        for number, how in ends.items():
+            self.loop.on_signal(number, self._on(how))
+        if os.path.exists(DEVICE):
+            try:
+                self.watchdog.start()
+            except OSError as error:
+                self.log.error(f"{DEVICE}: {error.strerror}")
+
+    def _on(self, how: str) -> "Callable[[], None]":
+        return lambda: self.stop(how)
+
+    def start(self) -> None:
+        """Be on the bus, and begin the boot. Raises JailError, OSError."""
+        refuse_second(self.settings.socket)
+        self.bus.start()
+        if self.has_boot:
+            self._run_scripts("S", "boot", lambda: self.log.info("all scripts of the boot were run"))
+
+    def stop(self, how: str) -> None:
+        """Scripts with `shutdown`, then all services, then the loop; `how` says what is done after that."""
+        if self.how:
+            return
+        self.how = how
+        self.log.info(f"{how}: stopping all services")
+        self.commands.close()
+        if self.has_boot:
+            self._run_scripts("K", "shutdown", self._stop_services)
+        else:
+            self._stop_services()
+
+    def _stop_services(self) -> None:
+        """Those that no script has stopped."""
+        self.model.stop_all(self.loop.stop)
+
+    def _run_scripts(self, letter: str, action: str, done: "Callable[[], None]") -> None:
+        paths: list[str] = []
+        try:
+            paths = list_scripts(self.settings.rc_dir, letter)
+        except OSError as error:
+            self.log.error(f"{self.settings.rc_dir}: {error.strerror}")
+        self.scripts.run(paths, action, done)
 
     def _read_acl(self) -> None:
         if self.bus.broker is not None:
             self.bus.broker.load_acl()
 
+    def _fault(self, error: BaseException) -> None:
+        """A fault of ours, in a callback: it is told, and the rest goes on."""
+        import traceback
+
+        for part in traceback.format_exception(error):
+            for line in part.rstrip().splitlines():
+                self.log.error(line)
+
     def run(self) -> None:
-        """Work until stop()."""
-        self.loop.run()
+        """Work until stop() is through. Not even a fault in the loop itself ends it."""
+        while True:
+            try:
+                self.loop.run()
+                return
+            except BaseException as error:
+                self._fault(error)
+                time.sleep(PAUSE_S)  # it may come again at once
+
+    def close(self) -> None:
+        """Give everything back."""
         self.bus.close()
         self.loop.close()
 
@@ -69,26 +166,45 @@ def refuse_second(path: str) -> None:
     raise JailError(f"{path}: there is an object {SERVICE} already: another initd, or procd")
 
 
-def raise_nofile() -> None:
-    """As many descriptors as may be had, up to NOFILE. The broker reads its bound from this."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+def raise_nofile() -> tuple[int, int]:
+    """As many descriptors as may be had, up to NOFILE: the broker makes its bound of it. Returns what it was."""
+    soft, hard = before = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = NOFILE if hard == resource.RLIM_INFINITY else min(NOFILE, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return before
+
+
+def name_process() -> None:
+    """Be found under this name, and not as the interpreter."""
+    try:
+        with open("/proc/self/comm", "w") as file:
+            file.write("initd")
+    except OSError:
+        return  # no /proc yet, or ever
+
+
+def export(settings: Settings) -> None:
+    """What scripts and services find in their environment, beside what we found in ours."""
+    os.environ.setdefault("PATH", boot.PATH)
+    os.environ["UBUS_SOCKET"] = settings.socket
+    if settings.root:
+        os.environ["STOCKADE_ROOT"] = settings.root
 
 
 def main(argv: list[str]) -> int:
-    """Returns the exit status when all has ended."""
+    """Returns the exit status when all has ended; as process 1, never."""
     gc.enable()  # the launcher leaves it off for commands that end at once
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    name_process()
+    if os.getpid() == 1:
+        run_as_first(argv)
     try:
         settings = read_settings(argv[1:])
         if settings.answer:
             print(usage() if settings.answer == "help" else _version())
             return 0
-        raise_nofile()
-        initd = Initd(settings)
-        initd.start()
+        initd = make(settings, is_first=False)
     except JailError as error:
         say(str(error))
         return error.status
@@ -96,7 +212,38 @@ def main(argv: list[str]) -> int:
         say(f"{error.filename or 'system'}: {error.strerror}")
         return EXIT_FAILURE
     initd.run()
+    initd.close()
     return 0
+
+
+def make(settings: Settings, is_first: bool) -> Initd:
+    """Everything up to the event loop. Raises JailError, OSError."""
+    nofile = raise_nofile()
+    export(settings)
+    initd = Initd(settings, nofile, is_first)
+    initd.start()
+    return initd
+
+
+def run_as_first(argv: list[str]) -> None:
+    """Never returns."""
+    try:
+        is_machine = boot.prepare(say)
+        name_process()
+        try:
+            settings = read_settings(argv[1:], is_first=True)
+        except JailError as error:
+            say(f"{error}; going on without any option")
+            settings = read_settings([])
+        initd = make(settings, is_first=True)
+    except BaseException as error:
+        say(f"{type(error).__name__}: {error}")
+        boot.rescue(argv, say)
+    initd.run()
+    try:
+        initd.close()
+    finally:
+        boot.end_system(initd.how, is_machine, say)
 
 
 def _version() -> str:

@@ -70,10 +70,13 @@ class Settings:
         self.debug = number("--debug", given.get("debug", "0"))
 
 
-def read_settings(args: list[str]) -> Settings:
-    """Command line → settings. Raises UsageError."""
+def read_settings(args: list[str], is_first: bool = False) -> Settings:
+    """Command line → settings. Raises UsageError.
+
+    The kernel hands to process 1 all words of its own command line that it does not know.
+    """
     options = parse(args, OPTIONS)
-    if options.argv:
+    if options.argv and not is_first:
         raise UsageError(f"{options.argv[0]!r} is no option; see initd --help")
     return Settings(options.given)
 

@@ -38,7 +38,10 @@ def declarations(header: str) -> str:
 
 
 # What Python needs of the target's own headers: no kernel number is written in Python
-SYSTEM_HEADERS = ("sched.h", "sys/mount.h", "sys/resource.h", "linux/securebits.h", "signal.h")
+SYSTEM_HEADERS = (
+    *("sched.h", "sys/mount.h", "sys/resource.h", "linux/securebits.h", "signal.h", "sys/reboot.h"),
+    *("sys/socket.h", "net/if.h", "linux/sockios.h", "linux/watchdog.h", "sys/ioctl.h"),
+)
 SYSTEM_CONSTANTS = [
     *("CLONE_NEWNS", "CLONE_NEWPID", "CLONE_NEWIPC", "CLONE_NEWUTS"),
     *("MS_RDONLY", "MS_NOSUID", "MS_NODEV", "MS_NOEXEC", "MS_NOATIME"),
@@ -56,6 +59,9 @@ SYSTEM_CONSTANTS = [
     ),
     *("RLIMIT_NOFILE", "RLIMIT_MEMLOCK", "RLIMIT_AS", "RLIMIT_LOCKS", "RLIMIT_SIGPENDING", "RLIMIT_MSGQUEUE"),
     *("RLIMIT_NICE", "RLIMIT_RTPRIO", "RLIMIT_RTTIME"),
+    *("MS_REMOUNT", "MNT_DETACH", "SO_PEERGROUPS", "IFF_UP", "SIOCGIFFLAGS", "SIOCSIFFLAGS", "TIOCSCTTY"),
+    *("RB_AUTOBOOT", "RB_POWER_OFF", "RB_HALT_SYSTEM", "RB_DISABLE_CAD"),
+    *("WDIOC_SETTIMEOUT", "WDIOC_GETTIMEOUT"),
     *("BPF_LD", "BPF_W", "BPF_ABS", "BPF_JMP", "BPF_JEQ", "BPF_K"),
 ]
 

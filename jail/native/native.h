@@ -114,6 +114,12 @@ int launch(const unsigned char *plan, size_t size, const struct launch_request *
 /* The permitted set of the calling process, bit n for capability n. */
 uint64_t permitted_capabilities(void);
 
+/* mount(2), umount2(2) and reboot(2) of the host, for process 1. Each returns 0 or -errno. */
+int mount_host(const char *source, const char *target, const char *type, unsigned long flags,
+	       const char *options);
+int unmount_host(const char *target, int flags);
+int end_machine(unsigned int how);
+
 /* Our name of the architecture with an AUDIT_ARCH_ value, or NULL. */
 const char *audit_arch_name(uint32_t audit);
 

@@ -69,3 +69,7 @@ def test_a_wrong_command_line_is_refused(args: list[str], message: str) -> None:
 def test_usage_names_every_option() -> None:
     for short, long, metavar, _ in ROWS:
         assert f"{f'-{short}, ' if short else ''}--{long}" in usage() and metavar in usage()
+
+
+def test_process_1_is_not_stopped_by_words_for_others() -> None:
+    assert read_settings(["-S", "single", "-x"], is_first=True).to_stderr
