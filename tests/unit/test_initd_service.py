@@ -276,7 +276,7 @@ PACKAGE_TRIGGER = [["config.change", RELOAD, 1000]]
 
 def test_an_event_runs_triggers_and_tells_subscribers(world: World) -> None:
     world.call("set", {"name": "s", "triggers": PACKAGE_TRIGGER})
-    world.set("t", one={**D, "triggers": [["other", ["run_script", "/bin/x", "%a%"]]]})
+    world.set("t", one={"command": ["/bin/d"], "triggers": [["other", ["run_script", "/bin/x", "%a%"]]]})
     world.take_notes()
     world.call("event", {"type": "config.change", "data": {"package": "q"}})
     assert world.commands == []
