@@ -107,7 +107,8 @@ static int read_oci(const struct reading *reading, const struct json *policy)
 	uint32_t value = 0;
 	int ret = check_keys(reading, policy,
 			     "defaultAction defaultErrnoRet architectures archMap flags syscalls "
-			     "listenerPath listenerMetadata startup counts comment $schema");
+			     "listenerPath listenerMetadata startup counts programs comment "
+			     "$schema");
 
 	if (ret)
 		return ret;

@@ -5,6 +5,7 @@
  *
  * One binary serves glibc and musl: it uses only calls that both have under the same name, and
  * no stdio. It never goes on without its filter: one line on descriptor 2 and exit status 127.
+ * Without a SECCOMP_FILE it goes on under a tracer's filter only, which it tells where main is.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -26,6 +27,7 @@
 #include <unistd.h>
 
 #include "arch.h"
+#include "mark.h"
 #include "policy.h"
 
 #ifndef SHIM_NAME /* setup.py says it: there may be one for each ABI */
@@ -317,6 +319,12 @@ static void put_filter_on(const char *path, bool debug)
 	install(path, code, &result);
 }
 
+/* The answer comes from the filter: no environment and no program can pretend to be one. */
+static bool is_traced(void)
+{
+	return prctl(MARK_QUESTION, 0, 0, 0, 0) == -1 && errno == MARK_ANSWER;
+}
+
 static int shim_main(int argc, char **argv, char **envp)
 {
 	const char *path = find(envp, "SECCOMP_FILE");
@@ -325,12 +333,17 @@ static int shim_main(int argc, char **argv, char **envp)
 	/* A program with privileges of its own does not take a policy from whoever started it */
 	if (getauxval(AT_SECURE))
 		refuse(SHIM_NAME, "refused in a setuid or file-capability program");
-	if (!path || !*path)
+	if (path && *path)
+		put_filter_on(path, debug && strtoul(debug, NULL, 10) > 0);
+	else if (!is_traced())
 		refuse("SECCOMP_FILE", "not set");
-	put_filter_on(path, debug && strtoul(debug, NULL, 10) > 0);
 	clean(envp);
 	if (environ && environ != envp) /* a constructor has called setenv */
 		clean(environ);
+	if (!path || !*path) {
+		prctl(MARK_MAIN, 0, 0, 0, 0);
+		errno = 0; /* as main expects it */
+	}
 	return real_main(argc, argv, envp);
 }
 

@@ -147,10 +147,11 @@ def wait_ready(process: Process) -> None:
 
 
 class Probes:
-    """The probe, built once for each kind of program, in a directory that anyone may enter."""
+    """The probe, or another C program, built once for each kind, in a directory that anyone may enter."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, source: Path = HERE / "probe.c") -> None:
         self.folder = folder
+        self.source = source
         self.marker = folder / "marker"  # a file that no jail is shown
         self.marker.write_text("marker\n")
         self.built: dict[str, Path | str] = {}
@@ -165,19 +166,19 @@ class Probes:
         return made
 
     def _compile(self, kind: str) -> Path | str:
-        out = self.folder / f"probe-{kind}"
+        out = self.folder / f"{self.source.stem}-{kind}"
         compiler = COMPILERS[kind]
         if kind == "i386" and MACHINE != "x86_64":
             return "i386 programs run on x86-64 only"
         prebuilt = os.environ.get("STOCKADE_PREBUILT")
         if prebuilt:  # in a guest, which has no compiler (tests/guest/artifacts.py)
-            shutil.copy(Path(prebuilt) / f"probe-{kind}", out)
+            shutil.copy(Path(prebuilt) / out.name, out)
             return out
         if not shutil.which(compiler[0]):
             return f"{compiler[0]} is not installed"
         if kind == "i386" and run("gcc", "-m32", "-E", "-include", "stdio.h", "-", "-o", os.devnull).status:
             return "gcc -m32 is not installed (gcc-multilib)"
-        made = run(*compiler, *COMPILE, HERE / "probe.c", "-o", out)
+        made = run(*compiler, *COMPILE, self.source, "-o", out)
         assert made.status == 0, made
         return out
 
@@ -243,6 +244,7 @@ class Host:
         self.ujail = ujail
         self.probes = probes
         self.folder = folder
+        self.utrace = str(Path(ujail).with_name("utrace"))
         self._policies = 0
 
     # what tests use of the functions above; conftest.py itself cannot be imported by them
@@ -288,6 +290,10 @@ class Host:
     def spawn_driver(self, request: dict[str, object]) -> Process:
         """The same, without waiting for its end."""
         return start(sys.executable, "-I", DRIVER, json.dumps(request))
+
+    def programs(self, source: Path) -> Probes:
+        """Another C program in all its kinds."""
+        return Probes(self.folder, source)
 
     def policy(self, *allowed: str, default: str = "SCMP_ACT_ERRNO", errno_ret: int = errno.EXFULL) -> Path:
         """A policy with these calls and those without which the probe cannot speak.

@@ -25,6 +25,17 @@ const char *native_arch(void)
 	return ARCH_NATIVE;
 }
 
+const char *second_arch(void)
+{
+#if defined(__x86_64__)
+	return "i386";
+#elif defined(__aarch64__)
+	return "arm";
+#else
+	return NULL;
+#endif
+}
+
 uint32_t arch_audit(const char *arch_name)
 {
 	const struct arch *arch = arch_find(arch_name);
@@ -41,4 +52,13 @@ const char *call_name(const char *arch_name, uint32_t number)
 		if (arch_number(arch, i) == number)
 			return arch_call_name(i);
 	return NULL;
+}
+
+int call_number(const char *arch_name, const char *name)
+{
+	const struct arch *arch = arch_find(arch_name);
+	const int index = arch_call_find(name);
+	const uint32_t number = arch && index >= 0 ? arch_number(arch, index) : ARCH_NO_CALL;
+
+	return number == ARCH_NO_CALL ? -1 : (int)number;
 }

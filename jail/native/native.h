@@ -126,10 +126,98 @@ const char *audit_arch_name(uint32_t audit);
 /* Our name of the architecture that this was built for. */
 const char *native_arch(void);
 
+/* The architecture whose ABI this machine runs beside its own, or NULL. */
+const char *second_arch(void);
+
+/* The number of a system call, or -1. */
+int call_number(const char *arch, const char *name);
+
 /* The AUDIT_ARCH_ value of one of our architectures, or 0. */
 uint32_t arch_audit(const char *arch);
 
 /* The name of a system call number of one of our architectures, or NULL. */
 const char *call_name(const char *arch, uint32_t number);
+
+/*
+ * The tracer. A filter that stops every call of a program and of all that it starts, a loop that
+ * counts them. Each stop brings 16 bits from the filter: the ABI in the upper two, the number.
+ */
+#define TRACE_NATIVE 0 /* this machine's own ABI */
+#define TRACE_SECOND 1 /* its 32-bit one */
+#define TRACE_HIGH 2 /* native, but above 16383: x32, arm's private calls; the lower 14 bits */
+#define TRACE_FOREIGN 3 /* neither; the number is not known */
+
+/* trace_open() flags */
+#define TRACE_REGISTERS 1 /* tests: do without what Linux 5.3 brought */
+
+/* trace_lost() */
+#define TRACE_LOST_ARGUMENTS 1 /* of some calls they could not be read */
+#define TRACE_LOST_FILES 2 /* more than are kept */
+
+#define TRACE_VALUE 1 /* the value of an argument */
+#define TRACE_PATH 2 /* the path that an argument points to */
+#define TRACE_ADDRESS 3 /* the socket address that an argument points to, its size in the next */
+
+struct trace_watch { /* what to look at in a call, beside its number */
+	uint32_t abi, number;
+	uint32_t what; /* TRACE_VALUE, TRACE_PATH or TRACE_ADDRESS */
+	uint32_t index; /* of the argument */
+	int32_t folder; /* the argument that a relative path starts from, or -1 */
+	int32_t mode; /* the argument that says what is to be done with the file, or -1 */
+};
+
+struct trace_count {
+	uint32_t program; /* index for trace_program() */
+	uint32_t abi, number;
+	uint32_t early; /* before the mark of main */
+	uint32_t argument; /* 0: the call; n: its argument n - 1 had this value */
+	uint32_t reserved;
+	uint64_t value;
+	uint64_t count; /* 0: a free slot */
+};
+
+struct trace_file {
+	uint32_t program, abi, number, early;
+	uint32_t size; /* of the text */
+	uint32_t reserved;
+	uint64_t mode;
+	char *text; /* a path, perhaps "FOLDER/" first; or a struct sockaddr */
+};
+
+struct trace;
+
+/* Returns NULL without memory. `watches` are copied. */
+struct trace *trace_open(const struct trace_watch *watches, unsigned int n, unsigned int flags);
+
+/*
+ * Make a child that waits, and attach to it: trace_run() lets it put the filter on and execute
+ * `path`. Returns its pid, or -errno.
+ */
+int trace_spawn(struct trace *trace, const char *path, char *const *argv, char *const *envp);
+
+/*
+ * Attach to somebody else's process, which waits, puts the filter on when it is let go, and
+ * executes something. Returns 0 or -errno.
+ */
+int trace_seize(struct trace *trace, int pid);
+
+/* The filter itself, struct sock_filter[n] in `code`; returns n, or -E2BIG. */
+int trace_filter(unsigned char *code, size_t size);
+
+/*
+ * Trace until everything has ended. TERM, INT, HUP, QUIT, USR1 and USR2 go to the first process,
+ * later to all. Returns 0 with the first process's wait status, or -errno; then `status` is 1 if
+ * the filter could not be put on, 2 if the exec failed, 0 if the tracer itself did.
+ */
+int trace_run(struct trace *trace, int *status);
+
+/* The results; the memory is the trace's. A slot with a count of 0 is not used. */
+const struct trace_count *trace_counts(const struct trace *trace, size_t *n_slots);
+const struct trace_file *trace_files(const struct trace *trace, size_t *n);
+const char *trace_program(const struct trace *trace, uint32_t program);
+int trace_is_marked(const struct trace *trace);
+unsigned int trace_lost(const struct trace *trace);
+
+void trace_close(struct trace *trace);
 
 #endif

@@ -22,6 +22,7 @@ static const struct command {
 	const char *bin; /* from the command's directory to that of the interpreter */
 } commands[] = {
 	{"ujail", "jail.ujail", ""},
+	{"utrace", "jail.utrace", ""},
 	{"initd", "initd.main", ""},
 	{"init", "initd.main", ""}, /* a firmware's link to initd */
 	{"ubus", "initd.ubus.command", "../../bin/"}, /* libexec/stockade/ubus */

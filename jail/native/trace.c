@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The tracer's loop. Tracees are seized, so that a stop by a signal is told apart from the
+ * delivery of one: the first is left as it is (LISTEN), of the second the signal is handed
+ * on. Each call is one stop, by the filter of trace_filter.c; there are no stops at its end.
+ *
+ * A new task may stop before its parent's event tells that there is one. It is held until
+ * then, or, if the parent is killed before it could tell, until that is known.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <linux/ptrace.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "trace.h"
+
+/* A request fails only when the tracee is being killed, and its end will be told */
+static void go_on(pid_t tid, int signal_number)
+{
+	trace_request(PTRACE_CONT, tid, 0, signal_number);
+}
+
+static bool is_group_stop(int status)
+{
+	const int number = WSTOPSIG(status);
+
+	return number == SIGSTOP || number == SIGTSTP || number == SIGTTIN || number == SIGTTOU;
+}
+
+static void leave_stop(pid_t tid, int status)
+{
+	if (is_group_stop(status))
+		trace_request(PTRACE_LISTEN, tid, 0, 0);
+	else
+		go_on(tid, 0);
+}
+
+static unsigned long event_message(pid_t tid)
+{
+	unsigned long message = 0;
+
+	/* after a kill there is none */
+	if (trace_request(PTRACE_GETEVENTMSG, tid, 0, (uintptr_t)&message))
+		return 0;
+	return message;
+}
+
+/* ---- whose child ---- */
+
+static void release(struct trace *trace, struct task *task)
+{
+	const int status = task->held;
+
+	if (!status)
+		return;
+	task->held = 0;
+	trace->n_held--;
+	leave_stop(task->tid, status);
+}
+
+static int on_birth(struct trace *trace, pid_t parent_tid)
+{
+	const pid_t tid = event_message(parent_tid);
+	struct task *child = tid > 0 ? add_task(&trace->tasks, tid) : NULL;
+	struct task *parent = find_task(&trace->tasks, parent_tid); /* the table may have moved */
+
+	if (tid > 0 && !child)
+		return -ENOMEM;
+	if (child) {
+		set_image(child, parent->image);
+		release(trace, child);
+	}
+	go_on(parent_tid, 0);
+	return 0;
+}
+
+static pid_t read_field(const char *text, const char *name)
+{
+	const char *at = strstr(text, name);
+
+	return at ? atoi(at + strlen(name)) : 0;
+}
+
+/* The process that a thread is of, or the parent of a process, if it is still there. */
+static struct task *find_origin(const struct trace *trace, pid_t tid)
+{
+	char path[64], text[512];
+	FILE *file;
+	size_t size;
+	pid_t group;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", tid);
+	file = fopen(path, "re");
+	if (!file)
+		return NULL;
+	size = fread(text, 1, sizeof(text) - 1, file);
+	fclose(file);
+	text[size] = '\0';
+	group = read_field(text, "\nTgid:");
+	return find_task(&trace->tasks, group != tid ? group : read_field(text, "\nPPid:"));
+}
+
+/* Somebody has died, perhaps before it could tell of its child. */
+static void release_all(struct trace *trace, struct image *image)
+{
+	size_t i;
+
+	for (i = 0; trace->n_held && i < trace->tasks.size; i++) {
+		struct task *task = &trace->tasks.slots[i];
+		const struct task *origin;
+
+		if (!task->tid || !task->held)
+			continue;
+		origin = find_origin(trace, task->tid);
+		set_image(task, origin ? origin->image : image);
+		release(trace, task);
+	}
+}
+
+/* ---- the events ---- */
+
+static void on_end(struct trace *trace, pid_t tid, int status)
+{
+	struct task *task = find_task(&trace->tasks, tid);
+
+	if (tid == trace->main_pid) {
+		trace->main_status = status;
+		trace->main_pid = 0;
+		first_has_ended(trace);
+	}
+	if (!task)
+		return;
+	if (task->held)
+		trace->n_held--;
+	task->held = 0;
+	if (trace->n_held)
+		release_all(trace, task->image);
+	drop_task(&trace->tasks, tid);
+}
+
+static int on_exec(struct trace *trace, pid_t tid)
+{
+	const pid_t former = event_message(tid);
+	struct task *task = add_task(&trace->tasks, tid);
+	struct image *image;
+	int result = 0;
+
+	/* A thread has taken the place of its process; nobody will hear of the thread again */
+	if (task && former > 0 && former != tid) {
+		struct task *thread = find_task(&trace->tasks, former);
+
+		set_image(task, thread ? thread->image : NULL);
+		drop_task(&trace->tasks, former);
+		task = find_task(&trace->tasks, tid);
+	}
+	if (task && (task->image || tid == trace->main_pid)) {
+		image = calloc(1, sizeof(*image));
+		if (!image || note_program(trace, tid, &image->program)) {
+			free(image);
+			return -ENOMEM;
+		}
+		image->is_first = !trace->is_started;
+		trace->is_started = true;
+		set_image(task, image);
+	}
+	if (!task)
+		result = -ENOMEM;
+	go_on(tid, 0);
+	return result;
+}
+
+static int on_call(struct trace *trace, pid_t tid, const struct task *task)
+{
+	const unsigned int message = event_message(tid) & 0xffff;
+	int result = 0;
+
+	if (message == MESSAGE_MARK && task->image)
+		trace->is_marked |= task->image->is_first;
+	else if (task->image && note_call(trace, tid, task->image, message))
+		result = -ENOMEM;
+	go_on(tid, 0);
+	return result;
+}
+
+static int on_stop(struct trace *trace, pid_t tid, int status)
+{
+	struct task *task = find_task(&trace->tasks, tid);
+	const int event = status >> 16;
+
+	if (!task) {
+		task = add_task(&trace->tasks, tid);
+		if (!task)
+			return -ENOMEM;
+		if (event == PTRACE_EVENT_STOP) {
+			task->held = status;
+			trace->n_held++;
+			return 0;
+		}
+	}
+	switch (event) {
+	case PTRACE_EVENT_SECCOMP:
+		return on_call(trace, tid, task);
+	case PTRACE_EVENT_FORK:
+	case PTRACE_EVENT_VFORK:
+	case PTRACE_EVENT_CLONE:
+		return on_birth(trace, tid);
+	case PTRACE_EVENT_EXEC:
+		return on_exec(trace, tid);
+	case PTRACE_EVENT_STOP:
+		leave_stop(tid, status);
+		return 0;
+	default:
+		go_on(tid, event ? 0 : WSTOPSIG(status));
+		return 0;
+	}
+}
+
+/* ---- the loop ---- */
+
+static int conclude(struct trace *trace, int *status)
+{
+	struct failure failure;
+
+	*status = trace->main_status;
+	if (trace->is_started || trace->failure_fd < 0)
+		return 0;
+	if (read(trace->failure_fd, &failure, sizeof(failure)) != sizeof(failure))
+		return 0; /* killed before its exec */
+	*status = failure.is_filter ? 1 : 2;
+	return -failure.error;
+}
+
+int trace_run(struct trace *trace, int *status)
+{
+	int result = 0, stop = 0;
+
+	*status = 0;
+	forward_signals(trace);
+	if (trace->go_fd >= 0 && write(trace->go_fd, "", 1) != 1)
+		return -errno;
+	while (!result) {
+		const pid_t tid = next_event(trace, &stop);
+
+		if (tid == -ECHILD)
+			return conclude(trace, status);
+		if (tid < 0)
+			return tid;
+		if (WIFSTOPPED(stop))
+			result = on_stop(trace, tid, stop);
+		else
+			on_end(trace, tid, stop);
+	}
+	return result;
+}

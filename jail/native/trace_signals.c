@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The signals that are for the traced program. As long as its first process lives, a handler
+ * hands them on, so that the loop can wait for nothing but stops, which takes half of the
+ * calls; later they are held, and the loop asks for them and tells all that are left.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "trace.h"
+
+static const int signals[N_SIGNALS] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
+
+/* All that a handler can know; there is one trace at a time */
+static volatile sig_atomic_t first_process;
+
+/* The terminal tells the tracees as well */
+static bool is_for_them(const siginfo_t *info)
+{
+	return info->si_signo != SIGCHLD && info->si_code != SI_KERNEL;
+}
+
+static void on_signal(int number, siginfo_t *info, void *context)
+{
+	const int error = errno;
+
+	if (first_process && is_for_them(info))
+		kill(first_process, number);
+	errno = error;
+}
+
+static void fill(sigset_t *set)
+{
+	size_t i;
+
+	sigemptyset(set);
+	for (i = 0; i < N_SIGNALS; i++)
+		sigaddset(set, signals[i]);
+}
+
+void hold_signals(struct trace *trace)
+{
+	sigset_t set;
+
+	fill(&set);
+	sigprocmask(SIG_BLOCK, &set, &trace->mask);
+	trace->is_holding = true;
+}
+
+void forward_signals(struct trace *trace)
+{
+	struct sigaction action = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_RESTART};
+	sigset_t set;
+	size_t i;
+
+	fill(&set);
+	first_process = trace->main_pid;
+	for (i = 0; i < N_SIGNALS; i++)
+		sigaction(signals[i], &action, &trace->actions[i]);
+	signal(SIGCHLD, SIG_DFL); /* who ignores it is not told of a child's end */
+	trace->is_forwarding = true;
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
+void first_has_ended(struct trace *trace)
+{
+	sigset_t set;
+
+	fill(&set);
+	sigaddset(&set, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	first_process = 0;
+}
+
+void restore_signals(struct trace *trace)
+{
+	size_t i;
+
+	for (i = 0; trace->is_forwarding && i < N_SIGNALS; i++)
+		sigaction(signals[i], &trace->actions[i], NULL);
+	if (trace->is_holding)
+		sigprocmask(SIG_SETMASK, &trace->mask, NULL);
+	trace->is_forwarding = trace->is_holding = false;
+}
+
+static void tell_all(const struct trace *trace, int number)
+{
+	size_t i;
+
+	for (i = 0; i < trace->tasks.size; i++)
+		if (trace->tasks.slots[i].tid)
+			kill(trace->tasks.slots[i].tid, number);
+}
+
+pid_t next_event(const struct trace *trace, int *status)
+{
+	sigset_t set;
+	siginfo_t info;
+	pid_t tid;
+
+	fill(&set);
+	sigaddset(&set, SIGCHLD);
+	for (;;) {
+		tid = waitpid(-1, status, __WALL | (trace->main_pid ? 0 : WNOHANG));
+		if (tid > 0)
+			return tid;
+		if (tid < 0 && errno != EINTR)
+			return -errno;
+		if (!trace->main_pid && sigwaitinfo(&set, &info) > 0 && is_for_them(&info))
+			tell_all(trace, info.si_signo);
+	}
+}

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: MIT
+"""A program → what it and all that it started called: the native tracer's counts in words.
+
+Knows nothing of policies and options.
+"""
+
+import errno
+import os
+from collections import Counter
+
+from jail._native import ffi, lib
+from jail.errors import EXIT_CANNOT_EXECUTE, EXIT_NOT_FOUND, JailError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jail._native import FFI
+
+NATIVE = ffi.string(lib.native_arch()).decode()
+SECOND = ffi.string(lib.second_arch()).decode() if lib.second_arch() else ""
+PRIVATE_CALLS = 0xF0000  # of arm, above all others
+MOST_X32 = 1023
+FAILED_FILTER = 1  # what trace_run() says
+
+
+class Watch:
+    """What to look at in a call: an argument's `value`, the `path` it points to, or the socket `address`.
+
+    `folder` is the argument that a relative path starts from, `mode` the one that says what for; -1: none.
+    """
+
+    __slots__ = ("call", "folder", "index", "mode", "what")
+
+    def __init__(self, what: str, call: str, index: int, folder: int = -1, mode: int = -1) -> None:
+        self.what = what
+        self.call = call
+        self.index = index
+        self.folder = folder
+        self.mode = mode
+
+
+class Program:
+    """One program of the traced tree, by the file that was executed.
+
+    `calls`, by ABI: from main on where `from_main`, else from its entry point on. `early`: before main.
+    `values`: of watched arguments, {(ABI, call): {value: count}}; `early_values`: before main.
+    """
+
+    __slots__ = ("calls", "early", "early_values", "from_main", "name", "values")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.from_main = False
+        self.calls: dict[str, Counter[str]] = {}
+        self.early: dict[str, Counter[str]] = {}
+        self.values: dict[tuple[str, str], Counter[int]] = {}
+        self.early_values: dict[tuple[str, str], Counter[int]] = {}
+
+
+class Touch:
+    """A path or a socket address that a call was given, by a program; `mode` is the watched argument."""
+
+    __slots__ = ("call", "early", "mode", "program", "text")
+
+    def __init__(self, program: Program, call: str, text: bytes, mode: int, early: bool) -> None:
+        self.program = program
+        self.call = call
+        self.text = text
+        self.mode = mode
+        self.early = early
+
+
+class Trace:
+    """A traced run. `programs` is in the order of their first exec: the first is what was started."""
+
+    __slots__ = ("_native", "lost_arguments", "lost_files", "pid", "programs", "touches")
+
+    def __init__(self, watches: list[Watch], registers: bool = False) -> None:
+        rows = [row for abi in (lib.TRACE_NATIVE, lib.TRACE_SECOND) for row in _rows(watches, abi)]
+        array = ffi.new("struct trace_watch[]", rows)
+        self._native = lib.trace_open(array, len(rows), lib.TRACE_REGISTERS if registers else 0)
+        if not self._native:
+            raise JailError("out of memory")
+        self.pid = 0
+        self.programs: list[Program] = []
+        self.touches: list[Touch] = []
+        self.lost_arguments = self.lost_files = False
+
+    def spawn(self, path: str, argv: list[str], env: dict[str, str]) -> None:
+        """Make the first process, which waits for run(); from here on the signals for it are held."""
+        words = [_c_string(os.fsencode(word)) for word in argv]
+        variables = [_c_string(os.fsencode(f"{name}={value}")) for name, value in env.items()]
+        c_argv = ffi.new("char *[]", [*words, ffi.NULL])
+        c_env = ffi.new("char *[]", [*variables, ffi.NULL])
+        pid = lib.trace_spawn(self._native, os.fsencode(path), c_argv, c_env)
+        if pid < 0:
+            raise JailError(f"cannot trace: {os.strerror(-pid)}")
+        self.pid = pid
+
+    def run(self, path: str) -> int:
+        """Trace until all has ended; returns the first process's exit status, 128+N for a signal."""
+        status = ffi.new("int *")
+        result = lib.trace_run(self._native, status)
+        if result < 0:
+            if not status[0]:
+                raise JailError(f"the tracer: {os.strerror(-result)}")
+            if status[0] == FAILED_FILTER:
+                raise JailError(f"seccomp: {os.strerror(-result)}")
+            error = JailError(f"{path}: {os.strerror(-result)}")
+            error.status = EXIT_NOT_FOUND if -result == errno.ENOENT else EXIT_CANNOT_EXECUTE
+            raise error
+        self._collect()
+        return os.WEXITSTATUS(status[0]) if os.WIFEXITED(status[0]) else 128 + os.WTERMSIG(status[0])
+
+    def close(self) -> None:
+        """Give everything back. A process that was not run is ended."""
+        lib.trace_close(self._native)
+
+    def _collect(self) -> None:
+        native = self._native
+        number = 0
+        while name := lib.trace_program(native, number):
+            self.programs.append(Program(os.fsdecode(ffi.string(name))))
+            number += 1
+        marked = bool(lib.trace_is_marked(native))
+        if self.programs:
+            self.programs[0].from_main = marked
+        n = ffi.new("size_t *")
+        counts = lib.trace_counts(native, n)
+        for slot in counts[0 : n[0]] if n[0] else []:
+            if slot.count:
+                self._add(slot, early=marked and bool(slot.early))
+        files = lib.trace_files(native, n)
+        for file in files[0 : n[0]] if n[0] else []:
+            text = ffi.buffer(file.text, file.size)[:]
+            call = _name(file.abi, file.number)[1]
+            early = marked and bool(file.early)
+            self.touches.append(Touch(self.programs[file.program], call, text, file.mode, early))
+        lost = lib.trace_lost(native)
+        self.lost_arguments = bool(lost & lib.TRACE_LOST_ARGUMENTS)
+        self.lost_files = bool(lost & lib.TRACE_LOST_FILES)
+
+    def _add(self, slot: "FFI.CData", early: bool) -> None:
+        program = self.programs[slot.program]
+        abi, call = _name(slot.abi, slot.number)
+        if slot.argument:
+            values = program.early_values if early else program.values
+            values.setdefault((abi, call), Counter())[slot.value] += slot.count
+            return
+        table = program.early if early else program.calls
+        table.setdefault(abi, Counter())[call] += slot.count
+
+
+def _rows(watches: list[Watch], abi: int) -> list[tuple[int, ...]]:
+    """The watches as C has them, for one ABI of this machine."""
+    arch = NATIVE if abi == lib.TRACE_NATIVE else SECOND
+    kinds = {"value": lib.TRACE_VALUE, "path": lib.TRACE_PATH, "address": lib.TRACE_ADDRESS}
+    rows: list[tuple[int, ...]] = []
+    for watch in watches if arch else []:
+        number = lib.call_number(arch.encode(), watch.call.encode())
+        if number >= 0:
+            rows.append((abi, number, kinds[watch.what], watch.index, watch.folder, watch.mode))
+    return rows
+
+
+def _c_string(text: bytes) -> "FFI.CData":
+    return ffi.new("char[]", text)
+
+
+def _name(abi: int, number: int) -> tuple[str, str]:
+    """The ABI's name and the call's; a number in place of a name that is not known."""
+    arch = {lib.TRACE_NATIVE: NATIVE, lib.TRACE_SECOND: SECOND}.get(abi, "")
+    if abi == lib.TRACE_HIGH and NATIVE == "arm":
+        arch, number = NATIVE, PRIVATE_CALLS | number
+    name = lib.call_name(arch.encode(), number) if arch else ffi.NULL
+    if name:
+        return arch, ffi.string(name).decode()
+    if abi == lib.TRACE_HIGH and NATIVE == "x86_64" and number <= MOST_X32:
+        name = lib.call_name(NATIVE.encode(), number)
+        return "x32", ffi.string(name).decode() if name else str(number)
+    if abi == lib.TRACE_HIGH:
+        return "no ABI", "?"
+    return (arch, str(number)) if arch else ("another ABI", "?")
+
+
+def has_call(abi: str, name: str) -> bool:
+    return lib.call_number(abi.encode(), name.encode()) >= 0

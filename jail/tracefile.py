@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: MIT
+"""Where a trace goes: claimed before anything runs, written at once when all has ended.
+
+In /tmp, where anybody can put a link or a file of any name: no link is followed, nothing is overwritten.
+"""
+
+import errno
+import os
+import stat
+
+from jail.errors import JailError
+
+FOLDER = "/tmp"
+ATTEMPTS = 100  # files of earlier runs with the same name
+MODE = 0o644
+
+
+class TraceFile:
+    """One file to be. Until commit() there is only a hidden one beside it."""
+
+    __slots__ = ("_fd", "_hidden", "_replace", "path")
+
+    def __init__(self, path: str, *, replace: bool) -> None:
+        """Claim `path`; with `replace` it may exist. Raises JailError if it could not be written."""
+        self.path = path
+        self._replace = replace
+        self._hidden = ""
+        try:
+            self._fd = self._open()
+        except OSError as error:
+            raise JailError(f"{path}: {error.strerror}") from error
+
+    def _open(self) -> int:
+        if self._replace and self._is_special():
+            return os.open(self.path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOCTTY)
+        folder, name = os.path.split(self.path)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        for number in range(ATTEMPTS):
+            hidden = os.path.join(folder, f".{name}.{os.getpid()}.{number}")
+            try:
+                fd = os.open(hidden, flags, MODE)
+            except FileExistsError:
+                continue
+            self._hidden = hidden
+            return fd
+        raise FileExistsError(errno.EEXIST, "too many files of that name", self.path)
+
+    def _is_special(self) -> bool:
+        """A terminal, a pipe: written in place. A directory is refused."""
+        try:
+            mode = os.stat(self.path).st_mode
+        except OSError:
+            return False
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, "is a directory", self.path)
+        return not stat.S_ISREG(mode)
+
+    def commit(self, text: str) -> str:
+        """Write everything and give the file its name, which is returned."""
+        try:
+            with os.fdopen(self._fd, "w") as file:
+                file.write(text)
+                file.flush()
+                if self._hidden:
+                    os.fsync(file.fileno())
+            if not self._hidden:
+                return self.path
+            if self._replace:
+                os.rename(self._hidden, self.path)
+                self._hidden = ""
+                return self.path
+            return self._link()
+        except OSError as error:
+            raise JailError(f"{self.path}: {error.strerror}") from error
+        finally:
+            self._remove()
+
+    def _link(self) -> str:
+        """A name that nobody has: a link is made or not, where a rename would replace."""
+        for number in range(ATTEMPTS):
+            path = f"{self.path}.{number}" if number else self.path
+            try:
+                os.link(self._hidden, path)
+            except FileExistsError:
+                continue
+            return path
+        raise FileExistsError(errno.EEXIST, "too many files of that name", self.path)
+
+    def drop(self) -> None:
+        """Nothing is to be written."""
+        os.close(self._fd)
+        self._remove()
+
+    def _remove(self) -> None:
+        if self._hidden:
+            os.unlink(self._hidden)
+            self._hidden = ""
+
+
+def default_path(program: str, pid: int) -> str:
+    """/tmp/NAME.json.PID."""
+    return f"{FOLDER}/{os.path.basename(program)}.json.{pid}"

@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: MIT
+"""The `utrace` command: argv → a traced run → the policy that allows what was called.
+
+One table of options; the usage text is made from it.
+"""
+
+import os
+import sys
+
+from jail.errors import EXIT_CANNOT_EXECUTE, EXIT_FAILURE, EXIT_NOT_FOUND, JailError, UsageError
+from jail.options import Options, parse
+from jail.options import usage as make_usage
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jail.trace import Program, Trace, Watch
+    from jail.tracefile import TraceFile
+    from jail.tree import Closure
+
+# (short, long, metavar, help); a row of one text starts a group. "" as metavar: the option takes no argument
+OPTIONS: tuple[tuple[str, ...], ...] = (
+    ("Output",),
+    ("f", "file", "FILE", "write the policy there (default /tmp/NAME.json.PID, never over another file)"),
+    ("", "per-program", "", "a policy for each program that was executed: FILE, FILE.NAME…"),
+    ("Content",),
+    ("", "all", "", "take in what the program called before main"),
+    ("", "args", "", "make rules of the arguments of socket, ioctl, prctl, fcntl, mmap, mprotect, clone"),
+    ("", "paths", "", "propose ujail options for the files, programs and sockets that were used"),
+    ("", "registers", "", "read arguments as kernels before 5.3 need it"),
+    ("p", "policy", "FILE", "accepted for procd's sake, no effect"),
+    ("Help",),
+    ("", "help", "", "this text"),
+    ("", "version", "", "print the version"),
+)
+HEAD = """\
+usage: utrace [OPTION]... [--] PROGRAM [ARGUMENT]...
+Run a program and write the seccomp policy that allows what it and all that it started called."""
+EXAMPLES = """\
+  utrace /bin/echo foo                            writes /tmp/echo.json.PID
+  utrace -f dns.json --paths dnsmasq -k           use it, stop it by TERM, then: ujail -S dns.json … -- dnsmasq -k
+
+A dynamic program is recorded from its main on, a static one and all that are executed later from their entry
+points on. Exit status: the program's own, 128+N if signal N killed it; 125 utrace failed, 126 the program cannot
+be executed, 127 it was not found."""
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # where no PATH is set
+
+
+def main(argv: list[str]) -> int:
+    try:
+        options = parse(argv[1:], OPTIONS)
+        if "help" in options.given:
+            print(make_usage(HEAD, OPTIONS, f"Examples:\n{EXAMPLES}"))
+            return 0
+        if "version" in options.given:
+            from jail.version import VERSION
+
+            print(f"utrace (Stockade) {VERSION}")
+            return 0
+        if not options.argv:
+            raise UsageError("no program given; see utrace --help")
+        return _run(options)
+    except JailError as error:
+        say(str(error))
+        return error.status
+    except OSError as error:
+        say(f"{error.filename or 'system'}: {error.strerror}")
+        return EXIT_FAILURE
+
+
+def _run(options: Options) -> int:
+    from jail.trace import Trace
+    from jail.tracefile import TraceFile, default_path
+
+    path = find_program(options.argv[0])
+    program, shim = _link(path)
+    trace = Trace(_watches(options), registers="registers" in options.given)
+    try:
+        trace.spawn(path, options.argv, _environment(shim))
+        name = options.given.get("file") or default_path(path, trace.pid)
+        file = TraceFile(name, replace="file" in options.given)
+        try:
+            status = trace.run(path)
+        except BaseException:
+            file.drop()
+            raise
+        _write(trace, program, file, options)
+        return status
+    finally:
+        trace.close()
+
+
+def find_program(name: str) -> str:
+    """The file that a shell would execute. Raises JailError with status 126 or 127."""
+    folders = [""] if "/" in name else [f"{f or '.'}/" for f in os.environ.get("PATH", PATH).split(":")]
+    there = False
+    for folder in folders:
+        path = folder + name
+        if os.path.isfile(path) and os.access(path, os.X_OK):
+            return path
+        there = there or os.path.exists(path)
+    error = JailError(f"{name}: {'cannot be executed' if there else 'not found'}")
+    error.status = EXIT_CANNOT_EXECUTE if there else EXIT_NOT_FOUND
+    raise error
+
+
+def _link(path: str) -> "tuple[Closure | None, str]":
+    """What the program needs, if that can be told, and the shim that marks its main, if it loads one."""
+    from jail.doors import link
+    from jail.errors import ConfigError
+
+    try:
+        program, shim = link(os.path.abspath(path))
+    except ConfigError:
+        return None, ""  # whatever it is, the kernel knows
+    return program, shim if os.access(path, os.R_OK) else ""
+
+
+def _environment(shim: str) -> dict[str, str]:
+    """Ours, with the shim and without a policy: the shim would put that on."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("SECCOMP_")}
+    if shim:
+        others = env.get("LD_PRELOAD", "")
+        env["LD_PRELOAD"] = shim + (f":{others}" if others else "")
+    return env
+
+
+def _watches(options: Options) -> "list[Watch]":
+    from jail.learn import ARGUMENTS
+    from jail.trace import Watch
+
+    watches = []
+    if "args" in options.given:
+        watches += [Watch("value", call, index) for call, index in ARGUMENTS.items()]
+    if "paths" in options.given:
+        from jail.propose import WATCHES
+
+        watches += WATCHES
+    return watches
+
+
+def _write(trace: "Trace", program: "Closure | None", file: "TraceFile", options: Options) -> None:
+    """The policy, or the policies, and on stderr what is to be said about them."""
+    from jail import learn
+    from jail.trace import NATIVE, SECOND, has_call
+
+    if not trace.programs:
+        file.drop()
+        raise JailError("killed before it was executed: nothing was recorded")
+    abi = learn.abi_of(trace.programs[0], NATIVE, SECOND)
+    always = [name for name in learn.ALWAYS if has_call(abi, name)]
+    groups = [[each] for each in trace.programs] if "per-program" in options.given else [trace.programs]
+    others: list[list[Program]] = groups[1:]
+    for group in [groups[0], *others]:
+        policy, notes = learn.make_policy(
+            group, abi, always, early="all" in options.given, arguments="args" in options.given
+        )
+        if group is groups[0] and program is not None and program.preloaded:
+            startup = _startup(trace.programs[0], abi, program)
+            if startup:
+                policy["startup"] = startup
+        policy["programs"] = learn.describe_programs(group, abi)
+        target = file if group is groups[0] else _beside(file, group[0].name, options)
+        say(f"wrote {target.commit(learn.dump(policy))}")
+        for note in notes:
+            say(note)
+    _report(trace, abi)
+    if "paths" in options.given:
+        from jail.propose import propose
+
+        for line in propose(trace, program):
+            print(line, file=sys.stderr)
+
+
+def _beside(file: "TraceFile", program: str, options: Options) -> "TraceFile":
+    from jail.tracefile import TraceFile
+
+    return TraceFile(f"{file.path}.{os.path.basename(program)}", replace="file" in options.given)
+
+
+def _startup(program: "Program", abi: str, closure: "Closure") -> list[str]:
+    """The policy's own start-up list, if the libc's set lacks something."""
+    import json
+
+    from jail.doors import FILTERS
+    from jail.learn import startup_names
+
+    libc = "musl" if closure.libc == "uclibc" else closure.libc
+    try:
+        with open(f"{FILTERS}/startup-{libc}.json") as file:
+            rules = json.load(file)["syscalls"]
+    except OSError:
+        return []
+    allowed = {name for rule in rules for name in rule["names"]}
+    free = {name for rule in rules for name in rule["names"] if "args" not in rule}
+    return startup_names(program, abi, allowed, free)
+
+
+def _report(trace: "Trace", abi: str) -> None:
+    from jail.learn import strangers
+
+    if not trace.programs[0].from_main:
+        say(
+            f"{trace.programs[0].name}: recorded from its entry point on, its start-up calls are in the policy"
+        )
+    for other, counts in strangers(trace.programs, abi).items():
+        calls = ", ".join(f"{name} {count}" for name, count in counts.items())
+        say(f"not in the policy, which is for {abi}: calls of {other}: {calls}")
+    if trace.lost_arguments:
+        say("the arguments of some calls could not be read")
+    if trace.lost_files:
+        say("more files were used than are kept: some are missing")
+
+
+def say(line: str) -> None:
+    """One line on stderr, in one write."""
+    try:
+        os.write(2, f"utrace: {line}\n".encode("utf-8", "surrogateescape"))
+    except OSError:
+        return
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))

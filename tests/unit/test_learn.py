@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: MIT
+"""Counts of a trace → policy."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from jail.learn import (
+    MOST_VALUES,
+    Policy,
+    add_up,
+    by_frequency,
+    describe_programs,
+    dump,
+    make_policy,
+    startup_names,
+    strangers,
+)
+from jail.policy import compile_filter
+from jail.trace import Program
+
+SCHEMA = Path(__file__).resolve().parents[2] / "json-filters/schema.json"
+
+
+def program(name: str = "/bin/a", abi: str = "x86_64", **calls: int) -> Program:
+    made = Program(name)
+    made.calls[abi] = Counter(calls)
+    return made
+
+
+def rules(policy: Policy) -> list[dict[str, object]]:
+    found = policy["syscalls"]
+    assert isinstance(found, list)
+    return found
+
+
+def test_most_called_comes_first_and_names_decide_between_equals() -> None:
+    counts = Counter({"write": 3, "read": 7, "close": 3, "brk": 1})
+    assert list(by_frequency(counts)) == ["read", "close", "write", "brk"]
+
+
+def test_policy_is_the_union_with_counts() -> None:
+    policy, notes = make_policy([program(read=2, open=1), program("/bin/b", read=3)], "x86_64", [])
+    assert policy["defaultAction"] == "SCMP_ACT_KILL_PROCESS"
+    assert rules(policy) == [{"names": ["read", "open"], "action": "SCMP_ACT_ALLOW"}]
+    assert policy["counts"] == {"read": 5, "open": 1}
+    assert notes == []
+
+
+def test_what_every_process_needs_comes_last_and_uncounted() -> None:
+    policy, _ = make_policy([program(exit=2)], "x86_64", ["rt_sigreturn", "exit"])
+    assert rules(policy)[0]["names"] == ["exit", "rt_sigreturn"]
+    assert policy["counts"] == {"exit": 2}
+
+
+def test_early_calls_are_in_only_if_asked_for() -> None:
+    one = program(read=1)
+    one.early["x86_64"] = Counter(mmap=4)
+    assert add_up([one], "x86_64", early=False) == {"read": 1}
+    assert add_up([one], "x86_64", early=True) == {"read": 1, "mmap": 4}
+
+
+def test_other_abis_and_nameless_numbers_are_strangers() -> None:
+    one = program(read=1)
+    one.calls["i386"] = Counter(open=2)
+    one.calls["x86_64"]["9999"] = 1
+    assert strangers([one], "x86_64") == {"i386": {"open": 2}, "x86_64": {"9999": 1}}
+    assert make_policy([one], "x86_64", [])[0]["counts"] == {"read": 1}
+
+
+def test_values_become_a_rule_each() -> None:
+    one = program(socket=3, read=1)
+    one.values["x86_64", "socket"] = Counter({2: 1, 1: 2})
+    policy, _ = make_policy([one], "x86_64", [], arguments=True)
+    assert rules(policy)[0]["names"] == ["read"]
+    assert [rule["args"] for rule in rules(policy)[1:]] == [
+        [{"index": 0, "value": value, "op": "SCMP_CMP_EQ"}] for value in (1, 2)
+    ]
+    assert policy["counts"] == {"socket": 3, "read": 1}
+
+
+def test_values_of_the_start_count_with_it() -> None:
+    one = program(mmap=1)
+    one.values["x86_64", "mmap"] = Counter({3: 1})
+    one.early_values["x86_64", "mmap"] = Counter({5: 1})
+    for early, expected in ((False, 1), (True, 2)):
+        policy, _ = make_policy([one], "x86_64", [], early=early, arguments=True)
+        assert len(rules(policy)) == 1 + expected
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_too_many_values_leave_the_name(more: int) -> None:
+    one = program(ioctl=100)
+    one.values["x86_64", "ioctl"] = Counter(range(MOST_VALUES + more))
+    policy, notes = make_policy([one], "x86_64", [], arguments=True)
+    assert ("ioctl" in str(rules(policy)[0]["names"])) == bool(more)
+    assert len(rules(policy)) == (1 if more else 1 + MOST_VALUES)
+    assert len(notes) == more
+
+
+def test_start_up_list_only_where_the_libcs_set_lacks_something() -> None:
+    one = program()
+    one.early["x86_64"] = Counter(mmap=9, execve=1)
+    assert startup_names(one, "x86_64", {"mmap", "brk", "prctl"}, {"mmap", "brk"}) == []
+    one.early["x86_64"]["getpgid"] = 2
+    names = startup_names(one, "x86_64", {"mmap", "brk", "prctl"}, {"mmap", "brk"})
+    # what door 1 would not take is left out, what the set allows only with arguments as well
+    assert names == ["mmap", "getpgid", "brk"]
+
+
+def everything() -> Policy:
+    one, two = program(ioctl=2, read=1), program("/bin/b", close=4)
+    one.from_main = True
+    one.early["x86_64"] = Counter(mmap=2)
+    one.values["x86_64", "ioctl"] = Counter({0xFFFFFFFF80045430: 2})
+    policy, _ = make_policy([one, two], "x86_64", ["exit"], arguments=True)
+    policy["startup"] = ["mmap"]
+    policy["programs"] = describe_programs([one, two], "x86_64")
+    return policy
+
+
+def test_programs_have_their_own_counts() -> None:
+    assert everything()["programs"] == {
+        "/bin/a": {"from": "main", "counts": {"ioctl": 2, "read": 1}, "before": {"mmap": 2}},
+        "/bin/b": {"from": "entry", "counts": {"close": 4}},
+    }
+
+
+def test_policy_compiles_and_follows_the_schema() -> None:
+    text = dump(everything())
+    assert compile_filter(text.encode(), "x86_64", path="trace").code
+    jsonschema = pytest.importorskip("jsonschema")  # not of Python alone: guests go without
+    jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text())).validate(json.loads(text))
+
+
+def test_text_is_indented_by_tabs_and_ends_with_a_newline() -> None:
+    text = dump(everything())
+    assert text.startswith('{\n\t"defaultAction": ') and text.endswith("\n}\n")
