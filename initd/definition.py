@@ -168,9 +168,6 @@ def _check(definition: Definition) -> None:
             parse_limit(name, text)
         except ConfigError as error:
             faults.append(str(error))
-    for name in definition.cgroup:
-        if "/" in name or "." not in name.strip("."):
-            faults.append(f"cgroup: {show(name)} is no file of a group")
     if definition.watchdog and definition.watchdog[0] > WATCHDOG_ACTIVE:
         faults.append(f"watchdog: mode {definition.watchdog[0]} is not 0, 1 or 2")
     if definition.watchdog and definition.watchdog[0] and not definition.watchdog[1]:

@@ -51,10 +51,12 @@ class Host:
     __slots__ = (
         "check",
         "children",
+        "end_group",
         "explain",
         "fire",
         "forget",
         "kill",
+        "kill_group",
         "log",
         "loop",
         "notify",
@@ -80,6 +82,9 @@ class Host:
         self.check = check
         self.output = output
         self.forget: Callable[[Definition], None] = lambda definition: None  # its instance is gone for good
+        # of the cgroup of an instance; end_group is False while something of it is still there
+        self.kill_group: Callable[[Definition], object] = lambda definition: False
+        self.end_group: Callable[[Definition], bool] = lambda definition: True
         self.kill: Callable[[int, int], None] = os.kill
         self.explain: Callable[[int, str, str, float], str] = explain
         # to the subscribers of the object; to /etc/init.d/NAME running; an event to the triggers

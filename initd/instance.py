@@ -184,7 +184,8 @@ class Instance:
         self._timer = None
         seconds = self.definition.term_timeout
         self._host.log.warning(f"{self.definition.full_name}: still there {seconds} s after TERM: killed")
-        self._kill(signal.SIGKILL)
+        if self.process is not None:
+            self.process.kill_all()
 
     def _expire(self) -> None:
         reason = f"watchdog: no sign of life for {self.watchdog.timeout_s} seconds"

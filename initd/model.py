@@ -63,7 +63,7 @@ class Model:
             lambda definition: make_spec(definition, plans.ubus_socket),
             output,
         )
-        host.forget = plans.forget
+        host.forget, host.kill_group, host.end_group = plans.forget, plans.kill, plans.end
         return host
 
     def _serve(self) -> None:

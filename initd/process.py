@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""One process of an instance from its start to its end, with what exists only as long: log pipes and pidfile."""
+"""One process of an instance from its start to its end, with what exists only as long.
+
+That is its log pipes, its pidfile, and a cgroup if it has limits of one: the end of the process is told only
+when all else in the group was killed and is gone, so that nothing of it meets its successor.
+"""
 
 import os
 from errno import ESRCH
+from signal import SIGKILL
 
 from initd.pidfile import remove_pid, write_pid
 
@@ -14,11 +19,18 @@ if TYPE_CHECKING:
     from initd.host import Host, Lines, Started
 
 
+GROUP_RETRY_S = 0.02
+GROUP_PATIENCE_S = 10.0  # then the kernel holds a process that cannot be killed, and we go on
+
+
 class Process:
     """It runs until `on_end(status)`, a wait status. `identity` is what it was started with, or adopted since."""
 
     __slots__ = (
+        "_definition",
+        "_ended_s",
         "_host",
+        "_is_over",
         "_name",
         "_on_end",
         "_outputs",
@@ -39,6 +51,9 @@ class Process:
     ) -> None:
         """Start it. Raises JailError, OSError; then there is none."""
         self._host = host
+        self._definition = definition  # the one it was started with
+        self._is_over = False
+        self._ended_s = 0.0
         self._name = definition.full_name
         self._on_end = on_end
         self._outputs: list[Lines] = []
@@ -59,7 +74,17 @@ class Process:
 
     def kill(self, number: int) -> None:
         """Send a signal. Only initd reaps, so until `on_end` the pid is no other process's. Raises OSError."""
+        if self._is_over:
+            raise ProcessLookupError(ESRCH, "has ended")
         self._host.kill(self.pid, number)
+
+    def kill_all(self) -> None:
+        """KILL, to all of the group if there is one."""
+        try:
+            self._host.kill_group(self._definition)
+        except OSError as error:
+            self._warn("kill the cgroup", error)
+        self.try_kill(SIGKILL)
 
     def try_kill(self, number: int) -> None:
         """Send a signal; a kernel that refuses is worth a line."""
@@ -87,6 +112,7 @@ class Process:
             self._warn(f"pidfile {path}", error)
 
     def _ended(self, status: int) -> None:
+        self._is_over, self._ended_s = True, self._host.loop.now()
         for output in self._outputs:
             output.close()
         for path in self._pidfiles:
@@ -94,7 +120,22 @@ class Process:
                 remove_pid(path)
             except OSError as error:
                 self._warn(f"pidfile {path}", error)
+        self._end_group(status)
+
+    def _end_group(self, status: int) -> None:
+        if not self._is_group_gone():
+            if self._host.loop.now() - self._ended_s < GROUP_PATIENCE_S:
+                self._host.loop.after(GROUP_RETRY_S, lambda: self._end_group(status))
+                return
+            self._host.log.error(f"{self._name}: there are processes in its cgroup that do not end")
         self._on_end(status)
+
+    def _is_group_gone(self) -> bool:
+        try:
+            return self._host.end_group(self._definition)
+        except OSError as error:
+            self._warn("remove the cgroup", error)
+            return True
 
     def _warn(self, what: str, error: OSError) -> None:
         self._host.log.warning(f"{self._name}: {what}: {error.strerror}")

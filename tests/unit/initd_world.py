@@ -80,6 +80,8 @@ class World:
         self.commands: list[tuple[list[str], int]] = []
         self.subscribed: dict[str, Callable[..., None]] = {}
         self.forgotten: list[str] = []
+        self.group_kills = 0
+        self.is_group_gone = True
         self._pid = FIRST_PID - 1
         self.host = self._host()
         self.services = Services(self.host)
@@ -107,6 +109,8 @@ class World:
         made.notify = lambda name, data: self.notes.append((name, data))
         made.run_hook = self.hooks.append
         made.explain = lambda pid, name, policy, since_s: f"{name}: {pid} was killed by {policy}"
+        made.kill_group = self._kill_group
+        made.end_group = lambda definition: self.is_group_gone
         made.forget = lambda definition: self.forgotten.append(definition.full_name)
         return made
 
@@ -126,6 +130,9 @@ class World:
             raise self.kill_error
         assert pid in self.children.watched
         self.kills.append((pid, number))
+
+    def _kill_group(self, definition: Definition) -> None:
+        self.group_kills += 1
 
     # what the outside does
 

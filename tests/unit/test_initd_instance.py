@@ -283,6 +283,33 @@ def test_how_it_ended(status: int, code: int, text: str) -> None:
     assert exit_code(status) == code and words(code) == text
 
 
+def test_the_group_has_to_be_gone_first(world: World) -> None:
+    one = bring(world, "restarting")
+    world.is_group_gone = False
+    world.advance(5)
+    assert (world.kills, world.group_kills) == ([(FIRST_PID, KILL)], 1)
+    world.end(FIRST_PID, KILL)
+    world.advance(1)
+    assert one.state == "restarting" and world.spawned == []
+    with pytest.raises(ProcessLookupError):  # the pid may be somebody else's by now
+        one.send_signal(HUP)
+    one.stop()
+    one.start()
+    assert world.kills == [(FIRST_PID, KILL)]
+    world.is_group_gone = True
+    world.advance(1)
+    assert one.state == "running" and len(world.spawned) == 1
+
+
+def test_a_group_that_does_not_end_is_not_waited_for_for_ever(world: World) -> None:
+    one = bring(world, "stopping")
+    world.is_group_gone = False
+    world.end(FIRST_PID)
+    world.advance(11)
+    assert one.state == "stopped"
+    assert "error s::one: there are processes in its cgroup that do not end" in world.log.lines
+
+
 # the watchdog
 
 
