@@ -15,7 +15,7 @@ from jail.errors import ConfigError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from initd.ubus.blob import Table, Value
 
@@ -28,11 +28,12 @@ _LISTS = (PUBLISH, SUBSCRIBE, LISTEN, SEND)
 class Credentials:
     """Who is at the other end of a socket, as the kernel says."""
 
-    __slots__ = ("gid", "group", "uid", "user")
+    __slots__ = ("gid", "gids", "group", "uid", "user")
 
-    def __init__(self, uid: int, gid: int) -> None:
+    def __init__(self, uid: int, gid: int, supplementary: "Iterable[int]" = ()) -> None:
         self.uid = uid
         self.gid = gid
+        self.gids = frozenset((gid, *supplementary))
         self.user = _name(pwd.getpwuid, uid).encode("utf-8", "surrogateescape")
         self.group = _name(grp.getgrgid, gid).encode("utf-8", "surrogateescape")
 
@@ -71,7 +72,7 @@ class Grant:
 
     def is_for(self, who: Credentials) -> bool:
         """Whether it was given to that user or group."""
-        return who.uid == self.uid or who.gid == self.gid
+        return who.uid == self.uid or self.gid in who.gids
 
 
 class Acl:

@@ -18,16 +18,19 @@ from initd.ubus.exchange import Exchange
 from initd.ubus.own import AclObject, Events, Monitor
 from initd.ubus.registry import Peer, Registry, draw_id
 from initd.ubus.wire import Frame
+from jail._native import lib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container
+    from collections.abc import Callable, Container, Iterable
 
 PEERS_MAX = 4096
 SPARE_FDS = 128  # left to the rest of initd: jails, logs, pipes
 HELD_MAX = 8 << 20  # bytes of half-sent and unread messages of all peers but root's
 ACCEPT_MAX = 64  # connections taken per readiness
+GROUPS_BYTES = 1024  # the most that Python takes from getsockopt: 256 groups
 _CREDENTIALS = Struct("iII")  # struct ucred: pid, uid, gid
+_GID = Struct("I")
 
 
 class Broker:
@@ -121,7 +124,7 @@ class Broker:
         """Serve a connected socket, which belongs to the broker from now on."""
         raw = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
         _, uid, gid = _CREDENTIALS.unpack(raw)
-        self.welcome(connected, Credentials(uid, gid))
+        self.welcome(connected, Credentials(uid, gid, _peer_groups(connected)))
 
     def welcome(self, connected: socket.socket, who: Credentials) -> None:
         """Serve a connected socket on behalf of `who`."""
@@ -227,6 +230,15 @@ class Broker:
                 pass
         self._leaving.update(self.registry.peers)
         self._settle()
+
+
+def _peer_groups(connected: socket.socket) -> "Iterable[int]":
+    """The supplementary groups that a peer had when it connected; none where the kernel cannot tell (< 4.13)."""
+    try:
+        raw = connected.getsockopt(socket.SOL_SOCKET, lib.SO_PEERGROUPS, GROUPS_BYTES)
+    except OSError:
+        return ()  # none too where they are too many: they could only grant more
+    return (gid for (gid,) in _GID.iter_unpack(raw))
 
 
 def _peers_max() -> int:
