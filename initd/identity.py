@@ -5,13 +5,17 @@ That is, the contents of the files it names and of its policy and capability fil
 devices, the ids of its user. Only reads; never raises. The order counts in `command`, not in tables.
 """
 
-import hashlib
 import os
 import socket
 from stat import S_ISREG
 
 from jail.errors import JailError
 from jail.ids import lookup
+
+try:
+    from _blake2 import blake2b
+except ImportError:  # hashlib loads OpenSSL, which is two megabytes that nobody else here needs
+    from hashlib import blake2b
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,7 +77,7 @@ def file_mark(path: str) -> "Mark":
         status = os.fstat(fd)
         if not S_ISREG(status.st_mode) or status.st_size > HASHED_MAX_BYTES:
             return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
-        content = hashlib.blake2b(digest_size=16)
+        content = blake2b(digest_size=16)
         left = HASHED_MAX_BYTES
         while left > 0 and (part := os.read(fd, min(left, 1 << 16))):
             content.update(part)
