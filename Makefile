@@ -41,7 +41,7 @@ lint: debian $(VENV)/installed $(VENV)/test $(VENV)/lint
 	for f in preload/*.c jail/native/*.c; do \
 		gcc -std=gnu11 -Os -Wall -Wextra -Wvla -Wshadow -Wno-unused-parameter -Werror -D_FORTIFY_SOURCE=2 \
 			-fanalyzer -Wno-analyzer-malloc-leak -fstack-protector-strong -Ipreload -Ijail/native -c $$f -o /dev/null || exit 1; done
-	shellcheck -S warning $(shell git grep -lE '^#!(/usr)?/bin/(env )?(ba)?sh' -- ':!*.c' ':!*.py')
+	shellcheck -S warning $(shell git grep -lE '^(#!(/usr)?/bin/(env )?(ba)?sh|# shellcheck shell=)' -- ':!*.c' ':!*.py')
 
 bench: DEBIAN = $(BUILD_PACKAGES) $(BENCH_PACKAGES)
 bench: debian $(VENV)/installed $(VENV)/test

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=dash # the nearest to BusyBox ash that shellcheck 0.9 knows
+# Telling initd and asking it. Part of procd.sh; the command is the system's `ubus`, or ours.
+# shellcheck disable=SC2154 # variables of procd.sh
+
+# One script at a time for each service. A script called by one that holds the lock has it already. 1000 is the number
+# that scripts know and close; a shell that takes it for a word (dash) gets 9.
+procd_lock() {
+	local lock=$_procd_root/var/lock/procd_${_procd_service:-$(basename "${initscript:-$0}")}.lock fd=1000
+	[ -d "${lock%/*}" ] || mkdir -p "${lock%/*}" || exit 1
+	# shellcheck disable=SC3023 # that is the question
+	set -- 1000>/dev/null
+	[ $# = 0 ] || fd=9
+	[ "/proc/self/fd/$fd" -ef "$lock" ] || eval "exec $fd>\"\$lock\"" || exit 1
+	if ! command -v flock >/dev/null; then
+		_procd_warn "there is no flock, so that two scripts may run at once"
+	elif ! flock $fd; then
+		_procd_warn "cannot lock $lock"
+		exit 1
+	fi
+}
+
+_procd_ubus() { # METHOD JSON [OBJECT]
+	[ -z "${PROCD_DEBUG:-}" ] || printf '%s\n' "$2" >&2
+	if [ -n "${IPKG_INSTROOT:-}" ]; then
+		echo "${_procd_service:-procd.sh}: nothing is started or stopped in an image" >&2
+		return 0
+	fi
+	ubus call service "$1" "$2"
+}
+
+# _procd_call METHOD SERVICE [INSTANCE [MEMBERS]]: of a service, or of one instance
+_procd_call() {
+	_procd_quote "$2"
+	local json="{\"name\":$_procd_q"
+	case ${3:-*} in
+	'*') ;;
+	*)
+		_procd_quote "$3"
+		json=$json,\"instance\":$_procd_q
+		;;
+	esac
+	_procd_ubus "$1" "$json${4:-}}"
+}
+
+procd_kill() { # SERVICE [INSTANCE]
+	_procd_call delete "$1" "${2:-}"
+}
+
+procd_send_signal() { # SERVICE [INSTANCE|* [SIGNAL]]
+	local signal=
+	if [ -n "${3:-}" ]; then
+		_procd_signal "$3"
+		signal=,\"signal\":$_procd_q
+	fi
+	_procd_call signal "$1" "${2:-}" "$signal"
+}
+
+procd_set_config_changed() { # PACKAGE
+	_procd_quote "$1"
+	_procd_ubus event "{\"type\":\"config.change\",\"data\":{\"package\":$_procd_q}}"
+}
+
+procd_running() { # SERVICE [INSTANCE]
+	case $(_procd_state "$1" "${2:-}") in
+	running*) ;;
+	*) return 1 ;;
+	esac
+}
+
+# _procd_state SERVICE [INSTANCE]: print what `status` prints
+_procd_state() {
+	local list
+	list=$(_procd_call list "$1") || return
+	printf '%s\n' "$list" | LC_ALL=C SERVICE=$1 INSTANCE=${2:-} awk -f "$_procd_libexec/json.awk" -f "$_procd_libexec/state.awk"
+}
+
+_procd_status() { # SERVICE [INSTANCE]: print it, and the exit status for it
+	local state
+	state=$(_procd_state "$@") || return
+	echo "$state"
+	case $state in
+	running* | active*) ;;
+	inactive) return 3 ;;
+	unknown*) return 4 ;;
+	*) return 5 ;;
+	esac
+}

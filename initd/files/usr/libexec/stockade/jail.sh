@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=dash # the nearest to BusyBox ash that shellcheck 0.9 knows
+# The jail of an instance, and what is done about words that are not known. Part of procd.sh.
+# shellcheck disable=SC2154 # variables of procd.sh
+# shellcheck disable=SC2034 # _procd_v_jail is read through eval
+
+_procd_jail_flags='log ubus udebug procfs sysfs ronly requirejail netns userns cgroupsns'
+
+procd_add_jail() { # NAME FLAG...
+	if [ -z "$_procd_instance" ]; then
+		_procd_warn "procd_add_jail outside of an instance"
+		return 1
+	fi
+	_procd_begin jail
+	_procd_quote "$1"
+	_procd_jail=\"name\":$_procd_q
+	_procd_mounts=
+	_procd_setns=
+	shift
+	local flag
+	for flag; do
+		case " $_procd_jail_flags " in
+		*" $flag "*) _procd_jail=$_procd_jail,\"$flag\":true ;;
+		*) _procd_unknown 'jail flag' "$flag" ;;
+		esac
+	done
+	_procd_put_jail
+}
+
+_procd_put_jail() {
+	_procd_v_jail="{$_procd_jail"
+	[ -z "$_procd_mounts" ] || _procd_v_jail="$_procd_v_jail,\"mount\":{$_procd_mounts}"
+	[ -z "$_procd_setns" ] || _procd_v_jail="$_procd_v_jail,\"setns\":[$_procd_setns]"
+	_procd_v_jail="$_procd_v_jail}"
+}
+
+# Not in OpenWrt: hostname NAME, pidfile PATH, console [BOOL], immediately [BOOL], setns PID NAMESPACE...
+procd_set_jail_param() { # KEY VALUE...
+	if ! _procd_has jail; then
+		_procd_refuse "jail parameter $1 without a jail"
+		return 1
+	fi
+	local key=$1
+	shift
+	case $key in
+	hostname | pidfile)
+		_procd_quote "${1:-}"
+		_procd_jail=$_procd_jail,\"$key\":$_procd_q
+		;;
+	console | immediately)
+		_procd_bool "$key" "${1:-1}"
+		_procd_jail=$_procd_jail,\"$key\":$_procd_q
+		;;
+	setns)
+		_procd_int "${1:-}"
+		key=$_procd_q
+		[ $# = 0 ] || shift
+		_procd_strings "$@"
+		_procd_setns="$_procd_setns${_procd_setns:+,}{\"pid\":$key,\"namespaces\":[$_procd_q]}"
+		;;
+	*)
+		_procd_unknown 'jail parameter' "$key"
+		return 1
+		;;
+	esac
+	_procd_put_jail
+}
+
+procd_add_jail_mount() { _procd_mount 0 "$@"; }    # PATH...
+procd_add_jail_mount_rw() { _procd_mount 1 "$@"; } # PATH...
+
+# Words may hold several paths, as in OpenWrt; patterns in them are not looked up
+_procd_mount() { # 0|1 PATH...
+	_procd_has jail || return 0
+	local mode=$1 path restore=
+	shift
+	case $- in
+	*f*) ;;
+	*)
+		restore=1
+		set -f
+		;;
+	esac
+	# shellcheck disable=SC2068
+	for path in $@; do
+		_procd_quote "$path"
+		_procd_mounts="$_procd_mounts${_procd_mounts:+,}$_procd_q:\"$mode\""
+	done
+	[ -z "$restore" ] || set +f
+	_procd_put_jail
+}
+
+# --- unknown words
+
+# A word that is close to a protection must not be passed over: the service would run without it
+_procd_protections='user group limits cgroup seccomp seccomp_mode capabilities no_new_privs extroot jail
+	ronly requirejail netns userns cgroupsns hostname setns'
+_procd_others='command env data netdev file respawn watch watchdog error nice term_timeout reload_signal pidfile facility
+	overlaydir tmpoverlaysize bundle stdout stderr vrf log ubus udebug procfs sysfs console immediately seccomp_log'
+
+_procd_unknown() { # WHAT WORD
+	local word plain
+	plain=$(printf '%s' "$2" | tr 'A-Z-' 'a-z_' | tr -d _)
+	for word in $_procd_protections; do
+		if _procd_is_near "$plain" "$word"; then
+			_procd_refuse "unknown $1 '$2', did you mean '$word'?"
+			return
+		fi
+	done
+	for word in $_procd_others; do
+		if _procd_is_near "$plain" "$word"; then
+			_procd_warn "unknown $1 '$2' is left out, did you mean '$word'?"
+			return
+		fi
+	done
+	_procd_warn "unknown $1 '$2' is left out"
+}
+
+# One letter more, less, other or swapped; case, "-" and "_" do not count, and a long word may go on
+_procd_is_near() { # WORD KNOWN
+	local a=$1 b=$2 first
+	while :; do
+		case $b in
+		*_*) b=${b%%_*}${b#*_} ;;
+		*) break ;;
+		esac
+	done
+	[ "$a" != "$b" ] || return 0
+	case $a in
+	"$b"* | *"$b") [ ${#b} -lt 6 ] || return 0 ;;
+	esac
+	[ ${#b} -gt 3 ] || return 1
+	while [ -n "$a" ] && [ -n "$b" ]; do
+		first=${a%"${a#?}"}
+		case $b in "$first"*) ;; *) break ;; esac
+		a=${a#?} b=${b#?}
+	done
+	while [ -n "$a" ] && [ -n "$b" ]; do
+		first=${a#"${a%?}"}
+		case $b in *"$first") ;; *) break ;; esac
+		a=${a%?} b=${b%?}
+	done
+	[ ${#a} -le 1 ] && [ ${#b} -le 1 ] && return
+	[ ${#a} = 2 ] && [ "${a#?}${a%?}" = "$b" ]
+}
