@@ -74,7 +74,7 @@ def install(arch: Arch, source: Path, root: Path, log: Path) -> None:
         env=env,
     )
     # --target puts the commands and the manual beside the modules
-    for name in ("bin", "share"):
+    for name in ("bin", "libexec", "share"):
         if (apart / name).is_dir():
             run("cp", "-a", f"{apart}/{name}", root / "usr", log=log)
             shutil.rmtree(apart / name)
