@@ -8,6 +8,7 @@ is gone; a `set` meanwhile brings it back.
 from initd.definition import Definition
 from initd.instance import Instance
 from initd.listing import listing
+from initd.validate import as_listed
 from jail.errors import JailError
 
 TYPE_CHECKING = False
@@ -55,7 +56,7 @@ class Service:
         if isinstance(triggers := given.get("triggers"), list):
             self.trigger_values, self.triggers = triggers, self._read_triggers(self.name, triggers)
         if isinstance(rules := given.get("validate"), list):
-            self.validate = rules
+            self.validate = as_listed(rules)
         if isinstance(autostart := given.get("autostart"), bool):
             self.autostart = autostart
         if isinstance(instances := given.get("instances"), dict):

@@ -8,6 +8,16 @@ if TYPE_CHECKING:
     from initd.ubus.blob import Table, Value
 
 
+def as_listed(rules: "list[Value]") -> "list[Value]":
+    """What procd.sh sends, with `data`, as what is listed, with `rules`."""
+    out: list[Value] = []
+    for entry in rules:
+        if isinstance(entry, dict) and "data" in entry and "rules" not in entry:
+            entry = {("rules" if key == "data" else key): value for key, value in entry.items()}
+        out.append(entry)
+    return out
+
+
 def merged(rules: "Iterable[Value]", package: str | None, type: str | None) -> "Table":
     """What `service validate` answers; each rule is a table with package, type and rules."""
     out: dict[str, dict[str, Table]] = {}

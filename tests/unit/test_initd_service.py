@@ -352,7 +352,7 @@ def test_get_data(world: World) -> None:
 def test_validate(world: World) -> None:
     rules = [
         {"package": "p", "type": "t", "rules": {"a": "bool"}},
-        {"package": "p", "type": "u", "rules": {"b": "string"}},
+        {"package": "p", "type": "u", "data": {"b": "string"}},
         "nonsense",
         {"package": "p"},
     ]

@@ -7,10 +7,14 @@ function option(name, text) {
 		got[name] = text
 }
 function item(name, text) {
-	if (inside)
-		got[name] = name in got ? got[name] " " text : text
-	if (inside)
-		items[name, ++count[name]] = text
+	if (!inside)
+		return
+	# some awks make the element before they look whether it is there
+	if (name in got)
+		got[name] = got[name] " " text
+	else
+		got[name] = text
+	items[name, ++count[name]] = text
 }
 function broken(text) {
 	print ENVIRON["PACKAGE"] ":" NR ": " text >"/dev/stderr"
