@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # what can be asked for and is refused: to leave it out would give less than was asked for, or more
 NOT_YET = ("bundle", "trace", "vrf", "extroot", "overlaydir", "tmpoverlaysize")
-JAIL_NOT_YET = ("netns", "userns", "cgroupsns", "console", "setns")
+JAIL_NOT_YET = ("netns", "userns", "cgroupsns", "console")
 # a jail with none of these is procd's wrapper: ids, capabilities and a policy, but no namespace
 ISOLATING = ("procfs", "sysfs", "ubus", "udebug", "log", "ronly", "mount", "hostname")
 NICE_MAX = 19  # scripts may say 20, which the kernel takes for this
@@ -157,6 +157,7 @@ def _add_jail(spec: JailSpec, jail: "JailDefinition", ubus_socket: str) -> None:
     spec.sysfs = jail.sysfs
     spec.required = jail.requirejail
     spec.staged_etc = True
+    spec.joins = list(jail.setns)
     for socket in ("log", "ubus", "udebug"):
         if getattr(jail, socket):
             spec.show_socket(socket, ubus_socket if socket == "ubus" else "")

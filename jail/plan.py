@@ -88,9 +88,11 @@ def make_plan(spec: JailSpec) -> Plan:
 
         plan.group = find_group(spec.cgroup, spec.cgroup_files)
         plan.steps.append(steps.cgroup(plan.group.path, plan.group.describe()))
+    joined = _join(plan, spec) if spec.joins else 0
     if spec.isolate:
         assert program
         _isolate(plan, spec, path, program)
+        plan.namespaces &= ~joined
     elif not spec.plain:
         plan.warnings.append(
             "no option asks for files or namespaces: the file system and processes are not isolated"
@@ -104,6 +106,17 @@ def make_plan(spec: JailSpec) -> Plan:
     plan.steps += door
     plan.steps.append(steps.execute(path, spec.argv, [f"{name}={value}" for name, value in env.items()]))
     return plan
+
+
+def _join(plan: Plan, spec: JailSpec) -> int:
+    """Namespaces of others, before all that is ours. Returns their kinds, as clone names them."""
+    from jail.joins import make_joins
+
+    joined = 0
+    for join in make_joins(spec.joins, spec.hostname):
+        plan.steps.append(steps.setns(join.pid, join.started(), join.files))
+        joined |= join.flags
+    return joined
 
 
 def _isolate(plan: Plan, spec: JailSpec, path: str, program: Closure) -> None:

@@ -43,6 +43,7 @@ class JailSpec:
         "group",
         "hostname",
         "isolate",
+        "joins",
         "limits",
         "name",
         "nice",
@@ -78,6 +79,7 @@ class JailSpec:
         self.no_new_privs = True
         self.limits: dict[str, str] = {}
         self.nice: int | None = None
+        self.joins: list[tuple[int, list[str]]] = []  # pid → names of its namespaces that are joined
         self.cgroup = ""  # the group's path below the hierarchy of version 2, used if there are files
         self.cgroup_files: dict[str, str] = {}  # "memory.max" → "16M"
         self.required = False  # a missing share stops the start
@@ -117,6 +119,10 @@ class JailSpec:
 
             for name, text in self.limits.items():
                 parse(name, text)
+        if self.joins:
+            from jail.joins import make_joins
+
+            make_joins(self.joins, self.hostname)
         if self.cgroup_files:
             self._check_cgroup()
         for share in self.shares:

@@ -56,6 +56,13 @@ def cgroup(path: str, limits: str) -> Step:
     return Step(lib.STEP_CGROUP, text, texts=(_bytes(f"{path}/cgroup.procs"),))
 
 
+def setns(pid: int, started: int, files: list[str]) -> Step:
+    """`started` tells the process from a later one with the same pid."""
+    text = f"join {', '.join(files)} of process {pid}"
+    names = "\0".join(f"ns/{file}" for file in files)
+    return Step(lib.STEP_SETNS, text, started, len(files), texts=(_bytes(str(pid)), _bytes(names)))
+
+
 def private() -> Step:
     return Step(lib.STEP_PRIVATE, "make mount propagation private")
 

@@ -22,6 +22,7 @@ OPTIONS: tuple[tuple[str, ...], ...] = (
     ("h", "hostname", "NAME", "host name inside"),
     ("t", "term-timeout", "SECONDS", "time between TERM and KILL (default 5)"),
     ("P", "pidfile", "FILE", "write the service's pid, as the host sees it"),
+    ("j", "setns", "PID:NS[,NS]", "join the net, ipc, uts or cgroup namespace of a process"),
     ("d", "debug", "LEVEL", "1: say what is done and how it ended on stderr"),
     ("", "explain", "", "print the plan, start nothing"),
     ("Files",),
@@ -49,7 +50,6 @@ OPTIONS: tuple[tuple[str, ...], ...] = (
     ("N", "netns", "", "network namespace"),
     ("f", "userns", "", "user namespace"),
     ("F", "cgroupsns", "", "cgroup namespace"),
-    ("j", "setns", "PID:NS[,NS]", "join namespaces"),
     ("R", "extroot", "DIR", "another root file system"),
     ("O", "overlaydir", "DIR", "overlay on disk"),
     ("T", "tmpoverlaysize", "SIZE", "overlay in memory"),
@@ -71,9 +71,9 @@ EXAMPLES = """\
 
 Exit status: the service's own, 128+N if signal N killed it; 125 ujail failed, 126 the program cannot be
 executed, 127 it was not found."""
-NOT_YET = "NfFjROTJiy"
+NOT_YET = "NfFROTJiy"
 # options that procd's capability wrapper has, a jail without namespaces
-WRAPPER = frozenset("nhtPdUGCceSE") - {"h"}
+WRAPPER = frozenset("nhtPdUGCceSEj") - {"h"}
 
 
 def parse_options(args: list[str]) -> Options:
@@ -124,6 +124,10 @@ def _add(spec: JailSpec, option: str, value: str) -> None:
         spec.shares.append(Share(source, target, writable=option == "rw"))
     elif option in SOCKETS:
         spec.show_socket(option)
+    elif option == "setns":
+        from jail.joins import parse as parse_join
+
+        spec.joins.append(parse_join(value))
     elif option == "limit":
         name, _, text = value.partition("=")
         spec.limits[name] = text

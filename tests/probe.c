@@ -197,6 +197,18 @@ static long show_signals(char **arguments)
 	return 0;
 }
 
+static long show_link(char **arguments)
+{
+	char target[256];
+	ssize_t length = readlink(arguments[0], target, sizeof(target) - 1);
+
+	if (length < 0)
+		return -1;
+	target[length] = '\0';
+	say("link %s %s\n", arguments[0], target);
+	return 0;
+}
+
 static long show_file(char **arguments)
 {
 	int fd = open(arguments[0], O_RDONLY | O_CLOEXEC);
@@ -720,6 +732,7 @@ static const struct verb {
 	{"env", 0, FACT, show_environment},
 	{"signals", 0, FACT, show_signals},
 	{"cat", 1, FACT, show_file},
+	{"link", 1, FACT, show_link},
 	{"list", 1, FACT, show_directory},
 	{"handle", 1, FACT, show_handle},
 	{"read", 1, TRY, try_read},

@@ -62,6 +62,7 @@ static const step_function functions[] = {
 	[STEP_NICE] = step_nice,
 	[STEP_RLIMIT] = step_rlimit,
 	[STEP_CGROUP] = step_cgroup,
+	[STEP_SETNS] = step_setns,
 };
 
 /* ---- the children ---- */

@@ -66,7 +66,8 @@ struct wire_step {
 #define STEP_RLIMIT 36 /* a0 RLIMIT_, a1 soft, a2 hard, a3: 1 to leave the hard limit as it is */
 #define STEP_CGROUP                                                                                \
 	37 /* s0 a group's cgroup.procs: this process joins it, and all that come after */
-#define STEP_LAST STEP_CGROUP
+#define STEP_SETNS 38 /* s0 pid, a0 when it began, s1 "ns/net\0ns/ipc\0...", a1 how many */
+#define STEP_LAST STEP_SETNS
 
 /* STEP_BIND and STEP_REBIND */
 #define BIND_READ_ONLY 1

@@ -91,6 +91,7 @@ int step_stdio(struct launch_state *state, struct step *step);
 int step_nice(struct launch_state *state, struct step *step);
 int step_rlimit(struct launch_state *state, struct step *step);
 int step_cgroup(struct launch_state *state, struct step *step);
+int step_setns(struct launch_state *state, struct step *step);
 
 /* Whether the kernel has the mount calls of Linux 5.12. */
 bool has_modern_mounts(void);

@@ -89,6 +89,13 @@ def test_jail_flags_and_mounts_are_shares() -> None:
     assert (made.required, made.procfs, made.sysfs, made.hostname) == (True, True, True, "inside")
 
 
+def test_limits_of_a_group_and_namespaces_to_join_are_passed_on() -> None:
+    joined = [{"pid": 7, "namespaces": ["net", "ipc"]}]
+    made = spec(cgroup={"memory.max": "16M"}, jail={"name": "x", "setns": joined})
+    assert (made.cgroup, made.cgroup_files) == ("services/svc/one", {"memory.max": "16M"})
+    assert (made.joins, made.isolate) == ([(7, ["net", "ipc"])], False)
+
+
 @pytest.mark.parametrize(
     "table",
     [
