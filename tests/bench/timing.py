@@ -30,10 +30,10 @@ class Command:
         """Run it to its end and return its exit status, negative for a signal."""
         return os.waitstatus_to_exitcode(os.waitpid(self.spawn(quiet), 0)[1])
 
-    def time_ns(self) -> int:
+    def time_ns(self, quiet: bool = False) -> int:
         """Run it to its end; raises RuntimeError if that is a failure."""
         start = time.perf_counter_ns()
-        status = os.waitpid(self.spawn(), 0)[1]
+        status = os.waitpid(self.spawn(quiet), 0)[1]
         took = time.perf_counter_ns() - start
         if status:
             raise RuntimeError(f"{self.name}: status {os.waitstatus_to_exitcode(status)}")

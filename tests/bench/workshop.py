@@ -56,9 +56,12 @@ class Workshop:
         self.filter.write_bytes(compile_filter(self.flat_policy, native_arch(), path="flat policy").code)
 
     def _compile(self, name: str, static: bool = False) -> str:
-        out = str(self.root / name)
+        return self.compile(HERE / f"{name}.c", static)
+
+    def compile(self, source: Path, static: bool = False) -> str:
+        out = str(self.root / source.stem)
         compiler = static_compiler() if static else ["cc"]
-        subprocess.run([*compiler, *WARNINGS, str(HERE / f"{name}.c"), "-s", "-o", out], check=True)
+        subprocess.run([*compiler, *WARNINGS, str(source), "-s", "-o", out], check=True)
         return out
 
     def spec(self, argv: list[str], policy: bool = False, staged: bool = False) -> JailSpec:
