@@ -214,7 +214,7 @@ static void do_arguments(char **words)
 	const int family = number(words[1]);
 	int fd = socket(family, SOCK_STREAM, 0);
 
-	ioctl(fd, 0x80001234);
+	ioctl(fd, 0x80001200 + family);
 	prctl(PR_GET_DUMPABLE, 0, 0, 0, 0);
 	fcntl(fd, F_GETFD);
 }
