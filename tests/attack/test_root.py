@@ -204,7 +204,7 @@ def test_type_into_the_callers_terminal(host: "Host", options: tuple[str, ...]) 
 def test_keys_of_the_callers_session(host: "Host") -> None:
     """KEYCTL_GET_KEYRING_ID of the session keyring: the jail must not see the keys of who started it."""
     probe = host.probes["glibc"]
-    get_session = ["call", "keyctl", "0,0xfffffffffffffffd,0"]
+    get_session = ["call", "keyctl", "0,0xfffffffd,0"]
     outside = host.outside(*get_session)
     if outside["call:keyctl"] != "ok":
         pytest.skip("no keyrings in this kernel")

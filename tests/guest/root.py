@@ -10,7 +10,7 @@ import tomllib
 from pathlib import Path
 from py_compile import PycInvalidationMode
 
-from tests.guest import bigendian
+from tests.guest import bigendian, daemons
 from tests.guest.arches import Arch
 from tests.guest.cache import kept
 from tests.guest.compilers import musl_files
@@ -119,6 +119,9 @@ ETC = {
     "resolv.conf": "nameserver 127.0.0.1\n",
 }
 
+# what is laid over the root of the guest that Debian has no packages for
+BIG_ENDIAN = (bigendian.python, bigendian.busybox, daemons.daemons)
+
 
 def static_busybox(arch: Arch) -> Path:
     """For the first root alone: its shell would run applets instead of what is on the PATH."""
@@ -147,7 +150,7 @@ def root(arch: Arch) -> Path:
     packages = [*PACKAGES, *FOREIGN.get(arch.name, [])] if arch.debian else []
     parts: list[object] = [packages, requirements, sorted(ETC.items()), FOLDERS, DROPPED, "6"]
     if not arch.debian:
-        parts += [part().name for part in (bigendian.python, bigendian.busybox, bigendian.musl)]
+        parts += [part().name for part in (*BIG_ENDIAN, bigendian.musl)]
 
     def make(place: Path) -> None:
         for name in FOLDERS:
@@ -159,8 +162,8 @@ def root(arch: Arch) -> Path:
         if arch.debian:
             merge(arch, packages, place, log)
         else:
-            for part in (bigendian.python(), bigendian.busybox()):
-                lay_over(part, place, log)
+            for part in BIG_ENDIAN:
+                lay_over(part(), place, log)
             run("cp", "-a", musl_files(arch) / "usr/lib" / arch.musl_triple, place / "usr/lib", log=log)
         finish(arch, place, requirements, log)
 
