@@ -225,6 +225,14 @@ def fds(pid: object = "self") -> dict[str, str]:
     return found
 
 
+def system_libraries() -> str:
+    """The directory of this machine's C library."""
+    [path] = {
+        line.split()[5] for line in Path("/proc/self/maps").read_text().splitlines() if "/libc.so.6" in line
+    }
+    return os.path.dirname(path)
+
+
 def is_gone(pid: int) -> bool:
     """Whether a process has ended, reaped or not."""
     try:
@@ -257,6 +265,7 @@ class Host:
     run = staticmethod(run)
     spawn = staticmethod(start)
     status_of = staticmethod(status_of)
+    system_libraries = staticmethod(system_libraries)
     until = staticmethod(until)
     wait_ready = staticmethod(wait_ready)
 

@@ -4,10 +4,8 @@
 import errno
 import importlib.util
 import json
-import os
 import shutil
 import signal
-import sysconfig
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -225,9 +223,7 @@ def test_setuid_program_that_loads_the_shim_refuses(host: "Host", shim: str) -> 
     copy.write_bytes(Path(shim).read_bytes())
     copy.chmod(0o4755)
     policy = host.policy(*SPEAK)
-    system = f"/usr/lib/{sysconfig.get_config_var('MULTIARCH')}"
-    if not os.path.isdir(system):
-        pytest.skip(f"no {system}")
+    system = host.system_libraries()
 
     def as_nobody(kind: str) -> "Result":
         script = (
