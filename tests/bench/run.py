@@ -23,6 +23,7 @@ import memory
 import rounds
 import shim
 import start
+import supervisor
 import tracing
 import whole_command
 from report import Section, as_markdown, as_text, machine, over_budget, write_json
@@ -41,6 +42,7 @@ PARTS: dict[str, tuple[Callable[[Workshop, int], list[Section]], int, int]] = {
     "memory": (memory.measure, 3, 1),
     "rounds": (rounds.measure, 20, 6),
     "tracing": (tracing.measure, 9, 3),
+    "initd": (supervisor.measure, 200, 40),
 }
 
 
