@@ -65,6 +65,7 @@ class Initd:
             self.bus,
             settings.init_dir,
             settings.socket,
+            {"nofile": str(nofile[0])} if nofile != resource.getrlimit(resource.RLIMIT_NOFILE) else {},
         )
         self.watchdog = Watchdog(self.loop)
         reboot = self._on(boot.REBOOT) if is_first else None

@@ -13,7 +13,7 @@ from initd.spawn import Plans, make_spec, spawn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from initd.children import Children
     from initd.commands import Commands
@@ -37,12 +37,14 @@ class Model:
         bus: "Bus",
         init_dir: str,
         ubus_socket: str,
+        limits: "Mapping[str, str] | None" = None,
     ) -> None:
         self._parts = (loop, log, children)
         self._commands = commands
         self._bus = bus
         self._init_dir = init_dir
-        self._plans = (Plans(ubus_socket), Plans(ubus_socket))  # instances of both trees may have one name
+        # instances of both trees may have one name
+        self._plans = (Plans(ubus_socket, limits), Plans(ubus_socket, limits))
         self.services = Services(self._host(self._plans[0]))
         self.containers = Services(self._host(self._plans[1]))
         self.events = Events(self.services.host, self.services, commands.run, bus.subscribe)

@@ -17,6 +17,8 @@ from jail.spec import SOCKETS, JailSpec, Share
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from initd.definition import Definition, JailDefinition
     from jail.cgroup import Group
 
@@ -47,12 +49,18 @@ class Started:
 
 
 class Plans:
-    """The plan of each instance that was started, in the least memory. `ubus_socket` is what jails are shown."""
+    """The plan of each instance that was started, in the least memory. `ubus_socket` is what jails are shown.
 
-    __slots__ = ("_groups", "_kept", "ubus_socket")
+    `limits` are those of an instance that asks for none: where initd has changed its own.
+    """
 
-    def __init__(self, ubus_socket: str = SOCKETS["ubus"][0]) -> None:
+    __slots__ = ("_groups", "_kept", "limits", "ubus_socket")
+
+    def __init__(
+        self, ubus_socket: str = SOCKETS["ubus"][0], limits: "Mapping[str, str] | None" = None
+    ) -> None:
         self.ubus_socket = ubus_socket
+        self.limits = dict(limits or {})
         self._groups: dict[tuple[str, str], Group] = {}
         self._kept: dict[tuple[str, str], tuple[int, Packed]] = {}
 
@@ -67,7 +75,9 @@ class Plans:
         """Plan anew. Raises JailError, OSError."""
         self.forget(definition)
         mark = hash(definition.identity())
-        plan = make_plan(make_spec(definition, self.ubus_socket))
+        spec = make_spec(definition, self.ubus_socket)
+        spec.limits = {**self.limits, **spec.limits}
+        plan = make_plan(spec)
         filters = {packed.filter: packed.filter for _, packed in self._kept.values()}
         packed = Packed(plan, filters)
         self._kept[_key(definition)] = (mark, packed)

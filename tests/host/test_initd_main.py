@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: MIT
+"""The `initd` command with real services: its start, its end, its death, and its duties as process 1."""
+
+import itertools
+import json
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+
+Host: TypeAlias = Any
+Make: TypeAlias = "Callable[..., Initd]"
+APART = ("unshare", "--mount", "--propagation", "private")
+# /tmp would be missing, and a new one mounted over what the test needs
+OWN_TMP = 'mount --bind /tmp /tmp; exec unshare --pid --fork --uts --net --mount-proc "$@"'
+FIRST = (*APART, "sh", "-c", OWN_TMP, "sh")
+SLEEP = ["/bin/busybox", "sleep", "1000"]
+
+
+class Initd:
+    """One initd below a prefix of its own; what it logs goes to a file."""
+
+    def __init__(self, host: Host, root: Path, *options: str, prefix: tuple[str, ...] = ()) -> None:
+        bin = Path(host.ujail).parent
+        self.host, self.root = host, root
+        given = dict(itertools.pairwise(options))
+        self.socket = Path(given.get("-s", root / "var/run/ubus/ubus.sock"))
+        self.ubus_command = bin.parent / "libexec/stockade/ubus"
+        self.log_path = root / "log"
+        env = {key: value for key, value in os.environ.items() if key != "UBUS_SOCKET"}
+        with open(self.log_path, "a") as log:
+            words = (*prefix, bin / "initd", "-S", "--root", root, *options)
+            self.process = host.spawn(*words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env)
+
+    @property
+    def log(self) -> str:
+        return self.log_path.read_text()
+
+    def answers(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as client:
+            return client.connect_ex(str(self.socket)) == 0
+
+    def wait_for(self, text: str) -> None:
+        self.host.until(lambda: text in self.log, f"{text!r} in\n{self.log}")
+
+    def ubus(self, *args: str) -> Any:
+        return self.host.run(self.ubus_command, "-s", self.socket, *args)
+
+    def call(self, path: str, method: str, **data: object) -> dict[str, Any]:
+        done = self.ubus("-S", "call", path, method, json.dumps(data))
+        assert done.status == 0, done
+        return dict(json.loads(done.out or "{}"))
+
+    def set(self, name: str, **instance: object) -> int:
+        """Have a service with one instance; returns the service's own pid."""
+        self.call("service", "set", name=name, instances={"a": instance})
+        found = self.call("service", "list", name=name)[name]["instances"]["a"]
+        assert found["running"], (found, self.log)
+        return int(found.get("service_pid") or found["pid"])
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        return int(self.process.wait(60))
+
+
+@pytest.fixture
+def make(host: Host) -> Iterator[Make]:
+    """Makes initds, each in a directory below the one whose processes the leak check looks for."""
+    made: list[Initd] = []
+
+    def start(*options: str, prepare: Callable[[Path], None] = lambda root: None, **settings: Any) -> Initd:
+        root = host.folder / f"initd-{len(made)}"
+        root.mkdir()
+        prepare(root)
+        initd = Initd(host, root, *options, **settings)
+        made.append(initd)
+        host.until(lambda: initd.answers() or initd.process.poll() is not None, "a bus")
+        if initd.process.poll() is None:
+            assert initd.ubus("wait_for", "service").status == 0, initd.log
+        return initd
+
+    yield start
+    for initd in made:
+        initd.process.kill()
+        initd.process.wait()
+        host.run("rm", "-r", initd.root)
+
+
+def script(folder: Path, link: str, text: str) -> None:
+    """A script in init.d with a link in rc.d."""
+    name = link[1:].lstrip("0123456789")
+    for path in ("etc/init.d", "etc/rc.d"):
+        (folder / path).mkdir(parents=True, exist_ok=True)
+    (folder / "etc/init.d" / name).write_text(f"#!/bin/busybox sh\n{text}\n")
+    (folder / "etc/init.d" / name).chmod(0o755)
+    (folder / "etc/rc.d" / link).symlink_to(f"../init.d/{name}")
+
+
+def test_term_stops_all_services_the_last_first_and_ends_well(host: Host, make: Make) -> None:
+    initd = make()
+    trap = [
+        "/bin/busybox",
+        "sh",
+        "-c",
+        f"trap 'echo bye; exit' TERM; while :; do {' '.join(SLEEP)} & wait; done",
+    ]
+    pids = [initd.set(name, command=trap, stdout=True) for name in ("first", "last")]
+    assert initd.end() == 0
+    assert all(host.is_gone(pid) for pid in pids) and not initd.socket.exists()
+    assert initd.log.count("bye") == 2
+
+
+def test_its_death_takes_jails_and_plain_services_along(host: Host, make: Make) -> None:
+    initd = make()
+    pids = [
+        initd.set("plain", command=SLEEP),
+        initd.set("jailed", command=SLEEP, jail={"name": "j", "procfs": True}),
+        initd.set("wrapped", command=SLEEP, jail={"name": "w"}, no_new_privs=True),
+    ]
+    assert not any(host.is_gone(pid) for pid in pids)
+    children = host.children_of(initd.process.pid)
+    assert len(children) == 3
+    initd.end(signal.SIGKILL)
+    for pid in {*pids, *children}:
+        host.until(lambda pid=pid: host.is_gone(pid), f"the end of {pid}")
+
+
+def test_it_starts_again_where_one_was_killed(make: Make) -> None:
+    first = make()
+    first.end(signal.SIGKILL)
+    assert first.socket.exists()
+    second = make("-s", str(first.socket))
+    assert second.set("x", command=SLEEP)
+
+
+def test_a_second_one_on_the_same_bus_is_refused(make: Make) -> None:
+    first = make()
+    second = make("-s", str(first.socket))
+    assert second.process.wait(60) == 125
+    assert (
+        second.log == f"initd: {first.socket}: there is an object service already: another initd, or procd\n"
+    )
+    assert first.set("x", command=SLEEP)
+
+
+def test_services_keep_the_limit_of_descriptors_that_initd_began_with(make: Make) -> None:
+    initd = make(prefix=("sh", "-c", 'ulimit -Sn 900; exec "$@"', "sh"))
+    initd.set("x", command=["/bin/busybox", "sh", "-c", "echo limit $(ulimit -n); exec sleep 9"], stdout=True)
+    initd.wait_for("limit ")
+    assert "limit 900\n" in initd.log
+
+
+def test_scripts_run_in_order_at_both_ends(make: Make) -> None:
+    def prepare(root: Path) -> None:
+        for link in ("S20b", "S100a", "K90b", "K10a"):
+            name = link[1:].lstrip("0123456789")
+            if not (root / f"etc/init.d/{name}").exists():
+                script(root, link, f'echo "{name} $1"; echo "oops {name}" >&2')
+            else:
+                (root / "etc/rc.d" / link).symlink_to(f"../init.d/{name}")
+        (root / "etc/rc.d/S50gone").symlink_to("../init.d/gone")
+
+    initd = make("--boot", prepare=prepare)
+    initd.wait_for("all scripts of the boot were run")
+    assert initd.end() == 0
+    lines = [line.split(": ", 1)[1] for line in initd.log.splitlines()]
+    wanted = ["a boot", "oops a", "b boot", "oops b", "a shutdown", "oops a", "b shutdown", "oops b"]
+    assert [line for line in lines if line in wanted] == wanted
+    assert any("S50gone boot: No such file" in line for line in lines)
+
+
+def test_a_script_finds_the_bus_and_a_clean_process(make: Make) -> None:
+    def prepare(root: Path) -> None:
+        script(
+            root,
+            "S10x",
+            'echo "socket $UBUS_SOCKET root $STOCKADE_ROOT";'
+            ' grep -E "^(SigIgn|SigBlk)" /proc/self/status | tr "\\t" " ";'
+            " read line; echo end $?; ls /proc/self/fd | wc -l",
+        )
+
+    initd = make("--boot", prepare=prepare)
+    initd.wait_for("all scripts of the boot were run")
+    said = "".join(line.split(": ", 1)[1] + "\n" for line in initd.log.splitlines() if line.startswith("x["))
+    none = "0" * 16
+    assert said == f"socket {initd.socket} root {initd.root}\nSigBlk: {none}\nSigIgn: {none}\nend 1\n4\n"
+
+
+def test_a_daemon_that_a_script_leaves_behind_holds_nothing_up(host: Host, make: Make) -> None:
+    def prepare(root: Path) -> None:
+        script(root, "S10d", f'{" ".join(SLEEP)} & echo "pid $!"')
+        script(root, "S20after", "echo after")
+
+    initd = make("--boot", prepare=prepare)
+    initd.wait_for("all scripts of the boot were run")
+    pid = int(initd.log.split("pid ")[1].split()[0])
+    assert not host.is_gone(pid)
+    os.kill(pid, signal.SIGKILL)
+
+
+def test_started_as_init_without_proc_it_finds_itself(host: Host, tmp_path: Path) -> None:
+    (tmp_path / "init").symlink_to(Path(host.ujail).parent / "initd")
+    done = host.run(*APART, "sh", "-c", f"umount -l /proc && exec {tmp_path}/init --version")
+    assert done.status == 0 and done.out.startswith("initd (Stockade)"), done
+
+
+def first(make: Make, **settings: Any) -> Initd:
+    """One that is process 1 of a PID namespace; its end is that of the namespace, by a signal of the kernel."""
+    initd = make("word-of-the-kernel", prefix=FIRST, **settings)
+    assert initd.call("system", "board")["kernel"]
+    return initd
+
+
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [(signal.SIGTERM, 1), (signal.SIGINT, 1), (signal.SIGUSR1, 2), (signal.SIGUSR2, 2)],
+)
+def test_process_1_ends_the_machine_when_told(host: Host, make: Make, number: int, status: int) -> None:
+    def prepare(root: Path) -> None:
+        script(root, "K10x", 'echo "x $1"')
+
+    initd = first(make, prepare=prepare)
+    pid = initd.set("x", command=SLEEP, jail={"name": "j", "procfs": True})
+    assert pid
+    (one,) = host.children_of(initd.process.pid)
+    os.kill(one, number)
+    # reboot(2) in a PID namespace: HUP to who made it for a restart, INT for an end; unshare passes it on
+    assert initd.process.wait(60) in (-status, 128 + status)
+    assert "x shutdown" in initd.log
+
+
+def test_process_1_reaps_orphans_and_reboots_over_ubus(host: Host, make: Make) -> None:
+    initd = first(make)
+    (one,) = host.children_of(initd.process.pid)
+    initd.set("x", command=["/bin/busybox", "sh", "-c", "(sleep 0.01 &) ; exec sleep 1000"])
+    host.until(lambda: len(host.children_of(one)) == 1, "the orphan's end")
+    initd.ubus("call", "system", "reboot")
+    assert initd.process.wait(60) in (-1, 129)
+
+
+def test_only_process_1_reboots(make: Make) -> None:
+    initd = make()
+    done = initd.ubus("-S", "call", "system", "reboot")
+    assert done.status == 8, done
+    assert initd.process.poll() is None
