@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: MIT
+"""A minute of everything at once: sets, deletes, killed services and stubs, dying clients; then all is as asked."""
+
+import json
+import os
+import random
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.conftest import Host
+
+CHAOS = Path(__file__).with_name("chaos.py")
+SECONDS = float(os.environ.get("STOCKADE_CHAOS_S", 15 if "STOCKADE_GUEST" in os.environ else 60))
+
+
+def test_the_last_set_counts_whatever_happened(host: "Host", run_folder: Path) -> None:
+    folder = run_folder / "chaos"
+    folder.mkdir()
+    seed = int(os.environ.get("STOCKADE_SEED", random.randrange(1 << 32)))
+    request = {"seconds": SECONDS, "seed": seed, "folder": str(folder), "probe": str(host.probes["glibc"])}
+    apart = [
+        "unshare",
+        "--mount",
+        "--propagation",
+        "private",
+        "--pid",
+        "--fork",
+        "--mount-proc",
+        "--kill-child",
+    ]
+    process = host.spawn(*apart, sys.executable, CHAOS, json.dumps(request))
+    out, err = process.communicate(timeout=SECONDS + 120)
+    assert process.returncode == 0, f"seed {seed}: {out}{err}"
+    done = json.loads(out)
+    assert done["set"] > 5 and done["kill"] > 5, done
