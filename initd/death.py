@@ -5,6 +5,7 @@ import os
 import signal
 
 SIGNAL_BASE = 128
+LAST_SIGNAL = 64  # mips has 127, and nobody uses those; but programs do end with exit status 255
 
 
 def exit_code(status: int) -> int:
@@ -17,7 +18,7 @@ def exit_code(status: int) -> int:
 def words(code: int) -> str:
     """How it ended: "exit status 3", or "signal 9 (SIGKILL)"."""
     # a jail's stub passes on the signal that ended its service as such a status
-    if SIGNAL_BASE < code < SIGNAL_BASE + signal.NSIG:
+    if SIGNAL_BASE < code <= SIGNAL_BASE + LAST_SIGNAL:
         number = code - SIGNAL_BASE
         try:
             return f"signal {number} ({signal.Signals(number).name})"

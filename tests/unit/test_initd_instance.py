@@ -274,6 +274,7 @@ def test_another_death_is_not(world: World) -> None:
         (3 << 8, 3, "exit status 3"),
         (9, 137, "signal 9 (SIGKILL)"),
         (143 << 8, 143, "signal 15 (SIGTERM)"),
+        (200 << 8, 200, "exit status 200"),
         (255 << 8, 255, "exit status 255"),
         (9 | 0x80, 137, "signal 9 (SIGKILL)"),  # with a core
         (40, 168, "signal 40"),
