@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).resolve().parent
 IS_GUEST = "STOCKADE_GUEST" in os.environ  # an emulated machine: a jail takes it half a second
-JAILS = 40 if IS_GUEST else 200
+JAILS = 20 if IS_GUEST else 200
 AT_ONCE = 20
-KILLED = 20 if IS_GUEST else 100
+KILLED = 10 if IS_GUEST else 100
 SEED = 20261121
 TMP_NOISE = 20  # other programs use /tmp at the same time; a leak would be one entry a jail
 

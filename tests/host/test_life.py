@@ -23,6 +23,12 @@ FORWARDED = sorted(
 )
 
 
+# in a guest, where a jail takes long, those that mean something and each bit of the others
+STATUSES = (
+    [0, 1, 2, 4, 8, 16, 32, 64, *range(124, 131), 254, 255] if "STOCKADE_GUEST" in os.environ else range(256)
+)
+
+
 def service_of(host: "Host", jail: "Process") -> tuple[int, int]:
     """The host's pids of the stub and of the service."""
     [stub] = host.children_of(jail.pid)
@@ -32,9 +38,9 @@ def service_of(host: "Host", jail: "Process") -> tuple[int, int]:
 
 def test_exit_status_is_the_programs_own_for_every_number(host: "Host") -> None:
     argv = ["-n", "t", "--", str(host.probes["static-glibc"]), "exit"]
-    seen = host.driver({"argv": argv, "each": [str(n) for n in range(256)]})
+    seen = host.driver({"argv": argv, "each": [str(n) for n in STATUSES]})
     launches = json.loads(seen.err.splitlines()[-1])["launches"]
-    assert [launch["status"] for launch in launches] == list(range(256))
+    assert [launch["status"] for launch in launches] == list(STATUSES)
 
 
 @pytest.mark.parametrize("status", [0, 1, 124, 125, 126, 127, 128, 255])

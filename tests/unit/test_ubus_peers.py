@@ -202,6 +202,8 @@ def test_what_one_peer_keeps_is_bounded(world: World, monkeypatch: pytest.Monkey
 
 
 def test_a_thousand_connections(tmp_path: Path) -> None:
+    """A tenth in a guest, which is slow."""
+    crowd = 100 if "STOCKADE_GUEST" in os.environ else 1000
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard < 2500:
         pytest.skip("needs 2500 descriptors")
@@ -213,15 +215,15 @@ def test_a_thousand_connections(tmp_path: Path) -> None:
     broker.listen(path)
     clients = []
     try:
-        for _ in range(1000):
+        for _ in range(crowd):
             client = socket.socket(socket.AF_UNIX)
             client.connect(path)
             clients.append(client)
             loop.step(0)
-        while len(broker.registry.peers) < 1000:
+        while len(broker.registry.peers) < crowd:
             loop.step(1)
         ids = {wire.unpack_frame(client.recv(12), 0, 12).peer for client in clients}
-        assert len(ids) == 1000
+        assert len(ids) == crowd
         for client in clients:
             client.sendall(wire.pack_frame(wire.LOOKUP, 1, 0, b""))
         for client in clients:
@@ -237,7 +239,7 @@ def test_a_thousand_connections(tmp_path: Path) -> None:
                 except BlockingIOError:
                     still.append(client)
             waiting = still
-        assert answered == 1000
+        assert answered == crowd
     finally:
         for client in clients:
             client.close()
