@@ -8,6 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from initd.definition import Definition, JailDefinition
     from initd.instance import Instance
+    from initd.process import Process
     from initd.ubus.blob import Table, Value
 
 JAIL_FLAGS = ("procfs", "sysfs", "ubus", "log", "ronly", "netns", "userns", "cgroupsns", "console")
@@ -17,7 +18,7 @@ PATHS = ("extroot", "overlaydir", "tmpoverlaysize")
 def listing(instance: "Instance", verbose: bool) -> "Table":
     """One entry of `instances`."""
     definition = instance.definition
-    process = instance.process
+    process = _running(instance)
     out: Table = {"running": process is not None}
     if process is not None:
         out["pid"] = process.pid
@@ -84,7 +85,7 @@ def _ours(instance: "Instance") -> "Table":
     """What procd does not show: why it does not run, how it ended, what was not as asked for."""
     definition = instance.definition
     out: Table = {"state": instance.state}
-    process = instance.process
+    process = _running(instance)
     if process is not None and process.service_pid != process.pid:
         out["service_pid"] = process.service_pid
     if instance.failed:
@@ -101,3 +102,9 @@ def _ours(instance: "Instance") -> "Table":
         shown: list[Value] = [*warnings]
         out["warnings"] = shown
     return out
+
+
+def _running(instance: "Instance") -> "Process | None":
+    # the pid of one that is over may be somebody else's by now
+    process = instance.process
+    return None if process is None or process.is_over else process

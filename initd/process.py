@@ -24,19 +24,22 @@ GROUP_PATIENCE_S = 10.0  # then the kernel holds a process that cannot be killed
 
 
 class Process:
-    """It runs until `on_end(status)`, a wait status. `identity` is what it was started with, or adopted since."""
+    """It runs until `on_end(status)`, a wait status; when it `is_over` before, only its group is waited for.
+
+    `identity` is what it was started with, or adopted since.
+    """
 
     __slots__ = (
         "_definition",
         "_ended_s",
         "_host",
-        "_is_over",
         "_name",
         "_on_end",
         "_outputs",
         "_pidfiles",
         "began_s",
         "identity",
+        "is_over",
         "pid",
         "service_pid",
         "warnings",
@@ -52,7 +55,7 @@ class Process:
         """Start it. Raises JailError, OSError; then there is none."""
         self._host = host
         self._definition = definition  # the one it was started with
-        self._is_over = False
+        self.is_over = False
         self._ended_s = 0.0
         self._name = definition.full_name
         self._on_end = on_end
@@ -74,7 +77,7 @@ class Process:
 
     def kill(self, number: int) -> None:
         """Send a signal. Only initd reaps, so until `on_end` the pid is no other process's. Raises OSError."""
-        if self._is_over:
+        if self.is_over:
             raise ProcessLookupError(ESRCH, "has ended")
         self._host.kill(self.pid, number)
 
@@ -112,7 +115,7 @@ class Process:
             self._warn(f"pidfile {path}", error)
 
     def _ended(self, status: int) -> None:
-        self._is_over, self._ended_s = True, self._host.loop.now()
+        self.is_over, self._ended_s = True, self._host.loop.now()
         for output in self._outputs:
             output.close()
         for path in self._pidfiles:

@@ -179,6 +179,7 @@ class Services:
         service.update(given, is_set)
         if is_new:
             self.host.notify("service.start", {"service": name})
+        if is_new or given.get("instances"):
             self.host.run_hook(name)
 
     def _forget(self, service: Service) -> None:

@@ -292,6 +292,7 @@ def test_the_group_has_to_be_gone_first(world: World) -> None:
     world.end(FIRST_PID, KILL)
     world.advance(1)
     assert one.state == "restarting" and world.spawned == []
+    assert "pid" not in world.listing("s", "one") and not world.listing("s", "one")["running"]
     with pytest.raises(ProcessLookupError):  # the pid may be somebody else's by now
         one.send_signal(HUP)
     one.stop()

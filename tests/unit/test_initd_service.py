@@ -262,6 +262,11 @@ def test_the_order_of_notifications(world: World) -> None:
 def test_the_hook_after_a_start_again(world: World) -> None:
     world.set("s", one={**D, "respawn": []})
     world.hooks.clear()
+    world.call("set", {"name": "s", "data": {}})
+    assert world.hooks == []
+    world.set("s", one={**D, "respawn": []})
+    assert world.hooks == ["s"]
+    world.hooks.clear()
     world.end(FIRST_PID)
     assert world.hooks == []
     world.advance(5)
