@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from jail.cgroup import Group
 
 # what can be asked for and is refused: to leave it out would give less than was asked for, or more
-NOT_YET = ("bundle", "trace", "vrf", "extroot", "overlaydir", "tmpoverlaysize")
+NOT_YET = ("bundle", "trace", "vrf")
 JAIL_NOT_YET = ("netns", "userns", "cgroupsns", "console")
 # a jail with none of these is procd's wrapper: ids, capabilities and a policy, but no namespace
 ISOLATING = ("procfs", "sysfs", "ubus", "udebug", "log", "ronly", "mount", "hostname")
@@ -149,7 +149,11 @@ def make_spec(definition: "Definition", ubus_socket: str = SOCKETS["ubus"][0]) -
     spec.cgroup_files = dict(definition.cgroup)
     if definition.seccomp:
         spec.hold(os.path.abspath(definition.seccomp))
-    spec.stub = spec.isolate = jail is not None and any(getattr(jail, flag) for flag in ISOLATING)
+    root = (definition.extroot, definition.overlaydir, definition.tmpoverlaysize)
+    spec.extroot, spec.overlay_dir, spec.overlay_size = root
+    spec.stub = spec.isolate = jail is not None and (
+        any(root) or any(getattr(jail, flag) for flag in ISOLATING)
+    )
     if jail:
         spec.env = dict(definition.env)
         _add_jail(spec, jail, ubus_socket)
@@ -166,6 +170,7 @@ def _add_jail(spec: JailSpec, jail: "JailDefinition", ubus_socket: str) -> None:
     spec.procfs = jail.procfs
     spec.sysfs = jail.sysfs
     spec.required = jail.requirejail
+    spec.ronly = jail.ronly
     spec.staged_etc = True
     spec.joins = list(jail.setns)
     for socket in ("log", "ubus", "udebug"):

@@ -14,7 +14,7 @@ from jail._native import ffi, lib
 from jail.elf import closure
 from jail.errors import ConfigError
 from jail.policy import compile_filter
-from jail.tree import Closure
+from jail.tree import Closure, Tree
 
 PACKAGE = os.path.dirname(os.path.abspath(__file__))
 SHIM = f"{PACKAGE}/libpreload-seccomp.so"
@@ -25,12 +25,17 @@ EXEC_PIN = (lib.EXEC_PIN_PATH, lib.EXEC_PIN_ARGV, lib.EXEC_PIN_ENVP)
 READ_MAX = lib.POLICY_MAX_BYTES + 1
 
 
-def link(path: str) -> tuple[Closure, str]:
-    """A program's closure with the shim that it loads, and that shim: "" if there is none for it."""
-    program = closure(path, preload=(SHIM,))
+def link(path: str, root: str = "/") -> tuple[Closure, str]:
+    """A program's closure with the shim that it loads, and that shim: "" if there is none for it.
+
+    Ours is made for this system's libc: another root has to have its own, at the same place.
+    """
+    if root != "/" and not os.path.isfile(Tree(root).host(SHIM)):
+        return closure(path, root=root), ""
+    program = closure(path, preload=(SHIM,), root=root)
     if program.preloaded:
         return program, SHIM
-    if program.abi != native_arch() and os.path.exists(SHIM_32):
+    if program.abi != native_arch() and root == "/" and os.path.exists(SHIM_32):
         program = closure(path, preload=(SHIM_32,))
     return program, SHIM_32 if program.preloaded else ""
 

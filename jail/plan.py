@@ -14,7 +14,7 @@ from jail.elf import closure
 from jail.errors import EXIT_CANNOT_EXECUTE, EXIT_NOT_FOUND, ConfigError
 from jail.privilege import bounding_of, capabilities_of, identity_of, service_steps, stub_steps
 from jail.spec import JailSpec
-from jail.tree import Closure
+from jail.tree import Closure, Tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,14 +72,16 @@ def make_plan(spec: JailSpec) -> Plan:
     program = None
     door: list[steps.Step] = []
     if spec.seccomp:
-        from jail.doors import door1, link, shim_environment
+        from jail.doors import SHIM, door1, link, shim_environment
 
-        program, shim = link(path)
+        program, shim = link(path, spec.extroot or "/")
+        if spec.extroot and not shim:
+            plan.warnings.append(f"{spec.extroot} has no {SHIM}: the start-up calls stay allowed")
         door = [door1(spec.seccomp, program, bounding_of(sets, identity), plan.notes)]
         if shim:
             env = {**env, **shim_environment(shim, spec.seccomp, env)}
     elif spec.isolate:
-        program = closure(path)
+        program = closure(path, root=spec.extroot or "/")
     if sets and sets.keep and sets.permitted and not sets.ambient:
         plan.warnings.append("capabilities without an ambient set end at exec: the service will have none")
     has_stub = spec.isolate or spec.stub
@@ -131,19 +133,23 @@ def _isolate(plan: Plan, spec: JailSpec, path: str, program: Closure) -> None:
 
 
 def _find_program(spec: JailSpec) -> str:
-    """The absolute path of a program. A bare name is looked for on the service's PATH if it is a plain one,
-    else on the jail's as the host has it."""
+    """The absolute path of a program, as its root has it: the host, or an extroot.
+
+    A bare name is looked for on the service's PATH if it is a plain one, else on the jail's.
+    """
     name = spec.argv[0]
     search = spec.env.get("PATH", PATH) if spec.plain else PATH
     candidates = [name] if "/" in name else [f"{folder or '.'}/{name}" for folder in search.split(":")]
+    if spec.extroot and not os.path.isdir(spec.extroot):
+        raise ConfigError(f"{spec.extroot}: not a directory")
+    tree = Tree(spec.extroot)
     denied = ""
     for candidate in candidates:
         path = os.path.abspath(candidate)
-        try:
-            status = os.stat(path)
-        except OSError:
+        status = tree.stat(path)
+        if status is None:
             continue
-        if S_ISREG(status.st_mode) and os.access(path, os.X_OK):
+        if S_ISREG(status.st_mode) and os.access(tree.host(path), os.X_OK):
             return path
         denied = path
     error = ConfigError(f"{denied}: cannot execute" if denied else f"{name}: no such program")

@@ -11,60 +11,14 @@ from stat import S_IFCHR, S_ISBLK, S_ISCHR, S_ISDIR, S_ISLNK
 from jail import steps
 from jail._native import lib
 from jail.errors import ConfigError
+from jail.kernelfs import DEVICE_LINKS, DEVICES, PROC_MASKS, SYS_MASKS, present
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 LINKS_MAX = 40  # as the kernel's own limit on links in one path
-MASK_FILE = "/.mask"  # exists only while the masks are put on
-
-# (name, mode, major, minor): the devices of a jail; numbers are the kernel's admin-guide/devices.txt
-DEVICES = (
-    ("null", 0o666, 1, 3),
-    ("zero", 0o666, 1, 5),
-    ("full", 0o666, 1, 7),
-    ("random", 0o666, 1, 8),
-    ("urandom", 0o666, 1, 9),
-    ("tty", 0o666, 5, 0),
-)
-DEVICE_LINKS = (
-    ("ptmx", "pts/ptmx"),
-    ("fd", "/proc/self/fd"),
-    ("stdin", "/proc/self/fd/0"),
-    ("stdout", "/proc/self/fd/1"),
-    ("stderr", "/proc/self/fd/2"),
-)
-
-# Kernel interfaces that tell about the host, or change it, whatever the caller's uid. Those which the running
-# kernel has are masked; /proc/sys as a whole is read-only besides.
-PROC_MASKS = (
-    *("acpi", "asound", "bus", "fs", "irq", "kallsyms", "kcore", "keys", "key-users", "kmem"),
-    *(
-        "kpagecgroup",
-        "kpagecount",
-        "kpageflags",
-        "latency_stats",
-        "mem",
-        "sched_debug",
-        "scsi",
-        "sysrq-trigger",
-    ),
-    *("timer_list", "timer_stats", "sys/fs/binfmt_misc", "sys/kernel/core_pattern", "sys/kernel/hotplug"),
-    *("sys/kernel/modprobe", "sys/vm/panic_on_oom"),
-)
-SYS_MASKS = (
-    *(
-        "devices/virtual/powercap",
-        "firmware",
-        "fs/bpf",
-        "fs/pstore",
-        "fs/selinux",
-        "hypervisor",
-        "kernel/debug",
-    ),
-    *("kernel/security", "kernel/tracing", "kernel/uevent_helper", "kernel/vmcoreinfo", "power"),
-)
+MASK_NAME = ".mask"  # a file that exists only while the masks are put on
 
 
 class _Bind:
@@ -86,9 +40,11 @@ class _Bind:
 class Rootfs:
     """The model: nodes that we make ourselves, and binds on top of some. Keys are paths without links."""
 
-    __slots__ = ("binds", "links", "masks", "mounts", "nodes", "seen")
+    __slots__ = ("binds", "layers", "links", "masks", "mounts", "nodes", "seen")
 
-    def __init__(self) -> None:
+    def __init__(self, layers: list[steps.Step] | None = None) -> None:
+        """`layers` are the steps that put a root of layers together, on top of which is what we make."""
+        self.layers = layers or []
         self.nodes: dict[str, steps.Step] = {}
         self.links: dict[str, str] = {}
         self.binds: dict[str, _Bind] = {}
@@ -152,12 +108,12 @@ class Rootfs:
 
     def add_proc(self) -> None:
         if self._add_mount("/proc", "proc", lib.MS_NOSUID | lib.MS_NODEV | lib.MS_NOEXEC):
-            self.masks.extend(_present("/proc", PROC_MASKS))
+            self.masks.extend(present("/proc", PROC_MASKS))
 
     def add_sys(self) -> None:
         flags = lib.MS_RDONLY | lib.MS_NOSUID | lib.MS_NODEV | lib.MS_NOEXEC
         if self._add_mount("/sys", "sysfs", flags):
-            self.masks.extend(_present("/sys", SYS_MASKS))
+            self.masks.extend(present("/sys", SYS_MASKS))
 
     def has_own_dev(self) -> bool:
         return "/dev" in self.mounts
@@ -240,14 +196,20 @@ class Rootfs:
             )
 
     def build(self) -> list[steps.Step]:
-        """The steps in a safe order: our own nodes, masks, then what comes from the host."""
+        """The steps in a safe order: our own nodes, masks, then what comes from the host.
+
+        In a root of layers our directories are the uppermost one: all of them are made before it.
+        """
         out: list[steps.Step] = []
+        later: list[steps.Step] = []
         made = dict(self.nodes)
         for path, text in self.links.items():
             made[path] = steps.symlink(path, text)
         for path in sorted(made, key=_order):
             if not self._covering(path.rstrip("/")):
-                out.append(made[path])
+                is_later = self.layers and self._is_in_mount(path)
+                (later if is_later else out).append(made[path])
+        out += [*self.layers, *later]
         out.extend(self._build_masks())
         for target in sorted(self.binds):
             bound = self.binds[target]
@@ -261,15 +223,25 @@ class Rootfs:
                 )
         return out
 
+    def _is_in_mount(self, path: str) -> bool:
+        """Whether an entry is one of our own mounts (with its slash at the end) or stands in one."""
+        return any(path.startswith(f"{mounted}/") for mounted in self.mounts)
+
     def _build_masks(self) -> list[steps.Step]:
         out: list[steps.Step] = []
         if "/proc" in self.mounts:
             out.append(steps.rebind("/proc/sys", "/proc/sys"))
         files = [path for path, is_directory in self.masks if not is_directory]
         if files:
-            out.append(steps.file(MASK_FILE, 0))
-            out.extend(steps.rebind(MASK_FILE, path) for path in files)
-            out.append(steps.unlink(MASK_FILE))
+            if self.layers and not self.has_own_dev():
+                raise ConfigError(
+                    "/dev of the host and kernel file systems do not go together in a root of layers"
+                )
+            # in a root of layers nothing can be made any more
+            mask = f"/dev/{MASK_NAME}" if self.layers else f"/{MASK_NAME}"
+            out.append(steps.file(mask, 0))
+            out.extend(steps.rebind(mask, path) for path in files)
+            out.append(steps.unlink(mask))
         flags = lib.MS_RDONLY | lib.MS_NOSUID | lib.MS_NODEV | lib.MS_NOEXEC
         for path, is_directory in self.masks:
             if is_directory:
@@ -308,15 +280,3 @@ def _parts(path: str) -> list[str]:
 def _order(path: str) -> tuple[str, ...]:
     """Parents before children, a mount right after its directory."""
     return tuple(path.split("/"))
-
-
-def _present(folder: str, names: tuple[str, ...]) -> list[tuple[str, bool]]:
-    """Those of `names` that the kernel shows below `folder`, and whether each is a directory."""
-    found = []
-    for name in names:
-        try:
-            mode = os.lstat(f"{folder}/{name}").st_mode
-        except OSError:
-            continue  # not in this kernel
-        found.append((f"{folder}/{name}", S_ISDIR(mode)))
-    return found

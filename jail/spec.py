@@ -7,6 +7,7 @@ host's files are in plan.py. Must not read a file.
 
 from jail.errors import UsageError
 
+SIZE_MAX = 8  # characters, as in procd
 HOSTNAME_MAX = 64  # __NEW_UTS_LEN
 # what options and jail flags name: the path, and whether a jail that asks for it can do without
 SOCKETS = {
@@ -39,6 +40,7 @@ class JailSpec:
         "cgroup",
         "cgroup_files",
         "env",
+        "extroot",
         "grace_s",
         "group",
         "hostname",
@@ -48,9 +50,12 @@ class JailSpec:
         "name",
         "nice",
         "no_new_privs",
+        "overlay_dir",
+        "overlay_size",
         "plain",
         "procfs",
         "required",
+        "ronly",
         "root_size",
         "seccomp",
         "shares",
@@ -79,6 +84,10 @@ class JailSpec:
         self.no_new_privs = True
         self.limits: dict[str, str] = {}
         self.nice: int | None = None
+        self.extroot = ""  # a root file system instead of one with the program's files
+        self.overlay_dir = ""  # `/` is writable, and this directory keeps what is written
+        self.overlay_size = ""  # `/` is writable, in memory
+        self.ronly = False  # `/` is read-only also with an overlay
         self.joins: list[tuple[int, list[str]]] = []  # pid → names of its namespaces that are joined
         self.cgroup = ""  # the group's path below the hierarchy of version 2, used if there are files
         self.cgroup_files: dict[str, str] = {}  # "memory.max" → "16M"
@@ -119,6 +128,7 @@ class JailSpec:
 
             for name, text in self.limits.items():
                 parse(name, text)
+        self._check_root()
         if self.joins:
             from jail.joins import make_joins
 
@@ -150,3 +160,16 @@ class JailSpec:
                 raise UsageError(f"cgroup: {file[:40]!r} is no limit of a group")
             if "\0" in value or not value:
                 raise UsageError(f"cgroup: {file}: no value")
+
+    def _check_root(self) -> None:
+        for path in (self.extroot, self.overlay_dir):
+            if path and not path.startswith("/"):
+                raise UsageError(f"{path} is not an absolute path")
+        if self.overlay_dir and self.overlay_size:
+            raise UsageError("an overlay is on disk or in memory, not both")
+        size = self.overlay_size
+        number = size[:-1] if size[-1:] in tuple("kKmMgG%") else size
+        if size and not (number.isascii() and number.isdigit() and int(number) and len(size) <= SIZE_MAX):
+            raise UsageError(f"overlay: {size[:40]!r} is no size such as 8m")
+        if (self.extroot or self.overlay_dir or size) and not self.isolate:
+            raise UsageError("a root of its own needs a jail with namespaces")

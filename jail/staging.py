@@ -2,16 +2,17 @@
 """What was asked for of the host's files → the steps that make the jail's root. Reads files; no effects."""
 
 import os
-from stat import S_ISREG
+from stat import S_ISDIR, S_ISREG
 
 from jail import steps
 from jail.elf import closure
 from jail.errors import ConfigError
 from jail.rootfs import Rootfs
 from jail.spec import JailSpec, Share
-from jail.tree import Closure
+from jail.tree import Closure, Tree
 
-OPTIONAL_ETC = ("/etc/resolv.conf", "/etc/nsswitch.conf")
+RESOLV_CONF = "/etc/resolv.conf"
+OPTIONAL_ETC = (RESOLV_CONF, "/etc/nsswitch.conf")
 
 
 def root_steps(spec: JailSpec, program: Closure, missing: dict[str, str]) -> list[steps.Step]:
@@ -19,8 +20,66 @@ def root_steps(spec: JailSpec, program: Closure, missing: dict[str, str]) -> lis
 
     Shares that do not exist are left out, and put into `missing` with the reason.
     """
-    rootfs = Rootfs()
+    rootfs = Rootfs(_layers(spec))
     shares = _present(spec, missing)
+    if spec.extroot:
+        _stage_in(rootfs, spec, shares)
+    else:
+        _stage_all(rootfs, spec, shares, program)
+    rootfs.add_dev()
+    if spec.procfs:
+        rootfs.add_proc()
+    if spec.sysfs:
+        rootfs.add_sys()
+    out = [steps.private(), steps.open_sources(), steps.root(spec.root_size), *rootfs.build()]
+    if spec.hostname:
+        out.append(steps.hostname(spec.hostname))
+    out.append(steps.pivot())
+    if spec.ronly or not (spec.overlay_dir or spec.overlay_size):
+        out.append(steps.read_only("/"))
+    if rootfs.has_own_dev():
+        out.append(steps.read_only("/dev"))
+    return out
+
+
+def _layers(spec: JailSpec) -> list[steps.Step]:
+    """What is below our own directories, and above them; nothing for a root of our own alone."""
+    out = []
+    if spec.extroot:
+        status = _directory(spec.extroot)
+        if os.path.samestat(status, os.stat("/")):
+            raise ConfigError(f"{spec.extroot}: the host's root cannot be shared whole")
+        out.append(steps.lower(spec.extroot, status.st_dev, status.st_ino))
+    if spec.overlay_dir:
+        status = _directory(spec.overlay_dir)
+        out.append(steps.upper(spec.overlay_dir, status.st_dev, status.st_ino))
+    if spec.overlay_size:
+        out.append(steps.upper_memory(spec.overlay_size))
+    return [*out, steps.overlay()] if out else out
+
+
+def _directory(path: str) -> os.stat_result:
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
+    if not S_ISDIR(status.st_mode):
+        raise ConfigError(f"{path}: not a directory")
+    return status
+
+
+def _stage_in(rootfs: Rootfs, spec: JailSpec, shares: list[Share]) -> None:
+    """Into another root, which has its own libraries and users. Its links say where a target is."""
+    tree = Tree(spec.extroot)
+    targets = {share.target: (share.source, share.writable) for share in reversed(shares)}
+    if spec.staged_etc and os.path.exists(RESOLV_CONF):
+        targets.setdefault(RESOLV_CONF, (RESOLV_CONF, False))
+    for target, (source, writable) in targets.items():
+        rootfs.stage_at(source, tree.real(target), writable=writable)
+
+
+def _stage_all(rootfs: Rootfs, spec: JailSpec, shares: list[Share], program: Closure) -> None:
+    """Into a root of our own: the program with all that it needs, and what was asked for with its."""
     for share in shares:
         if share.target == share.source:
             rootfs.stage(share.source, writable=share.writable)
@@ -34,18 +93,6 @@ def root_steps(spec: JailSpec, program: Closure, missing: dict[str, str]) -> lis
         for path in OPTIONAL_ETC:
             if os.path.exists(path):
                 rootfs.stage(path)
-    rootfs.add_dev()
-    if spec.procfs:
-        rootfs.add_proc()
-    if spec.sysfs:
-        rootfs.add_sys()
-    out = [steps.private(), steps.open_sources(), steps.root(spec.root_size), *rootfs.build()]
-    if spec.hostname:
-        out.append(steps.hostname(spec.hostname))
-    out += [steps.pivot(), steps.read_only("/")]
-    if rootfs.has_own_dev():
-        out.append(steps.read_only("/dev"))
-    return out
 
 
 def _present(spec: JailSpec, missing: dict[str, str]) -> list[Share]:

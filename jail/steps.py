@@ -76,6 +76,25 @@ def root(size: str) -> Step:
     return Step(lib.STEP_ROOT, f"mount a tmpfs of {size} as the new root", texts=(options.encode(),))
 
 
+def lower(path: str, dev: int, ino: int) -> Step:
+    """`dev` and `ino` are what the plan saw, as with bind()."""
+    return Step(lib.STEP_LOWER, f"take {path} as the layer below", 0, dev, ino, texts=(_bytes(path),))
+
+
+def upper(path: str, dev: int, ino: int) -> Step:
+    text = f"take {path}/upper as the writable layer"
+    return Step(lib.STEP_UPPER, text, 0, dev, ino, texts=(_bytes(path),))
+
+
+def upper_memory(size: str) -> Step:
+    text = f"mount a tmpfs of {size} for the writable layer"
+    return Step(lib.STEP_UPPER_MEMORY, text, texts=(f"mode=0755,size={size}".encode(),))
+
+
+def overlay() -> Step:
+    return Step(lib.STEP_OVERLAY, "put the layers together as the new root")
+
+
 def directory(path: str, mode: int = 0o755) -> Step:
     return Step(lib.STEP_DIR, f"make directory {path}", mode, texts=(_relative(path),))
 

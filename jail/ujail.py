@@ -33,7 +33,10 @@ OPTIONS: tuple[tuple[str, ...], ...] = (
     ("l", "log", "", f"{LOG_SOCKET}"),
     ("u", "ubus", "", SOCKETS["ubus"][0]),
     ("D", "udebug", "", f"{SOCKETS['udebug'][0]}, if it is there"),
-    ("o", "ronly", "", "read-only root; always so, accepted for procd's sake"),
+    ("R", "extroot", "DIR", "another root file system, with its own libraries and users"),
+    ("O", "overlaydir", "DIR", "a writable root; what is written stays in DIR/upper"),
+    ("T", "tmpoverlaysize", "SIZE", "a writable root in memory, of SIZE at most"),
+    ("o", "ronly", "", "read-only root; always so without -O and -T"),
     ("E", "requirejail", "", "a PATH that is missing stops the start instead of being skipped"),
     ("Identity",),
     ("U", "user", "USER", "user, a name or a number"),
@@ -50,9 +53,6 @@ OPTIONS: tuple[tuple[str, ...], ...] = (
     ("N", "netns", "", "network namespace"),
     ("f", "userns", "", "user namespace"),
     ("F", "cgroupsns", "", "cgroup namespace"),
-    ("R", "extroot", "DIR", "another root file system"),
-    ("O", "overlaydir", "DIR", "overlay on disk"),
-    ("T", "tmpoverlaysize", "SIZE", "overlay in memory"),
     ("J", "bundle", "DIR", "OCI bundle"),
     ("i", "immediately", "", "start a bundle at once"),
     ("y", "console", "", "console"),
@@ -71,7 +71,7 @@ EXAMPLES = """\
 
 Exit status: the service's own, 128+N if signal N killed it; 125 ujail failed, 126 the program cannot be
 executed, 127 it was not found."""
-NOT_YET = "NfFROTJiy"
+NOT_YET = "NfFJiy"
 # options that procd's capability wrapper has, a jail without namespaces
 WRAPPER = frozenset("nhtPdUGCceSEj") - {"h"}
 
@@ -99,6 +99,10 @@ def make_spec(options: Options) -> JailSpec:
     spec.capabilities = given.get("capabilities")
     spec.procfs = "procfs" in given
     spec.sysfs = "sysfs" in given
+    spec.ronly = "ronly" in given
+    spec.extroot = _absolute("--extroot", given["extroot"]) if "extroot" in given else ""
+    spec.overlay_dir = _absolute("--overlaydir", given["overlaydir"]) if "overlaydir" in given else ""
+    spec.overlay_size = given.get("tmpoverlaysize", "") or ("0" if "tmpoverlaysize" in given else "")
     spec.required = "requirejail" in given
     spec.grace_s = number("--term-timeout", given.get("term-timeout", "5"))
     if "seccomp" in given:
@@ -111,7 +115,7 @@ def make_spec(options: Options) -> JailSpec:
     # procd's own rule: capabilities or no_new_privs alone make no namespace
     spec.isolate = not (short & {"C", "c"} and short <= WRAPPER)
     # a jail with nothing asked for holds the program and nothing else
-    spec.staged_etc = bool(short & set("rwpsluDoUG"))
+    spec.staged_etc = bool(short & set("rwpsluDoUGROT"))
     if spec.user or spec.group:
         spec.show_users()
     spec.validate()

@@ -287,6 +287,22 @@ static long try_create(char **arguments)
 	return try_open(arguments[0], O_WRONLY | O_CREAT | O_EXCL);
 }
 
+/* Write a MiB into a new file. */
+static long try_grow(char **arguments)
+{
+	int fd = open(arguments[0], O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	int i;
+
+	for (i = 0; fd >= 0 && i < 16; i++)
+		if (write(fd, data, sizeof(data)) != (ssize_t)sizeof(data))
+			break;
+	if (i == 16)
+		return close(fd);
+	if (fd >= 0 && write(fd, data, sizeof(data)) >= 0)
+		errno = EIO; /* a short write tells no reason, the next one has to */
+	return -1;
+}
+
 static long try_mkdir(char **arguments)
 {
 	return mkdir(arguments[0], 0700);
@@ -739,6 +755,7 @@ static const struct verb {
 	{"write", 1, TRY, try_write},
 	{"put", 2, TRY, try_put},
 	{"create", 1, TRY, try_create},
+	{"grow", 1, TRY, try_grow},
 	{"mkdir", 1, TRY, try_mkdir},
 	{"unlink", 1, TRY, try_unlink},
 	{"chmod", 1, TRY, try_chmod},

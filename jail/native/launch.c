@@ -63,6 +63,10 @@ static const step_function functions[] = {
 	[STEP_RLIMIT] = step_rlimit,
 	[STEP_CGROUP] = step_cgroup,
 	[STEP_SETNS] = step_setns,
+	[STEP_LOWER] = step_lower,
+	[STEP_UPPER] = step_upper,
+	[STEP_UPPER_MEMORY] = step_upper_memory,
+	[STEP_OVERLAY] = step_overlay,
 };
 
 /* ---- the children ---- */
@@ -260,6 +264,7 @@ int launch(const unsigned char *plan, size_t size, const struct launch_request *
 	top = (char *)((uintptr_t)((char *)state + bytes) & ~(uintptr_t)15);
 	state->service_stack = top - STACK_BYTES;
 	state->request = request;
+	state->lower_fd = state->upper_fd = state->work_fd = -1;
 	state->isolated = request->namespaces & CLONE_NEWNS;
 	state->modern = !(request->flags & LAUNCH_OLD_KERNEL) && has_modern_mounts();
 	result->error = -decode_plan(plan, size, state);

@@ -12,14 +12,10 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "mount_calls.h"
 #include "steps.h"
-
-/* The place where the new root is put together. Every root file system has it; nothing is written there. */
-#define NEW_ROOT "/tmp"
 
 static int open_target(struct launch_state *state, const char *path)
 {
@@ -42,8 +38,11 @@ static int open_source(struct launch_state *state, struct step *step)
 {
 	struct stat status;
 
-	step->fd = state->modern ? open_tree_at(AT_FDCWD, step->s[0], 0)
-				 : open(step->s[0], O_PATH | O_CLOEXEC);
+	if (step->op != STEP_BIND) /* a layer: no mount is made of it here */
+		step->fd = open(step->s[0], O_PATH | O_DIRECTORY | O_CLOEXEC);
+	else
+		step->fd = state->modern ? open_tree_at(AT_FDCWD, step->s[0], 0)
+					 : open(step->s[0], O_PATH | O_CLOEXEC);
 	if (step->fd < 0 || fstat(step->fd, &status))
 		return -errno;
 	/* The plan was made for this very file: another one in its place was not asked for */
@@ -80,7 +79,7 @@ int step_open(struct launch_state *state, struct step *opening)
 		struct step *step = &state->steps[i];
 
 		state->current = i;
-		if (step->op == STEP_BIND)
+		if (step->op == STEP_BIND || step->op == STEP_LOWER || step->op == STEP_UPPER)
 			result = open_source(state, step);
 		else if (step->op == STEP_EXEC_STUB)
 			result = open_stub(state, step);
@@ -101,44 +100,26 @@ int step_root(struct launch_state *state, struct step *step)
 	return 0;
 }
 
-/*
- * The next five make things below the working directory, which is the new root. Nothing
- * foreign is mounted there before the first STEP_BIND, so no path can lead astray; the
- * plan puts them first.
- */
-int step_dir(struct launch_state *state, struct step *step)
-{
-	return mkdir(step->s[0], step->a[0]) ? -errno : 0;
-}
-
-int step_file(struct launch_state *state, struct step *step)
-{
-	return mknod(step->s[0], S_IFREG | step->a[0], 0) ? -errno : 0;
-}
-
-int step_symlink(struct launch_state *state, struct step *step)
-{
-	return symlink(step->s[1], step->s[0]) ? -errno : 0;
-}
-
-int step_node(struct launch_state *state, struct step *step)
-{
-	return mknod(step->s[0], step->a[0], makedev(step->a[1], step->a[2])) ? -errno : 0;
-}
-
 int step_mount(struct launch_state *state, struct step *step)
 {
 	const char *type = step->s[1];
 	const char *options = type + strlen(type) + 1;
 
+	char to[32];
+	int fd, result;
+
 	if (strlen(type) >= step->len[1])
 		return -EINVAL;
-	return mount(type, step->s[0], type, step->a[0], options) ? -errno : 0;
-}
-
-int step_unlink(struct launch_state *state, struct step *step)
-{
-	return unlink(step->s[0]) ? -errno : 0;
+	if (!state->layered)
+		return mount(type, step->s[0], type, step->a[0], options) ? -errno : 0;
+	/* an upper layer that was written to before may have a link here */
+	fd = open_target(state, step->s[0]);
+	if (fd < 0)
+		return -errno;
+	fd_path(to, fd);
+	result = mount(type, to, type, step->a[0], options) ? -errno : 0;
+	close(fd);
+	return result;
 }
 
 /* The attributes are in force before the tree can be reached. */
@@ -220,8 +201,8 @@ int step_rebind(struct launch_state *state, struct step *step)
 	return attach(state, step, source_fd);
 }
 
-/* The same for the stub as open_stub, with the old calls: mounted below the new root, opened, detached. */
-static int seal_stub(struct launch_state *state)
+/* As open_stub, with the old calls: mounted below the new root, opened, detached. */
+int seal_stub(struct launch_state *state)
 {
 	struct step *stub = &state->steps[state->stub_exec];
 	const char name[] = ".ujail-init";
@@ -260,7 +241,7 @@ static bool is_same(const char *path, const struct stat *other)
 int step_pivot(struct launch_state *state, struct step *step)
 {
 	struct stat root;
-	int result = state->modern ? 0 : seal_stub(state);
+	int result = state->modern || state->sealed ? 0 : seal_stub(state);
 
 	if (result)
 		return result;
@@ -277,12 +258,15 @@ int step_pivot(struct launch_state *state, struct step *step)
 
 int step_read_only(struct launch_state *state, struct step *step)
 {
-	const unsigned long flags = MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NOEXEC;
-	const unsigned long nodev = strcmp(step->s[0], "/dev") ? MS_NODEV : 0;
+	unsigned long flags = MS_REMOUNT | MS_BIND | MS_RDONLY;
 	struct statvfs status;
 
+	if (statvfs(step->s[0], &status))
+		return -errno;
+	/* A remount replaces the flags */
+	flags |= status.f_flag & (ST_NOSUID | ST_NODEV | ST_NOEXEC);
 	if (state->modern ? set_attributes(AT_FDCWD, step->s[0], 0, MOUNT_ATTR_RDONLY)
-			  : mount(NULL, step->s[0], NULL, flags | nodev, NULL))
+			  : mount(NULL, step->s[0], NULL, flags, NULL))
 		return -errno;
 	if (statvfs(step->s[0], &status))
 		return -errno;

@@ -67,7 +67,11 @@ struct wire_step {
 #define STEP_CGROUP                                                                                \
 	37 /* s0 a group's cgroup.procs: this process joins it, and all that come after */
 #define STEP_SETNS 38 /* s0 pid, a0 when it began, s1 "ns/net\0ns/ipc\0...", a1 how many */
-#define STEP_LAST STEP_SETNS
+#define STEP_LOWER 39 /* s0 directory, a1 st_dev, a2 st_ino: a layer below what was made so far */
+#define STEP_UPPER 40 /* the same: "upper" and "work" in it take what is written */
+#define STEP_UPPER_MEMORY 41 /* s0 options: the same in a tmpfs */
+#define STEP_OVERLAY 42 /* the layers become the new root; read-only without an upper one */
+#define STEP_LAST STEP_OVERLAY
 
 /* STEP_BIND and STEP_REBIND */
 #define BIND_READ_ONLY 1

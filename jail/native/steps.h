@@ -20,6 +20,9 @@ struct step {
 	int fd; /* STEP_BIND, STEP_EXEC_STUB: the source or program, once opened */
 };
 
+/* The place where the new root is put together. Every root file system has it; nothing is written there. */
+#define NEW_ROOT "/tmp"
+
 /* How far a process came, so that a death without a word is told from a start */
 enum progress { PROGRESS_NONE, PROGRESS_EXEC };
 
@@ -35,7 +38,10 @@ struct launch_state {
 		stub_exec; /* index of STEP_EXEC_STUB; behind it begin the service's steps. 0: there is no stub */
 	bool modern; /* open_tree, move_mount, mount_setattr and openat2 are there */
 	bool isolated; /* there is a mount namespace */
+	bool layered; /* the new root is an overlay: not every entry in it is ours */
+	bool sealed; /* the stub has its read-only mount */
 	int root_fd; /* the new root */
+	int lower_fd, upper_fd, work_fd; /* layers of it, or -1 */
 	int proc_fd; /* the host's /proc */
 	int life_fd; /* the service's go from the parent; end-of-file once that is gone */
 	int life_write_fd;
@@ -92,6 +98,13 @@ int step_nice(struct launch_state *state, struct step *step);
 int step_rlimit(struct launch_state *state, struct step *step);
 int step_cgroup(struct launch_state *state, struct step *step);
 int step_setns(struct launch_state *state, struct step *step);
+int step_lower(struct launch_state *state, struct step *step);
+int step_upper(struct launch_state *state, struct step *step);
+int step_upper_memory(struct launch_state *state, struct step *step);
+int step_overlay(struct launch_state *state, struct step *step);
+
+/* The same for the stub as step_open() does with the modern calls; the new root has to be writable. */
+int seal_stub(struct launch_state *state);
 
 /* Whether the kernel has the mount calls of Linux 5.12. */
 bool has_modern_mounts(void);

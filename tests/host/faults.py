@@ -100,6 +100,7 @@ def read_until(fd: int, mark: bytes) -> bytes:
 
 def normal(text: str) -> list[str]:
     """Lines without what differs from run to run: numbers of pipes, mounts and devices."""
+    text = re.sub(r"/proc/self/fd/\d+", "layer", text)
     text = re.sub(r"(pipe|socket):\[\d+\]", r"\1", text)
     text = re.sub(r"(?m)^(pid|ppid|sid|pgid) \d{3,}$", r"\1", text)  # where there is no PID namespace
     text = re.sub(r"(?m)^line \d+ \d+ \d+:\d+", "line", text)
