@@ -6,13 +6,12 @@ None of this may raise: what fails is said, and the rest is done. Whatever happe
 
 import fcntl
 import os
-import signal
-import socket
 import struct
 import time
 
 from initd import facts
 from initd.mounts import leave, mount_missing
+from initd.slim import signal, socket
 from jail._native import lib
 
 TYPE_CHECKING = False
@@ -70,14 +69,16 @@ def open_console(warn: "Warn") -> None:
 
 def raise_loopback(warn: "Warn") -> None:
     """The interface `lo` goes up; its addresses come with that."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        request = struct.pack("16sH14x", b"lo", 0)
-        try:
-            answer = fcntl.ioctl(any_socket, lib.SIOCGIFFLAGS, request)
-            flags = struct.unpack_from("16sH", answer)[1] | lib.IFF_UP
-            fcntl.ioctl(any_socket, lib.SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", flags))
-        except OSError as error:
-            warn(f"lo: {error.strerror}")
+    any_socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    request = struct.pack("16sH14x", b"lo", 0)
+    try:
+        answer = fcntl.ioctl(any_socket, lib.SIOCGIFFLAGS, request)
+        flags = struct.unpack_from("16sH", answer)[1] | lib.IFF_UP
+        fcntl.ioctl(any_socket, lib.SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", flags))
+    except OSError as error:
+        warn(f"lo: {error.strerror}")
+    finally:
+        any_socket.close()
 
 
 def hostname_of(uci: str, plain: str) -> str:

@@ -5,8 +5,8 @@ As PID 1 initd inherits every orphan of the system. Those strangers are reaped a
 """
 
 import os
-import signal
-from collections import OrderedDict
+
+from initd.slim import OrderedDict, signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

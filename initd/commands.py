@@ -7,8 +7,8 @@ is killed, so that the others have their turn.
 """
 
 import os
-import signal
-from collections import deque
+
+from initd.slim import deque, signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,7 +2,8 @@
 """How a process ended, in numbers and in words, and which call a policy killed it for."""
 
 import os
-import signal
+
+from initd.slim import signal, signal_name
 
 SIGNAL_BASE = 128
 LAST_SIGNAL = 64  # mips has 127, and nobody uses those; but programs do end with exit status 255
@@ -20,10 +21,8 @@ def words(code: int) -> str:
     # a jail's stub passes on the signal that ended its service as such a status
     if SIGNAL_BASE < code <= SIGNAL_BASE + LAST_SIGNAL:
         number = code - SIGNAL_BASE
-        try:
-            return f"signal {number} ({signal.Signals(number).name})"
-        except ValueError:
-            return f"signal {number}"
+        name = signal_name(number)
+        return f"signal {number} ({name})" if name else f"signal {number}"
     return f"exit status {code}"
 
 

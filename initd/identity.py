@@ -6,9 +6,9 @@ devices, the ids of its user. Only reads; never raises. The order counts in `com
 """
 
 import os
-import socket
 from stat import S_ISREG
 
+from initd.slim import socket
 from jail.errors import JailError
 from jail.ids import lookup
 

@@ -15,12 +15,12 @@ that fails is an end at once: waiting, or failed with the reason. What is to be 
 is no process.
 """
 
-import signal
 from errno import ESRCH
 
 from initd import death, respawn
 from initd.news import notify, notify_end, tell_problems
 from initd.process import Process
+from initd.slim import signal
 from initd.watchdog import Watchdog
 from jail.errors import EXIT_FAILURE, JailError
 

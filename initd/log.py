@@ -8,10 +8,10 @@ forge lines: what is not printable leaves as an escape.
 
 import os
 import time
-from collections import deque
 
 from initd.console import Console
 from initd.loop import WRITE
+from initd.slim import deque
 from initd.syslog import PATH, Syslog
 
 TYPE_CHECKING = False

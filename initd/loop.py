@@ -4,11 +4,11 @@
 A fault in a callback is reported and the loop goes on: no service, peer or timer can end the supervisor.
 """
 
-import heapq
 import os
-import selectors
-import signal
+import select
 import time
+
+from initd.slim import heapq, signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Ready: TypeAlias = Callable[[int], None]
 
-READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
+READ, WRITE = select.EPOLLIN, select.EPOLLOUT
 
 
 class Timer:
@@ -45,7 +45,8 @@ class Loop:
     def __init__(self, fault: "Callable[[Exception], None] | None" = None) -> None:
         self.fault = fault or print_fault
         self.now = time.monotonic
-        self._selector = selectors.DefaultSelector()
+        self._epoll = select.epoll()
+        self._watched: dict[int, tuple[int, Ready]] = {}
         self._timers: list[Timer] = []
         self._count = 0
         self._running = False
@@ -55,14 +56,19 @@ class Loop:
 
     def watch(self, fd: int, events: int, callback: "Ready") -> None:
         """Call `callback(events)` whenever `fd` is ready. For a watched one: change what is waited for."""
-        try:
-            self._selector.modify(fd, events, callback)
-        except KeyError:
-            self._selector.register(fd, events, callback)
+        if fd in self._watched:
+            self._epoll.modify(fd, events)
+        else:
+            self._epoll.register(fd, events)
+        self._watched[fd] = (events, callback)
 
     def unwatch(self, fd: int) -> None:
         """Stop watching; to be called before the descriptor is closed."""
-        self._selector.unregister(fd)
+        del self._watched[fd]
+        try:
+            self._epoll.unregister(fd)
+        except OSError:
+            return  # closed already: the kernel has forgotten it
 
     def after(self, delay_s: float, callback: "Callable[[], None]") -> Timer:
         """Call `callback()` once, `delay_s` from now."""
@@ -113,11 +119,16 @@ class Loop:
         if timers:
             due_s = max(0.0, timers[0].due_s - self.now())
             wait_s = due_s if wait_s is None else min(wait_s, due_s)
-        for key, events in self._selector.select(wait_s):
+        for fd, events, watched in [(fd, events, self._watched.get(fd)) for fd, events in self._wait(wait_s)]:
             # one callback may have ended what another descriptor of this round stood for
-            if self._selector.get_map().get(key.fd) is key:
-                self._guard(key.data, events)
+            if watched is not None and self._watched.get(fd) is watched:
+                wanted, callback = watched
+                # an error or a hang-up shows in whatever is tried next
+                self._guard(callback, events & wanted or wanted)
         self._run_timers()
+
+    def _wait(self, wait_s: float | None) -> list[tuple[int, int]]:
+        return self._epoll.poll(wait_s, max(len(self._watched), 1))
 
     def _run_timers(self) -> None:
         timers, now_s = self._timers, self.now()
@@ -144,7 +155,7 @@ class Loop:
             os.close(self._wakeup[0])
             os.close(self._wakeup[1])
             self._wakeup = None
-        self._selector.close()
+        self._epoll.close()
 
 
 def print_fault(error: Exception) -> None:

@@ -7,7 +7,6 @@ The only file that knows all parts. Nothing that a service, a script or a peer d
 import gc
 import os
 import resource
-import signal
 import sys
 import time
 
@@ -20,6 +19,7 @@ from initd.model import Model
 from initd.rcd import Scripts, list_scripts
 from initd.script import ScriptStarter
 from initd.settings import Settings, read_settings, usage
+from initd.slim import signal
 from initd.system import System
 from initd.ubus import wire
 from initd.ubus.blocking import Session

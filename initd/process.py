@@ -7,9 +7,9 @@ when all else in the group was killed and is gone, so that nothing of it meets i
 
 import os
 from errno import ESRCH
-from signal import SIGKILL
 
 from initd.pidfile import remove_pid, write_pid
+from initd.slim import signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Process:
             self._host.kill_group(self._definition)
         except OSError as error:
             self._warn("kill the cgroup", error)
-        self.try_kill(SIGKILL)
+        self.try_kill(signal.SIGKILL)
 
     def try_kill(self, number: int) -> None:
         """Send a signal; a kernel that refuses is worth a line."""

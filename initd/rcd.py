@@ -6,10 +6,10 @@ the end of its output: daemons that it leaves behind may hold that open.
 """
 
 import os
-import signal
 
 from initd.log import INFO
 from initd.output import Output
+from initd.slim import signal, signal_name
 from jail.errors import JailError
 
 TYPE_CHECKING = False
@@ -110,7 +110,7 @@ class Scripts:
     def _has_ended(self, path: str, run: int, status: int) -> None:
         code = os.waitstatus_to_exitcode(status)
         if code < 0:
-            self._log.error(f"{path} {self._action}: killed by {signal_name(-code)}")
+            self._log.error(f"{path} {self._action}: killed by {signal_name(-code) or f'signal {-code}'}")
         elif code:
             self._log.info(f"{path} {self._action}: exit status {code}")
         if run == self._run and self._timer is not None:
@@ -138,11 +138,3 @@ def _kill(pid: int, number: int) -> None:
         os.killpg(pid, number)
     except OSError:
         return  # it has just ended
-
-
-def signal_name(number: int) -> str:
-    """SIGTERM for 15."""
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"

@@ -3,7 +3,8 @@
 
 import os
 import resource
-import signal
+
+from initd.slim import signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

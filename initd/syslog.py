@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """The socket of the log daemon, from the sender's side: packets go, or come back. Never waits."""
 
-import socket
 from errno import ENOBUFS, ENOMEM, EPROTOTYPE
+
+from initd.slim import socket
 
 PATH = "/dev/log"
 

@@ -2,9 +2,9 @@
 """The object `system` on the bus: what this machine is, how it does, and its end."""
 
 import os
-import signal
 
 from initd import facts
+from initd.slim import signal
 from initd.ubus import wire
 from initd.ubus.blob import INT8, INT32
 from initd.ubus.object import Method, Object

@@ -2,9 +2,9 @@
 """The client for programs that wait: one question, its answer, the next. Not for the event loop."""
 
 import select
-import socket
 import time
 
+from initd.slim import socket
 from initd.ubus import wire
 from initd.ubus.client import SOCKET_PATH, TIMEOUT_S, Client, Found, Request
 from initd.ubus.object import Call, Object

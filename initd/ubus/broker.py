@@ -7,10 +7,10 @@ dropped in the middle of a message of another one: it is put aside, and settled 
 
 import errno
 import os
-import socket
 from struct import Struct
 
 from initd.loop import READ, WRITE, Loop
+from initd.slim import accept, socket
 from initd.ubus import wire
 from initd.ubus.acl import ACL_DIR, Acl, Credentials
 from initd.ubus.channel import Channel, PeerGone, close_fd
@@ -96,7 +96,7 @@ class Broker:
         assert self._listener is not None
         for _ in range(ACCEPT_MAX):
             try:
-                connected, _ = self._listener.accept()
+                connected = accept(self._listener)
             except (BlockingIOError, InterruptedError):
                 return
             except OSError as error:

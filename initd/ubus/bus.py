@@ -6,9 +6,8 @@ time it comes back; if nothing does, the broker takes the path. What was asked f
 listeners and subscriptions outlive any connection.
 """
 
-import socket
-
 from initd.loop import READ, WRITE, Loop
+from initd.slim import socket
 from initd.ubus import wire
 from initd.ubus.acl import ACL_DIR
 from initd.ubus.broker import Broker

@@ -5,18 +5,17 @@ Used by the broker for each peer and by the client for its one. Knows nothing of
 """
 
 import os
-import socket
-from array import array
-from collections import deque
+from struct import Struct
 
+from initd.slim import deque, socket
 from initd.ubus.blob import BlobError
 from initd.ubus.wire import DATA, FRAME_MAX, HEAD_BYTES, INVOKE, STATUS, Frame, frame_length, unpack_frame
 
 CHUNK_BYTES = 16384  # per readiness: one busy peer does not keep the others waiting
 OUTPUT_MAX = FRAME_MAX  # what may wait for a peer that does not read
 FDS_MAX = 8  # descriptors that may wait with it
-_FD_BYTES = array("i").itemsize
-_ANCILLARY_BYTES = socket.CMSG_SPACE(4 * _FD_BYTES)
+_FD = Struct("i")
+_ANCILLARY_BYTES = socket.CMSG_SPACE(4 * _FD.size)
 _RECEIVE = socket.MSG_CMSG_CLOEXEC  # or every child would inherit what strangers pass
 _WITH_FD = frozenset((INVOKE, STATUS, DATA))
 
@@ -150,7 +149,7 @@ class Channel:
         try:
             if fd < 0:
                 return self.socket.send(rest, socket.MSG_NOSIGNAL)
-            rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", [fd]))]
+            rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, _FD.pack(fd))]
             return self.socket.sendmsg([rest], rights, socket.MSG_NOSIGNAL)
         except (BlockingIOError, InterruptedError):
             return 0
@@ -180,9 +179,8 @@ def _take_fd(ancillary: "list[tuple[int, int, bytes]]") -> int:
     fds: list[int] = []
     for level, kind, payload in ancillary:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-            received = array("i")
-            received.frombytes(payload[: len(payload) // _FD_BYTES * _FD_BYTES])
-            fds += received
+            whole = payload[: len(payload) // _FD.size * _FD.size]
+            fds += [fd for (fd,) in _FD.iter_unpack(whole)]
     for fd in fds[1:]:
         os.close(fd)
     return fds[0] if fds else -1

@@ -5,9 +5,7 @@ Used in two ways: inside the event loop, where answers come by callback and noth
 blocking, where an answer is waited for (blocking.py, the commands). Must not wait itself.
 """
 
-import socket
-from collections import deque
-
+from initd.slim import deque, socket
 from initd.ubus import wire
 from initd.ubus.blob import pack_attribute, unpack_table
 from initd.ubus.channel import Channel, PeerGone, close_fd

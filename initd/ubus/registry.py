@@ -5,9 +5,8 @@ Everything that a peer can make grow has a bound, and what belongs to a peer goe
 """
 
 import os
-from bisect import bisect_left
-from collections import deque
 
+from initd.slim import bisect_left, deque
 from initd.ubus import wire
 from initd.ubus.acl import Credentials
 from initd.ubus.blob import split_table

@@ -5,19 +5,10 @@ import subprocess
 import sys
 import sysconfig
 
-# each costs several hundred KiB, and hashlib two megabytes of OpenSSL
-HEAVY = {
-    "hashlib",
-    "_hashlib",
-    "re",
-    "json",
-    "typing",
-    "subprocess",
-    "logging",
-    "dataclasses",
-    "asyncio",
-    "argparse",
-}
+# initd/slim.py has the halves of the first ones that are enough; hashlib loads two megabytes of OpenSSL
+HEAVY = {"signal", "socket", "selectors", "heapq", "collections", "functools", "enum", "hashlib", "_hashlib"} | {
+    "re", "json", "typing", "subprocess", "logging", "dataclasses", "asyncio", "argparse", "traceback"
+}  # fmt: skip
 CODE = """
 import sys
 sys.path += {path!r}
