@@ -21,6 +21,7 @@ help:
 	@echo "make test   run all tests (root; without it those that need root are skipped, aloud)"
 	@echo "make lint   ruff, mypy, clang-format, C warnings, shellcheck"
 	@echo "make bench  measure the budgets beside what else is installed (root)"
+	@echo "make install [DESTDIR=] [PREFIX=/usr] [REPLACE=yes]   commands, manuals, and the files of init scripts"
 	@echo "make clean  remove what was built"
 
 demo: DEBIAN = $(BUILD_PACKAGES) $(DEMO_PACKAGES)
@@ -46,6 +47,12 @@ lint: debian $(VENV)/installed $(VENV)/test $(VENV)/lint
 bench: DEBIAN = $(BUILD_PACKAGES) $(BENCH_PACKAGES)
 bench: debian $(VENV)/installed $(VENV)/test
 	$(BIN)/python tests/bench/run.py $(BENCH_ARGS)
+
+DESTDIR =
+PREFIX = /usr
+install: DEBIAN = $(BUILD_PACKAGES)
+install: debian $(VENV)/installed
+	@$(BIN)/python install.py '$(DESTDIR)' '$(PREFIX)' '$(REPLACE)'
 
 -include tests/guest/guest.mk
 

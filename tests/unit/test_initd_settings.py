@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: MIT
 """The command line of `initd`: what it understands, what it refuses, and what its manual says."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from initd.settings import OPTIONS, read_settings, usage
 from jail.errors import UsageError
 
+ROOT = Path(__file__).resolve().parents[2]
 ROWS = [row for row in OPTIONS if len(row) > 1]
 
 
@@ -66,8 +70,11 @@ def test_a_wrong_command_line_is_refused(args: list[str], message: str) -> None:
     assert message in str(error.value)
 
 
-def test_usage_names_every_option() -> None:
+def test_usage_and_manual_name_every_option() -> None:
+    manual = (ROOT / "man/initd.8").read_text()
     for short, long, metavar, _ in ROWS:
+        letter = f"{short} , " if short else ""
+        assert re.search(rf"\.It Fl {letter}-{long}\b", manual), long
         assert f"{f'-{short}, ' if short else ''}--{long}" in usage() and metavar in usage()
 
 
