@@ -106,7 +106,7 @@ def describe(name: str, policy: str, denial: Denial | None) -> str:
     if denial is None:
         return (
             f"ujail: {name}: killed for a system call that {policy} does not allow; the kernel wrote no"
-            " record of which: watch it with strace, or with SCMP_ACT_LOG as the policy's defaultAction"
+            " record of which: run it under utrace or strace to see"
         )
     call = denial.call or f"system call {denial.number}"
     where = f"{denial.arch or 'foreign'} system call {denial.number}"

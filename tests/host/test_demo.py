@@ -49,7 +49,9 @@ def processes_naming(text: str) -> list[str]:
 def test_demo_passes_and_explains_the_refused_call(host: "Host", bin_folder: Path) -> None:
     result = host.run(DEMO, bin_folder)
     assert result.status == 0, result
-    assert "killed for execve" in result.out
+    # a kernel of mips does not say for which
+    said = "killed for a system call" if os.uname().machine.startswith("mips") else "killed for execve"
+    assert said in result.out
     assert result.err == ""
 
 
