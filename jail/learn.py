@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 ALLOW = "SCMP_ACT_ALLOW"
 # Allowed even if it was not seen: how a process ends, returns from a signal, goes on after a stop
 ALWAYS = ("rt_sigaction", "rt_sigreturn", "sigreturn", "restart_syscall", "exit_group", "exit")
+WATCHED = "watched"  # the comment of the rule that a trace adds to
 MOST_VALUES = 32  # of one argument; with more of them the call is allowed whatever it is given
 
 # Calls whose argument says what they do: its index
@@ -117,6 +118,40 @@ def _argument_rules(programs: "list[Program]", abi: str, early: bool) -> tuple[l
     return rules, notes
 
 
+def add_to(policy: Policy, seen: Policy) -> Policy:
+    """A policy with what was seen added: counts add up, and what is counted goes to its rule of plain names.
+
+    That is the one with the comment "watched", else the first that allows whatever the arguments. The other
+    rules stay, without the names that have moved.
+    """
+    counts = by_frequency(Counter(_table(policy.get("counts"))) + Counter(_table(seen["counts"])))
+    rules = policy["syscalls"]
+    assert isinstance(rules, list)
+    plain = [rule for rule in rules if rule["action"] == ALLOW and not rule.get("args") and "names" in rule]
+    target = next((rule for rule in plain if rule.get("comment") == WATCHED), plain[0] if plain else None)
+    if target is None:
+        target = {"names": [], "action": ALLOW}
+        rules.insert(0, target)
+        plain.append(target)
+    unseen = [name for name in target["names"] if name not in counts]
+    for rule in plain:
+        rule["names"] = [name for name in rule["names"] if name not in counts]
+    elsewhere = {name for rule in plain for name in rule["names"]}
+    if target.get("comment") != WATCHED:
+        seen_rules = seen["syscalls"]
+        assert isinstance(seen_rules, list)
+        unseen += [name for name in seen_rules[0]["names"] if name not in counts and name not in elsewhere]
+    target["names"] = [*counts, *unseen]
+    policy["syscalls"] = [rule for rule in rules if rule.get("names", True)]
+    policy["counts"] = counts
+    policy.pop("programs", None)  # of one run only
+    return policy
+
+
+def _table(value: object) -> dict[str, int]:
+    return value if isinstance(value, dict) else {}
+
+
 def startup_names(program: "Program", abi: str, allowed: set[str], free: set[str]) -> list[str]:
     """The policy's own start-up list, or none where the libc's set is enough for the program.
 
@@ -138,12 +173,28 @@ def describe_programs(programs: "Iterable[Program]", abi: str) -> dict[str, obje
         entry["counts"] = by_frequency(Counter(program.calls.get(abi, {})))
         if program.from_main:
             entry["before"] = by_frequency(Counter(program.early.get(abi, {})))
-        described[program.name] = entry
+        # executed with the shim and, later, without: two programs to the trace
+        described[program.name if program.name not in described else f"{program.name} (again)"] = entry
     return described
 
 
-def dump(policy: Policy) -> str:
-    """JSON as procd's tools write it: indented by tabs."""
+def dump(value: object, indent: str = "") -> str:
+    """JSON, indented by tabs; a list of words flows over lines of at most 110 columns. No newline at the end."""
     import json
 
-    return json.dumps(policy, indent="\t") + "\n"
+    inner = indent + "\t"
+    if isinstance(value, dict) and value:
+        body = ",\n".join(f"{inner}{json.dumps(key)}: {dump(each, inner)}" for key, each in value.items())
+        return f"{{\n{body}\n{indent}}}"
+    if isinstance(value, list) and all(isinstance(each, str) for each in value) and value:
+        lines, line = [], inner
+        for word in (json.dumps(each) for each in value):
+            if line.strip() and len(line.expandtabs(8)) + len(word) > 106:
+                lines.append(line.rstrip())
+                line = inner
+            line += f"{word}, "
+        return "[\n" + "\n".join([*lines, line.rstrip(", ")]) + f"\n{indent}]"
+    if isinstance(value, list) and value:
+        body = ",\n".join(f"{inner}{dump(each, inner)}" for each in value)
+        return f"[\n{body}\n{indent}]"
+    return json.dumps(value)

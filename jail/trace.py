@@ -70,14 +70,18 @@ class Touch:
 
 
 class Trace:
-    """A traced run. `programs` is in the order of their first exec: the first is what was started."""
+    """A traced run. `programs` is in the order of their first exec: the first is what was started.
+
+    With `jail` only those count that are executed with the shim to be loaded, and what they execute.
+    """
 
     __slots__ = ("_native", "lost_arguments", "lost_files", "pid", "programs", "touches")
 
-    def __init__(self, watches: list[Watch], registers: bool = False) -> None:
+    def __init__(self, watches: list[Watch], registers: bool = False, jail: bool = False) -> None:
         rows = [row for abi in (lib.TRACE_NATIVE, lib.TRACE_SECOND) for row in _rows(watches, abi)]
         array = ffi.new("struct trace_watch[]", rows)
-        self._native = lib.trace_open(array, len(rows), lib.TRACE_REGISTERS if registers else 0)
+        flags = (lib.TRACE_REGISTERS if registers else 0) | (lib.TRACE_JAIL if jail else 0)
+        self._native = lib.trace_open(array, len(rows), flags)
         if not self._native:
             raise JailError("out of memory")
         self.pid = 0
@@ -117,30 +121,29 @@ class Trace:
 
     def _collect(self) -> None:
         native = self._native
-        number = 0
-        while name := lib.trace_program(native, number):
-            self.programs.append(Program(os.fsdecode(ffi.string(name))))
-            number += 1
-        marked = bool(lib.trace_is_marked(native))
-        if self.programs:
-            self.programs[0].from_main = marked
+        while name := lib.trace_program(native, len(self.programs)):
+            program = Program(os.fsdecode(ffi.string(name)))
+            program.from_main = bool(lib.trace_is_marked(native, len(self.programs)))
+            self.programs.append(program)
         n = ffi.new("size_t *")
         counts = lib.trace_counts(native, n)
         for slot in counts[0 : n[0]] if n[0] else []:
             if slot.count:
-                self._add(slot, early=marked and bool(slot.early))
+                self._add(slot)
         files = lib.trace_files(native, n)
         for file in files[0 : n[0]] if n[0] else []:
             text = ffi.buffer(file.text, file.size)[:]
             call = _name(file.abi, file.number)[1]
-            early = marked and bool(file.early)
-            self.touches.append(Touch(self.programs[file.program], call, text, file.mode, early))
+            program = self.programs[file.program]
+            early = program.from_main and bool(file.early)
+            self.touches.append(Touch(program, call, text, file.mode, early))
         lost = lib.trace_lost(native)
         self.lost_arguments = bool(lost & lib.TRACE_LOST_ARGUMENTS)
         self.lost_files = bool(lost & lib.TRACE_LOST_FILES)
 
-    def _add(self, slot: "FFI.CData", early: bool) -> None:
+    def _add(self, slot: "FFI.CData") -> None:
         program = self.programs[slot.program]
+        early = program.from_main and bool(slot.early)
         abi, call = _name(slot.abi, slot.number)
         if slot.argument:
             values = program.early_values if early else program.values

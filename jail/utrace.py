@@ -13,6 +13,7 @@ from jail.options import usage as make_usage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from jail.learn import Policy
     from jail.trace import Program, Trace, Watch
     from jail.tracefile import TraceFile
     from jail.tree import Closure
@@ -22,7 +23,9 @@ OPTIONS: tuple[tuple[str, ...], ...] = (
     ("Output",),
     ("f", "file", "FILE", "write the policy there (default /tmp/NAME.json.PID, never over another file)"),
     ("", "per-program", "", "a policy for each program that was executed: FILE, FILE.NAME…"),
+    ("", "add", "", "add to the policy in FILE what was seen now, instead of replacing it"),
     ("Content",),
+    ("", "jail", "", "PROGRAM is ujail: record the service in its jail instead of ujail itself"),
     ("", "all", "", "take in what the program called before main"),
     ("", "args", "", "make rules of the arguments of socket, ioctl, prctl, fcntl, mmap, mprotect, clone"),
     ("", "paths", "", "propose ujail options for the files, programs and sockets that were used"),
@@ -73,9 +76,13 @@ def _run(options: Options) -> int:
 
     path = find_program(options.argv[0])
     program, shim = _link(path)
-    trace = Trace(_watches(options), registers="registers" in options.given)
+    argv, jail = options.argv, "jail" in options.given
+    if jail:
+        argv, program, shim = _into_jail(argv), None, ""
+    before = _existing(options)
+    trace = Trace(_watches(options), registers="registers" in options.given, jail=jail)
     try:
-        trace.spawn(path, options.argv, _environment(shim))
+        trace.spawn(path, argv, _environment(shim))
         name = options.given.get("file") or default_path(path, trace.pid)
         file = TraceFile(name, replace="file" in options.given)
         try:
@@ -83,7 +90,7 @@ def _run(options: Options) -> int:
         except BaseException:
             file.drop()
             raise
-        _write(trace, program, file, options)
+        _write(trace, program, file, options, before)
         return status
     finally:
         trace.close()
@@ -115,6 +122,39 @@ def _link(path: str) -> "tuple[Closure | None, str]":
     return program, shim if os.access(path, os.R_OK) else ""
 
 
+def _into_jail(argv: list[str]) -> list[str]:
+    """The command line of ujail with the shim shown and loaded; a -S there would hide calls."""
+    from jail.doors import SHIM
+
+    return [argv[0], "-r", SHIM, "-e", f"LD_PRELOAD={SHIM}", *argv[1:]]
+
+
+def _existing(options: Options) -> "Policy | None":
+    """The policy to add to. Raises UsageError, ConfigError."""
+    if "add" not in options.given:
+        return None
+    path = options.given.get("file")
+    if not path:
+        raise UsageError("--add needs -f FILE")
+    if "per-program" in options.given or "args" in options.given:
+        raise UsageError("--add goes with neither --per-program nor --args")
+    if not os.path.exists(path):
+        return None
+    import json
+
+    from jail.errors import ConfigError
+    from jail.policy import compile_filter
+    from jail.trace import NATIVE
+
+    with open(path, "rb") as file:
+        text = file.read()
+    compile_filter(text, NATIVE, path=path)  # says what is wrong with it, and where
+    policy: Policy = json.loads(text)
+    if "syscalls" not in policy:
+        raise ConfigError(f"{path}: not an OCI policy")
+    return policy
+
+
 def _environment(shim: str) -> dict[str, str]:
     """Ours, with the shim and without a policy: the shim would put that on."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("SECCOMP_")}
@@ -138,14 +178,16 @@ def _watches(options: Options) -> "list[Watch]":
     return watches
 
 
-def _write(trace: "Trace", program: "Closure | None", file: "TraceFile", options: Options) -> None:
+def _write(
+    trace: "Trace", program: "Closure | None", file: "TraceFile", options: Options, before: "Policy | None"
+) -> None:
     """The policy, or the policies, and on stderr what is to be said about them."""
     from jail import learn
     from jail.trace import NATIVE, SECOND, has_call
 
     if not trace.programs:
         file.drop()
-        raise JailError("killed before it was executed: nothing was recorded")
+        raise JailError("nothing was recorded: no program has been executed")
     abi = learn.abi_of(trace.programs[0], NATIVE, SECOND)
     always = [name for name in learn.ALWAYS if has_call(abi, name)]
     groups = [[each] for each in trace.programs] if "per-program" in options.given else [trace.programs]
@@ -159,8 +201,11 @@ def _write(trace: "Trace", program: "Closure | None", file: "TraceFile", options
             if startup:
                 policy["startup"] = startup
         policy["programs"] = learn.describe_programs(group, abi)
+        if before is not None:
+            policy = learn.add_to(before, policy)
         target = file if group is groups[0] else _beside(file, group[0].name, options)
-        say(f"wrote {target.commit(learn.dump(policy))}")
+        text = learn.dump(policy) + "\n"
+        say(f"wrote {target.commit(text)}")
         for note in notes:
             say(note)
     _report(trace, abi)
@@ -198,7 +243,7 @@ def _startup(program: "Program", abi: str, closure: "Closure") -> list[str]:
 def _report(trace: "Trace", abi: str) -> None:
     from jail.learn import strangers
 
-    if not trace.programs[0].from_main:
+    if not trace.programs[0].from_main:  # static, or its loader did not take the shim
         say(
             f"{trace.programs[0].name}: recorded from its entry point on, its start-up calls are in the policy"
         )

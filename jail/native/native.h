@@ -154,6 +154,7 @@ const char *call_name(const char *arch, uint32_t number);
 
 /* trace_open() flags */
 #define TRACE_REGISTERS 1 /* tests: do without what Linux 5.3 brought */
+#define TRACE_JAIL 2 /* only what executes with the shim to be loaded, and what that executes */
 
 /* trace_lost() */
 #define TRACE_LOST_ARGUMENTS 1 /* of some calls they could not be read */
@@ -216,11 +217,14 @@ int trace_filter(unsigned char *code, size_t size);
  */
 int trace_run(struct trace *trace, int *status);
 
-/* The results; the memory is the trace's. A slot with a count of 0 is not used. */
+/*
+ * The results; the memory is the trace's. A slot with a count of 0 is not used. The same program
+ * with and without the shim to be loaded are two; a marked one was recorded from main on.
+ */
 const struct trace_count *trace_counts(const struct trace *trace, size_t *n_slots);
 const struct trace_file *trace_files(const struct trace *trace, size_t *n);
 const char *trace_program(const struct trace *trace, uint32_t program);
-int trace_is_marked(const struct trace *trace);
+int trace_is_marked(const struct trace *trace, uint32_t program);
 unsigned int trace_lost(const struct trace *trace);
 
 void trace_close(struct trace *trace);

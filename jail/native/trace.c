@@ -143,33 +143,46 @@ static void on_end(struct trace *trace, pid_t tid, int status)
 	drop_task(&trace->tasks, tid);
 }
 
+/* A thread has taken the place of its process; nobody will hear of the thread again. */
+static void replace_thread(struct trace *trace, pid_t tid, pid_t former)
+{
+	struct task *thread = find_task(&trace->tasks, former);
+
+	if (former <= 0 || former == tid)
+		return;
+	set_image(find_task(&trace->tasks, tid), thread ? thread->image : NULL);
+	drop_task(&trace->tasks, former);
+}
+
+/* What has just been executed, if it is of those that are traced. */
+static int make_image(struct trace *trace, struct task *task)
+{
+	const bool has_shim = will_load_shim(task->tid);
+	const bool begins = trace->flags & TRACE_JAIL ? has_shim : task->tid == trace->main_pid;
+	struct image *image;
+
+	if (!task->image && !begins)
+		return 0;
+	image = calloc(1, sizeof(*image));
+	if (!image || note_program(trace, task->tid, has_shim, &image->program)) {
+		free(image);
+		return -ENOMEM;
+	}
+	image->is_awaited = has_shim;
+	set_image(task, image);
+	return 0;
+}
+
 static int on_exec(struct trace *trace, pid_t tid)
 {
 	const pid_t former = event_message(tid);
-	struct task *task = add_task(&trace->tasks, tid);
-	struct image *image;
-	int result = 0;
+	int result = -ENOMEM;
 
-	/* A thread has taken the place of its process; nobody will hear of the thread again */
-	if (task && former > 0 && former != tid) {
-		struct task *thread = find_task(&trace->tasks, former);
-
-		set_image(task, thread ? thread->image : NULL);
-		drop_task(&trace->tasks, former);
-		task = find_task(&trace->tasks, tid);
+	trace->is_started |= tid == trace->main_pid;
+	if (add_task(&trace->tasks, tid)) {
+		replace_thread(trace, tid, former);
+		result = make_image(trace, find_task(&trace->tasks, tid));
 	}
-	if (task && (task->image || tid == trace->main_pid)) {
-		image = calloc(1, sizeof(*image));
-		if (!image || note_program(trace, tid, &image->program)) {
-			free(image);
-			return -ENOMEM;
-		}
-		image->is_first = !trace->is_started;
-		trace->is_started = true;
-		set_image(task, image);
-	}
-	if (!task)
-		result = -ENOMEM;
 	go_on(tid, 0);
 	return result;
 }
@@ -177,12 +190,15 @@ static int on_exec(struct trace *trace, pid_t tid)
 static int on_call(struct trace *trace, pid_t tid, const struct task *task)
 {
 	const unsigned int message = event_message(tid) & 0xffff;
+	struct image *image = task->image;
 	int result = 0;
 
-	if (message == MESSAGE_MARK && task->image)
-		trace->is_marked |= task->image->is_first;
-	else if (task->image && note_call(trace, tid, task->image, message))
+	if (message == MESSAGE_MARK && image) {
+		trace->programs[image->program].is_marked |= image->is_awaited;
+		image->is_awaited = false;
+	} else if (image && note_call(trace, tid, image, message)) {
 		result = -ENOMEM;
+	}
 	go_on(tid, 0);
 	return result;
 }

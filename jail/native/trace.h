@@ -23,7 +23,13 @@
 struct image {
 	unsigned int users;
 	uint32_t program;
-	bool is_first; /* the one whose main is marked by the shim */
+	bool is_awaited; /* it has loaded the shim, or will, which has not marked its main yet */
+};
+
+struct program {
+	char *name;
+	bool has_shim; /* was executed with the shim to be loaded; the same without is another one */
+	bool is_marked;
 };
 
 struct task {
@@ -52,7 +58,7 @@ struct trace {
 	struct tasks tasks;
 	struct counts counts;
 	struct files files;
-	char **programs;
+	struct program *programs;
 	size_t n_programs;
 	struct trace_watch *watches;
 	uint8_t watch_of[1 << 16]; /* by the filter's 16 bits: index + 1 */
@@ -64,7 +70,7 @@ struct trace {
 	int go_fd, failure_fd; /* of a child of our own: lets it go on; a struct failure */
 	sigset_t mask; /* as it was */
 	struct sigaction actions[N_SIGNALS]; /* as they were */
-	bool is_started, is_marked, is_holding, is_forwarding;
+	bool is_started, is_holding, is_forwarding;
 };
 
 struct failure {
@@ -82,9 +88,12 @@ int read_call(pid_t tid, unsigned int flags, struct call *call);
 /* trace_call.c: ptrace without the libc's own ideas of its types and results. */
 long trace_request(int request, pid_t tid, uintptr_t address, uintptr_t value);
 
+/* trace_call.c: whether a process that has just executed something has the shim in LD_PRELOAD */
+bool will_load_shim(pid_t tid);
+
 /* trace_note.c: what a call is counted as, what its arguments say. Return 0 or -ENOMEM. */
 int note_call(struct trace *trace, pid_t tid, const struct image *image, unsigned int message);
-int note_program(struct trace *trace, pid_t tid, uint32_t *program);
+int note_program(struct trace *trace, pid_t tid, bool has_shim, uint32_t *program);
 void free_notes(struct trace *trace);
 
 /* trace_signals.c: held until there is somebody to hand them to; for the first process; for all */

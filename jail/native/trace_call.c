@@ -7,7 +7,9 @@
 #define _GNU_SOURCE
 #include <elf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/ptrace.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -15,6 +17,7 @@
 
 #include "trace.h"
 
+#define SHIM_PREFIX "libpreload-seccomp" /* .so or -32.so */
 #define PAGE 4096 /* the smallest there is */
 
 long trace_request(int request, pid_t tid, uintptr_t address, uintptr_t value)
@@ -41,6 +44,34 @@ size_t read_memory(pid_t tid, uint64_t address, char *out, size_t size)
 		done += got;
 	}
 	return done;
+}
+
+/* One variable after the other from the memory that the kernel has put them in. */
+bool will_load_shim(pid_t tid)
+{
+	char path[64], text[8192];
+	size_t kept = 0;
+	bool found = false;
+	ssize_t got;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/environ", tid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	while (fd >= 0 && !found && (got = read(fd, text + kept, sizeof(text) - 1 - kept)) > 0) {
+		const char *at = text, *end = text + kept + got;
+
+		text[kept + got] = '\0';
+		/* a variable that is longer than the room is looked at in part */
+		while (at + strlen(at) < end && !found) {
+			found = !strncmp(at, "LD_PRELOAD=", 11) && strstr(at, SHIM_PREFIX);
+			at += strlen(at) + 1;
+		}
+		kept = at < end && at > text ? end - at : 0;
+		memmove(text, at, kept);
+	}
+	if (fd >= 0)
+		close(fd);
+	return found;
 }
 
 #if defined(__x86_64__) || defined(__i386__)

@@ -227,7 +227,7 @@ int note_call(struct trace *trace, pid_t tid, const struct image *image, unsigne
 		.program = image->program,
 		.abi = message >> MESSAGE_ABI_SHIFT,
 		.number = message & MESSAGE_NUMBER,
-		.early = image->is_first && !trace->is_marked,
+		.early = image->is_awaited,
 	};
 
 	if (count(trace, key))
@@ -235,9 +235,10 @@ int note_call(struct trace *trace, pid_t tid, const struct image *image, unsigne
 	return watch ? note_arguments(trace, tid, &trace->watches[watch - 1], key) : 0;
 }
 
-int note_program(struct trace *trace, pid_t tid, uint32_t *program)
+int note_program(struct trace *trace, pid_t tid, bool has_shim, uint32_t *program)
 {
-	char link[64], name[MAX_TEXT] = "?", **programs, *copy;
+	char link[64], name[MAX_TEXT] = "?";
+	struct program *programs;
 	ssize_t length;
 
 	snprintf(link, sizeof(link), "/proc/%d/exe", tid);
@@ -245,16 +246,18 @@ int note_program(struct trace *trace, pid_t tid, uint32_t *program)
 	if (length > 0)
 		name[length] = '\0';
 	for (*program = 0; *program < trace->n_programs; ++*program)
-		if (!strcmp(trace->programs[*program], name))
+		if (trace->programs[*program].has_shim == has_shim &&
+		    !strcmp(trace->programs[*program].name, name))
 			return 0;
 	programs = realloc(trace->programs, (trace->n_programs + 1) * sizeof(*programs));
 	if (!programs)
 		return -1;
 	trace->programs = programs;
-	copy = strdup(name);
-	if (!copy)
+	programs += trace->n_programs;
+	*programs = (struct program){.name = strdup(name), .has_shim = has_shim};
+	if (!programs->name)
 		return -1;
-	programs[trace->n_programs++] = copy;
+	trace->n_programs++;
 	return 0;
 }
 
@@ -265,7 +268,7 @@ void free_notes(struct trace *trace)
 	for (i = 0; i < trace->files.used; i++)
 		free(trace->files.list[i].text);
 	for (i = 0; i < trace->n_programs; i++)
-		free(trace->programs[i]);
+		free(trace->programs[i].name);
 	free(trace->files.list);
 	free(trace->files.index);
 	free(trace->counts.slots);

@@ -143,12 +143,12 @@ const struct trace_file *trace_files(const struct trace *trace, size_t *n)
 
 const char *trace_program(const struct trace *trace, uint32_t program)
 {
-	return program < trace->n_programs ? trace->programs[program] : NULL;
+	return program < trace->n_programs ? trace->programs[program].name : NULL;
 }
 
-int trace_is_marked(const struct trace *trace)
+int trace_is_marked(const struct trace *trace, uint32_t program)
 {
-	return trace->is_marked;
+	return program < trace->n_programs && trace->programs[program].is_marked;
 }
 
 unsigned int trace_lost(const struct trace *trace)

@@ -40,7 +40,7 @@ class Traced:
         self.err = result.err
         self.policy: dict[str, Any] = json.loads(file.read_text())
         self.counts: dict[str, int] = self.policy["counts"]
-        self.first: dict[str, Any] = next(iter(self.policy["programs"].values()))
+        self.first: dict[str, Any] = next(iter(self.policy.get("programs", {"": {}}).values()))
 
 
 def trace(host: "Host", file: Path, *command: object, options: tuple[object, ...] = ()) -> Traced:
@@ -254,7 +254,51 @@ def test_environment_and_arguments_are_the_callers(host: "Host", tmp_path: Path)
     assert host.run(host.utrace, "-f", tmp_path / "t", "echo", "-f", "--all").out == "-f --all\n"
 
 
+# ---- in a jail ----
+
+
+@pytest.mark.parametrize("kind", [*DYNAMIC, *STATIC])
+def test_service_in_its_jail_is_recorded_and_ujail_is_not(
+    host: "Host", busy: "Probes", tmp_path: Path, kind: str
+) -> None:
+    command = (host.ujail, "-n", "t", "-p", "--", busy[kind], "calls", 4, "forks", 2, 3, "exit", 6)
+    traced = trace(host, tmp_path / "t", *command, options=("--jail",))
+    assert traced.status == 6
+    assert list(traced.policy["programs"]) == [str(busy[kind])]
+    assert traced.counts["getppid"] == 4 + 2 * 3
+    assert traced.first["from"] == ("main" if kind in DYNAMIC else "entry")
+    assert "mount" not in traced.counts
+
+
+def test_program_that_executes_itself_is_recorded_both_ways(
+    host: "Host", busy: "Probes", tmp_path: Path
+) -> None:
+    own = busy["glibc"]
+    traced = trace(host, tmp_path / "t", own, "calls", 1, "spawn", own, "calls", 2)
+    programs = traced.policy["programs"]
+    assert programs[str(own)]["counts"]["getppid"] == 1
+    # without a shim of its own, under a filter from its first instruction on
+    assert programs[f"{own} (again)"]["from"] == "entry"
+    assert programs[f"{own} (again)"]["counts"]["getppid"] == 2
+
+
 # ---- where the trace goes, and refusals ----
+
+
+def test_second_trace_can_be_added_to_the_first(host: "Host", busy: "Probes", tmp_path: Path) -> None:
+    file = tmp_path / "t"
+    trace(host, file, busy["glibc"], "calls", 2)
+    both = trace(host, file, busy["glibc"], "calls", 3, "signals", 1, options=("--add",))
+    assert both.counts["getppid"] == 5 and both.counts["rt_sigqueueinfo"] == 1
+
+
+def test_policy_that_is_wrong_is_not_added_to(host: "Host", busy: "Probes", tmp_path: Path) -> None:
+    file = tmp_path / "t"
+    for text, reason in (('{"defaultAction": 1}', ":1:"), ('{"whitelist": []}', "not an OCI policy")):
+        file.write_text(text)
+        result = host.run(host.utrace, "--add", "-f", file, busy["glibc"])
+        assert result.status == 125 and reason in result.err
+        assert file.read_text() == text
 
 
 def test_default_place_has_name_and_pid(host: "Host", busy: "Probes") -> None:

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from jail.learn import (
+    ALLOW,
     MOST_VALUES,
     Policy,
+    add_to,
     add_up,
     by_frequency,
     describe_programs,
@@ -135,6 +137,39 @@ def test_policy_compiles_and_follows_the_schema() -> None:
     jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text())).validate(json.loads(text))
 
 
-def test_text_is_indented_by_tabs_and_ends_with_a_newline() -> None:
-    text = dump(everything())
-    assert text.startswith('{\n\t"defaultAction": ') and text.endswith("\n}\n")
+def test_text_is_indented_by_tabs() -> None:
+    text = dump({"defaultAction": "A", "names": ["read"] * 30, "empty": [], "args": [{"index": 0}]})
+    assert text.startswith('{\n\t"defaultAction": "A",\n\t"names": [\n\t\t"read", "read"')
+    assert max(len(line.expandtabs(8)) for line in text.splitlines()) <= 110
+    assert json.loads(text)["names"] == ["read"] * 30
+
+
+def test_text_survives_odd_names() -> None:
+    value = {'"\\\n\udc80': ["\t"], "none": {}, "n": 1 << 63}
+    assert json.loads(dump(value)) == value
+
+
+def test_adding_counts_up_and_keeps_what_was_written_by_hand() -> None:
+    before: Policy = {
+        "defaultAction": "SCMP_ACT_ERRNO",
+        "comment": "mine",
+        "syscalls": [
+            {"comment": "hand", "names": ["brk", "close"], "action": ALLOW},
+            {"comment": "watched", "names": ["read", "old"], "action": ALLOW},
+            {"names": ["mount"], "action": "SCMP_ACT_ERRNO"},
+            {"comment": "all seen now", "names": ["write"], "action": ALLOW},
+        ],
+        "counts": {"read": 2},
+    }
+    seen, _ = make_policy([program(read=1, write=5, close=1)], "x86_64", ["exit"])
+    after = add_to(before, seen)
+    assert after["counts"] == {"write": 5, "read": 3, "close": 1}
+    assert [rule["names"] for rule in rules(after)] == [["brk"], ["write", "read", "close", "old"], ["mount"]]
+    assert (after["defaultAction"], after["comment"]) == ("SCMP_ACT_ERRNO", "mine")
+
+
+def test_adding_to_a_trace_is_as_one_longer_trace() -> None:
+    one, _ = make_policy([program(read=1)], "x86_64", ["exit"])
+    two, _ = make_policy([program(write=2)], "x86_64", ["exit"])
+    both, _ = make_policy([program(read=1, write=2)], "x86_64", ["exit"])
+    assert add_to(one, two) == both
