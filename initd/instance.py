@@ -18,7 +18,7 @@ is no process.
 from errno import ESRCH
 
 from initd import death, respawn
-from initd.news import notify, notify_end, tell_problems
+from initd.news import error_text, notify, notify_end, tell_problems
 from initd.process import Process
 from initd.slim import signal
 from initd.watchdog import Watchdog
@@ -82,6 +82,8 @@ class Instance:
                 self.crashes = 0
                 self.event(CHANGED)
         elif may_start:
+            if old.given != definition.given:
+                self.crashes = 0  # they were another's
             self.event(START)
 
     def start(self) -> None:
@@ -148,7 +150,7 @@ class Instance:
 
     def _spawn_failed(self, error: Exception) -> None:
         self.exit_code = error.status if isinstance(error, JailError) else EXIT_FAILURE
-        reason = f"cannot start: {_text(error)}"
+        reason = f"cannot start: {error_text(error)}"
         if self.definition.respawn is None:
             self._host.log.error(f"{self.definition.full_name}: {reason}")
             self.failed, self.state = reason, FAILED
@@ -277,12 +279,6 @@ class Instance:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-
-def _text(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return str(error) or type(error).__name__
 
 
 ACTIONS: "dict[str, dict[str, Callable[[Instance], None]]]" = {

@@ -37,3 +37,10 @@ def notify_end(host: "Host", name: str, instance: "Instance", pid: int) -> None:
             "command": list(definition.command),
         },
     )
+
+
+def error_text(error: Exception) -> str:
+    """What an error says, in a line of the log."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__

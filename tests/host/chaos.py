@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Process 1 of a PID namespace with an initd in it, to which everything happens; see test_initd_chaos.py.
 
-    unshare --mount --pid --fork --mount-proc --kill-child python chaos.py '{"seconds": …, "seed": …, …}'
+    unshare --mount --pid --fork --mount-proc python chaos.py '{"seconds": …, "seed": …, …}'
 
-Keys: seconds, seed, folder, probe. Being process 1 it sees every process there is, so that what is left over in
-the end cannot hide. Prints one JSON line: how often each thing was done.
+Keys: seconds, seed, folder, and the programs probe and initd. Being process 1 it sees every process there is, so
+that what is left over in the end cannot hide. Prints one JSON line: how often each thing was done.
 """
 
 import contextlib
@@ -33,7 +33,7 @@ CLIENTS_MAX = 20
 class Chaos:
     """`wanted` is what the last `set` of each service asked for."""
 
-    def __init__(self, folder: Path, probe: str, seed: int) -> None:
+    def __init__(self, initd: str, folder: Path, probe: str, seed: int) -> None:
         self.random = random.Random(seed)
         self.folder = folder
         self.probe = probe
@@ -41,7 +41,7 @@ class Chaos:
         self.version = 0
         self.wanted: dict[str, dict[str, dict[str, Any]]] = {}
         self.clients: list[Session] = []
-        self.initd = Supervised(folder)
+        self.initd = Supervised(Path(initd), folder)
         self.initd.call("list")
         self.fds = self._fds()
         self.mounts = mounts()
@@ -251,7 +251,7 @@ def reap(initd_pid: int) -> None:
 
 
 def main(request: dict[str, Any]) -> None:
-    chaos = Chaos(Path(request["folder"]), request["probe"], request["seed"])
+    chaos = Chaos(request["initd"], Path(request["folder"]), request["probe"], request["seed"])
     chaos.run(request["seconds"])
     chaos.settle()
     chaos.end()

@@ -4,7 +4,6 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -31,14 +30,13 @@ def wait_until(is_done: Callable[[], object], what: Callable[[], object]) -> Non
 class Supervised:
     """`stop()` it, or it is killed with all it has started."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    def __init__(self, program: Path, folder: Path, *options: str) -> None:
         self.folder = folder
         self.socket = str(folder / "var/run/ubus/ubus.sock")
         self.log_path = folder / "log"
-        beside = Path(sys.executable).with_name("initd")
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                [str(beside), "--root", str(folder), "-S", *options],
+                [str(program), "--root", str(folder), "-S", *options],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
         wait_until(self._is_up, self.log)

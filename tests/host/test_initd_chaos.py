@@ -19,17 +19,14 @@ def test_the_last_set_counts_whatever_happened(host: "Host", run_folder: Path) -
     folder = run_folder / "chaos"
     folder.mkdir()
     seed = int(os.environ.get("STOCKADE_SEED", random.randrange(1 << 32)))
-    request = {"seconds": SECONDS, "seed": seed, "folder": str(folder), "probe": str(host.probes["glibc"])}
-    apart = [
-        "unshare",
-        "--mount",
-        "--propagation",
-        "private",
-        "--pid",
-        "--fork",
-        "--mount-proc",
-        "--kill-child",
-    ]
+    request = {
+        "seconds": SECONDS,
+        "seed": seed,
+        "folder": str(folder),
+        "probe": str(host.probes["glibc"]),
+        "initd": str(Path(host.ujail).with_name("initd")),
+    }
+    apart = ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--mount-proc"]
     process = host.spawn(*apart, sys.executable, CHAOS, json.dumps(request))
     out, err = process.communicate(timeout=SECONDS + 120)
     assert process.returncode == 0, f"seed {seed}: {out}{err}"

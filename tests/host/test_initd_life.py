@@ -29,8 +29,8 @@ def folder(run_folder: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
-def initd(folder: Path) -> Iterator[Supervised]:
-    made = Supervised(folder)
+def initd(host: "Host", folder: Path) -> Iterator[Supervised]:
+    made = Supervised(Path(host.ujail).with_name("initd"), folder)
     yield made
     made.close()
     assert "Traceback" not in made.log()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from initd_world import FIRST_PID, FakeStarted, World
+from initd_world import FIRST_PID, FakeOutput, FakeStarted, World
 
 from initd import instance as states
 from initd.death import exit_code, words
@@ -251,6 +251,23 @@ def test_the_ends_of_pipes_are_drained_at_the_end(world: World) -> None:
     assert world.closed_outputs == []
     world.end(FIRST_PID)
     assert world.closed_outputs == [77, 78]
+
+
+def test_words_that_cannot_be_read_stop_nothing(world: World) -> None:
+    def started(pid: int) -> FakeStarted:
+        made = FakeStarted(pid, pid)
+        made.stdout_fd = os.open("/dev/null", os.O_RDONLY)
+        return made
+
+    def refuse(*arguments: object) -> FakeOutput:
+        raise OSError(28, "No space left on device")
+
+    world.started_as, world.host.output = started, refuse
+    before = len(os.listdir("/proc/self/fd"))
+    world.set("s", one={**RUN, "stdout": True})
+    assert world.instance("s", "one").state == "running"
+    assert len(os.listdir("/proc/self/fd")) == before
+    assert world.log.lines == ["warning s::one: output: No space left on device"]
 
 
 def test_a_death_by_the_policy_is_explained(world: World) -> None:

@@ -154,6 +154,13 @@ def test_a_set_does_not_wait_and_does_not_forgive(world: World) -> None:
     assert len(world.spawned) == 2
 
 
+def test_a_changed_one_begins_anew(world: World) -> None:
+    world.set("s", one=run("10", "5", "2"))
+    world.end(FIRST_PID)
+    world.set("s", one=run("10", "5", "3"))
+    assert world.instance("s", "one").crashes == 0 and len(world.spawned) == 2
+
+
 def test_a_stop_keeps_the_respawn(world: World) -> None:
     """procd forgets it until the next set."""
     world.set("s", one=run())
