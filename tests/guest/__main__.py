@@ -31,7 +31,7 @@ from tests.guest.cache import cache_folder
 from tests.guest.image import write_image
 from tests.guest.initramfs import write_initramfs
 from tests.guest.kernel import Kernel, kernel
-from tests.guest.report import Outcome, describe, write_junit
+from tests.guest.report import Outcome, costs, describe, unused_rules, write_junit
 from tests.guest.root import REPOSITORY, root, static_busybox
 from tests.guest.shell import GuestError
 
@@ -56,6 +56,7 @@ class Run:
         self.seconds: dict[str, float] = {}
         self.outcome: Outcome | None = None
         self.fault = ""
+        self.costs: dict[str, float] = {}
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -88,6 +89,7 @@ class Run:
                     self.arch, found, work, secrets.token_hex(8), lambda text: say(self.arch.name, text)
                 )
             self.outcome = Outcome(self.arch.name, work / "results")
+            self.costs = costs(work / "results")
             wanted = 1 if self.only else SUITES
             if len(self.outcome.suites) != wanted:
                 raise GuestError(
@@ -134,7 +136,8 @@ def test(names: list[str], only: list[str]) -> int:
     outcomes = [run.outcome for run in runs if run.outcome]
     write_junit(outcomes, RESULTS / "guests.xml")
     (RESULTS / "guests.json").write_text(
-        json.dumps({run.arch.name: run.seconds for run in runs}, indent=1) + "\n"
+        json.dumps({run.arch.name: {"seconds": run.seconds, "costs": run.costs} for run in runs}, indent=1)
+        + "\n"
     )
     print()
     for run in runs:
@@ -144,7 +147,12 @@ def test(names: list[str], only: list[str]) -> int:
             print(f"{run.arch.name}: {run.fault}")
     for run in runs:
         print(f"{run.arch.name:8}", *(f"{name} {seconds} s," for name, seconds in run.seconds.items()))
-    bad = [run.arch.name for run in runs if not run.is_good]
+        print(f"{run.arch.name:8}", *(f"{name} {value}," for name, value in run.costs.items()))
+    is_whole = all(run.is_good for run in runs) and {*names} == {*ARCHES} and not only
+    unused = unused_rules(outcomes) if is_whole else []
+    for rule in unused:
+        print(f"nothing was skipped by this line of allowed-skips.txt: {' | '.join(rule)}")
+    bad = [run.arch.name for run in runs if not run.is_good] + ["allowed-skips.txt"] * bool(unused)
     print(f"guests: {', '.join(names)}; {'failed: ' + ', '.join(bad) if bad else 'all good'}")
     passed, failed = sum(one.passed for one in outcomes), sum(len(one.failed) for one in outcomes)
     print(f"{passed} passed, {failed} failed, {sum(len(one.skipped) for one in outcomes)} skipped")
