@@ -9,7 +9,7 @@ costs no more than the launch. Must not wait for anything but the launch itself.
 import os
 from errno import ESTALE
 
-from jail.errors import SetupError, UsageError
+from jail.errors import ConfigError, SetupError, UsageError
 from jail.launch import launch
 from jail.packed import Packed
 from jail.plan import make_plan
@@ -69,17 +69,20 @@ class Plans:
         mark, packed = self._kept.get(_key(definition), (0, None))
         if packed is None or mark != hash(definition.identity()):
             return None
-        return None if any(os.path.lexists(path) for path in packed.missing) else packed
+        return None if any(os.path.exists(path) for path in packed.missing) else packed
 
     def make(self, definition: "Definition") -> Packed:
-        """Plan anew. Raises JailError, OSError."""
-        self.forget(definition)
+        """Plan anew. Raises JailError, OSError; then what was kept stays, and is tried before the next one."""
         mark = hash(definition.identity())
+        old_mark, old = self._kept.get(_key(definition), (0, None))
         spec = make_spec(definition, self.ubus_socket)
         spec.limits = {**self.limits, **spec.limits}
         plan = make_plan(spec)
         filters = {packed.filter: packed.filter for _, packed in self._kept.values()}
         packed = Packed(plan, filters)
+        # the script meant the process that it named; the kernel gives its pid to another one some day
+        if old is not None and old_mark == mark and old.joins != packed.joins:
+            raise ConfigError("jail setns: a process of that pid is another one by now")
         self._kept[_key(definition)] = (mark, packed)
         if packed.group:
             self._groups[_key(definition)] = packed.group

@@ -11,15 +11,16 @@ _FILTER = int(lib.STEP_FILTER)
 
 
 class Packed:
-    """A plan as the launcher takes it. `group`, `missing` and `warnings` are the plan's."""
+    """A plan as the launcher takes it. `group`, `joins`, `missing` and `warnings` are the plan's."""
 
-    __slots__ = ("group", "missing", "name", "namespaces", "parts", "text", "warnings")
+    __slots__ = ("group", "joins", "missing", "name", "namespaces", "parts", "text", "warnings")
 
     def __init__(self, plan: Plan, filters: dict[bytes, bytes] | None = None) -> None:
         """`filters` holds filters that are in memory already; this plan's is added to it."""
         self.name = plan.name
         self.namespaces = plan.namespaces
         self.group = plan.group
+        self.joins = tuple(plan.joins)
         self.missing = tuple(plan.missing)
         self.warnings = tuple(plan.all_warnings())
         self.text = "\0".join([step.describe() for step in plan.steps])

@@ -32,12 +32,15 @@ NAMESPACES = (
 class Plan:
     """What the launcher will do. `steps[index]` is what an error at `index` was about."""
 
-    __slots__ = ("group", "missing", "name", "namespaces", "notes", "steps", "warnings")
+    __slots__ = ("group", "joins", "missing", "name", "namespaces", "notes", "steps", "warnings")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.namespaces = 0
         self.group: Group | None = None
+        self.joins: list[
+            tuple[int, int]
+        ] = []  # pid and when it began, of processes whose namespaces are joined
         self.steps: list[steps.Step] = []
         self.missing: dict[str, str] = {}  # path → why it is not there, of shares that were left out
         self.warnings: list[str] = []  # what holds less than one may think
@@ -116,7 +119,9 @@ def _join(plan: Plan, spec: JailSpec) -> int:
 
     joined = 0
     for join in make_joins(spec.joins, spec.hostname):
-        plan.steps.append(steps.setns(join.pid, join.started(), join.files))
+        started = join.started()
+        plan.joins.append((join.pid, started))
+        plan.steps.append(steps.setns(join.pid, started, join.files))
         joined |= join.flags
     return joined
 

@@ -96,6 +96,20 @@ def test_limits_of_a_group_and_namespaces_to_join_are_passed_on() -> None:
     assert (made.joins, made.isolate) == ([(7, ["net", "ipc"])], False)
 
 
+def test_join_of_another_process_under_the_same_pid_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    plans = Plans()
+    definition = define(jail={"name": "x", "setns": [{"pid": os.getpid(), "namespaces": ["net"]}]})
+    plans.make(definition)
+    kept = plans.make(definition)
+    monkeypatch.setattr("jail.joins.Join.started", lambda self: 1)
+    for _ in range(2):  # not once only: what is known about the process stays
+        with pytest.raises(ConfigError, match="is another one by now"):
+            plans.make(definition)
+    assert plans.find(definition) is kept
+    plans.forget(definition)
+    assert plans.make(definition).joins == ((os.getpid(), 1),)
+
+
 @pytest.mark.parametrize(
     "table",
     [
