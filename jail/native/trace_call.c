@@ -75,14 +75,13 @@ bool will_load_shim(pid_t tid)
 }
 
 #if defined(__x86_64__) || defined(__i386__)
-/* struct user_regs_struct of a 64-bit and of a 32-bit task, told apart by their sizes */
-enum { R10 = 7, R9 = 8, R8 = 9, RDX = 12, RSI = 13, RDI = 14, WIDE = 27 };
-enum { EBX = 0, ECX = 1, EDX = 2, ESI = 3, EDI = 4, EBP = 5, NARROW = 17 };
+/* struct user_regs_struct of a 64-bit and of a 32-bit task, told apart by their sizes. The
+ * second begins with ebx, ecx, edx, esi, edi and ebp, which i386's headers have as macros. */
+enum { R10 = 7, R9 = 8, R8 = 9, RDX = 12, RSI = 13, RDI = 14, WIDE = 27, NARROW = 17 };
 
 static int read_registers(pid_t tid, struct call *call)
 {
 	static const uint8_t wide[] = {RDI, RSI, RDX, R10, R8, R9};
-	static const uint8_t narrow[] = {EBX, ECX, EDX, ESI, EDI, EBP};
 	uint64_t registers[WIDE];
 	uint32_t words[NARROW];
 	struct iovec all = {.iov_base = registers, .iov_len = sizeof(registers)};
@@ -92,8 +91,7 @@ static int read_registers(pid_t tid, struct call *call)
 		return -errno;
 	memcpy(words, registers, sizeof(words));
 	for (i = 0; i < 6; i++)
-		call->args[i] =
-			all.iov_len == sizeof(words) ? words[narrow[i]] : registers[wide[i]];
+		call->args[i] = all.iov_len == sizeof(words) ? words[i] : registers[wide[i]];
 	return 0;
 }
 #elif defined(__mips__) && _MIPS_SIM == 1
