@@ -46,7 +46,7 @@ class BuildArtifacts(build_ext):
         super().run()
         target = Path("jail" if self.inplace else os.path.join(self.build_lib, "jail"))
         target.mkdir(parents=True, exist_ok=True)
-        only_data = shutil.ignore_patterns("watch", "*.md", "schema.json")
+        only_data = shutil.ignore_patterns("*.md", "schema.json")
         shutil.copytree("json-filters", target / "json-filters", dirs_exist_ok=True, ignore=only_data)
         self.compile_shim(target / "libpreload-seccomp.so", words("CC", "cc"))
         if "SHIM32_CC" in os.environ:

@@ -41,7 +41,7 @@ PARTS: dict[str, tuple[Callable[[Workshop, int], list[Section]], int, int]] = {
     "filters": (filters.measure, 15, 5),
     "memory": (memory.measure, 3, 1),
     "rounds": (rounds.measure, 20, 6),
-    "tracing": (tracing.measure, 9, 3),
+    "tracing": (tracing.measure, 5, 2),
     "initd": (supervisor.measure, 200, 40),
 }
 

@@ -14,10 +14,10 @@ MAX_OF_STRACE = 0.5
 UTRACE, ARGUMENTS, STRACE = "utrace", "utrace --args --paths", "strace -f -c"
 # heading → the words for tests/host/busy.c, or a command
 WORK: dict[str, tuple[str, ...]] = {
-    "100,000 calls of getppid": ("calls", "100000"),
-    "four threads, 25,000 calls each": ("threads", "4", "25000"),
-    "1,000 children of 20 calls": ("forks", "1000", "20"),
-    "find /usr/lib": ("find", "/usr/lib", "-name", "nothing"),
+    "300,000 calls of getppid": ("calls", "300000"),
+    "four threads, 50,000 calls each": ("threads", "4", "50000"),
+    "2,000 children of 50 calls": ("forks", "2000", "50"),
+    "find /usr": ("find", "/usr", "-name", "nothing"),
 }
 
 

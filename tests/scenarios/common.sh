@@ -2,8 +2,8 @@
 # shellcheck shell=sh
 # Read by the scenarios: a directory of their own that goes with everything they started.
 #
-# A scenario is called with the words that start a jail, `ujail -S policy` for a test and `strace … ujail -S all`
-# for json-filters/watch, and adds the daemon and its options. It exits non-zero when the daemon fails it.
+# A scenario is called with the words that start a jail, `ujail -S policy` for a test and `utrace --jail … -- ujail`
+# to make one, and adds the daemon and its options. It exits non-zero when the daemon fails it.
 set -eu
 
 [ $# -gt 0 ] || { echo "usage: $0 UJAIL [OPTION]..." >&2; exit 2; }
