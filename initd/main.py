@@ -150,8 +150,10 @@ class Initd:
                 time.sleep(PAUSE_S)  # it may come again at once
 
     def close(self) -> None:
-        """Give everything back."""
+        """Give everything back; what the log did not take yet is printed."""
+        self.commands.close()
         self.bus.close()
+        self.log.close()
         self.loop.close()
 
 
@@ -176,6 +178,20 @@ def raise_nofile() -> tuple[int, int]:
     return before
 
 
+def close_inherited() -> None:
+    """Descriptors that whoever started us left open: each script and command would have them too."""
+    try:
+        fds = [int(name) for name in os.listdir("/proc/self/fd")]
+    except OSError:  # no /proc yet
+        fds = list(range(256))
+    for fd in fds:
+        if fd > 2:
+            try:
+                os.close(fd)
+            except OSError:
+                continue  # the one that listed them, say
+
+
 def name_process() -> None:
     """Be found under this name, and not as the interpreter."""
     try:
@@ -197,6 +213,7 @@ def main(argv: list[str]) -> int:
     """Returns the exit status when all has ended; as process 1, never."""
     gc.enable()  # the launcher leaves it off for commands that end at once
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    close_inherited()
     name_process()
     if os.getpid() == 1:
         run_as_first(argv)
