@@ -22,6 +22,10 @@ MOMENTS = (
     "2. dropbear",
     "-- dropbear",
     "3. A forbidden",
+    "4. The same",
+    "dropbear start",
+    "A crash",
+    "The end of both",
 )
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # each moment with each signal; in a guest, which is slow, with one of them in turn
@@ -62,11 +66,11 @@ def test_demo_passes_and_explains_the_refused_call(host: "Host", bin_folder: Pat
     assert result.err == ""
 
 
-@pytest.mark.usefixtures("bin_folder")
-def test_demo_with_a_daemon_that_fails_says_so(host: "Host", tmp_path: Path) -> None:
+def test_demo_with_a_daemon_that_fails_says_so(host: "Host", bin_folder: Path, tmp_path: Path) -> None:
     ujail = tmp_path / "ujail"
     ujail.write_text("#!/bin/sh\necho broken >&2\nexit 125\n")
     ujail.chmod(0o755)
+    (tmp_path / "initd").symlink_to(bin_folder / "initd")
     result = host.run(DEMO, tmp_path)
     assert result.status == 1
     assert "broken" in result.err
