@@ -34,6 +34,12 @@ FLAGS = (  # of a jail
     "procfs", "sysfs", "ubus", "udebug", "log", "ronly", "netns", "userns", "cgroupsns", "console",
     "requirejail", "immediately",
 )
+# a key that is close to one of these: without it the service would run with less than it was promised
+PROTECTIONS = (
+    "user", "group", "limits", "cgroup", "seccomp", "seccomp_mode", "capabilities", "no_new_privs", "jail",
+    "extroot",
+)
+JAIL_PROTECTIONS = ("ronly", "netns", "userns", "cgroupsns", "requirejail", "hostname", "mount", "setns")
 # fmt: on
 JAIL_KEYS = ("name", "hostname", "pidfile", *FLAGS, "mount", "setns")
 
@@ -66,7 +72,7 @@ class JailDefinition:
         self.immediately = fields.flag("immediately")
         self.mount = fields.flags("mount")
         self.setns = _setns(fields)
-        fields.unknown(JAIL_KEYS)
+        fields.unknown(JAIL_KEYS, JAIL_PROTECTIONS)
 
 
 class Definition:
@@ -121,7 +127,7 @@ class Definition:
         self.watchdog = fields.numbers("watchdog", (WATCHDOG_OFF, WATCHDOG_TIMEOUT_S))  # (mode, timeout)
         self.vrf = fields.text("vrf")
         self.jail = _jail(fields)
-        fields.unknown(KEYS)
+        fields.unknown(KEYS, PROTECTIONS)
 
     @classmethod
     def read(cls, service: str, name: str, table: "Value") -> "Definition":

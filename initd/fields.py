@@ -5,7 +5,7 @@ procd treats a value of the wrong type as absent; a `seccomp` or a `user` that i
 protection, so here it is a fault. Numbers may be text and flags may be 0 and 1, as shells write them.
 """
 
-from jail.near import did_you_mean
+from jail.near import did_you_mean, near
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,11 +37,15 @@ class Fields:
     def _fault(self, key: str, text: str) -> None:
         self.faults.append(f"{self._where}{key}: {text}")
 
-    def unknown(self, known: "Iterable[str]") -> None:
-        """Warn of each key that nobody will read: a misspelt one would be lost without a word."""
+    def unknown(self, known: "Iterable[str]", protections: "Iterable[str]") -> None:
+        """Warn of each key that nobody will read; one that may have been meant to protect is a fault."""
         names = tuple(known)
         for key in self._table:
-            if key not in names:
+            if key in names:
+                continue
+            if near(key, protections):
+                self.faults.append(f"{self._where}{show(key)}: unknown{did_you_mean(key, names)}")
+            else:
                 self.warnings.append(f"{self._where}{show(key)}: unknown, ignored{did_you_mean(key, names)}")
 
     def text(self, key: str, default: str = "") -> str:

@@ -48,7 +48,7 @@ LEFT_ALONE: dict[str, Callable[["Table"], "Table"]] = {
     "data": lambda base: {"data": {"x": 2}},
     "watch": lambda base: {"watch": ["network.interface"]},
     "triggers": lambda base: {"triggers": [["a", ["run_script", "/bin/x"]]]},
-    "an unknown key": lambda base: {"seccmop": "x"},
+    "an unknown key": lambda base: {"respwan": "x"},
     "the same written otherwise": lambda base: {"jail": {**base["jail"], "log": "1"}, "nice": "0"},  # type: ignore[dict-item]
 }
 RESTARTED: dict[str, "Table"] = {
@@ -235,7 +235,7 @@ def test_what_is_not_yet_there_is_seen_at_once(world: World, base: "Table") -> N
 
 
 def test_the_same_problem_is_told_once(world: World) -> None:
-    world.set("s", one={"command": ["/bin/d"], "seccmop": "x", "nice": 99})
+    world.set("s", one={"command": ["/bin/d"], "respwan": "x", "nice": 99})
     before = list(world.log.lines)
-    world.set("s", one={"command": ["/bin/d"], "seccmop": "x", "nice": 99})
+    world.set("s", one={"command": ["/bin/d"], "respwan": "x", "nice": 99})
     assert world.log.lines == before and len(before) == 2

@@ -119,6 +119,10 @@ def test_respawn_as_scripts_write_it(given: "list[Value]", expected: tuple[int, 
         ("command", ["a", 1], "command: not an array of strings"),
         ("command", "a", "command: not an array of strings"),
         ("env", {"A": ["x"]}, "env: A is not a string"),
+        # what was most likely meant to protect is not left out
+        ("seccmop", "/a", 'seccmop: unknown: did you mean "seccomp"?'),
+        ("no_new_priv", True, 'no_new_priv: unknown: did you mean "no_new_privs"?'),
+        ("jail", {"ronyl": True}, 'jail ronyl: unknown: did you mean "ronly"?'),
     ],
 )
 def test_a_wrong_value_is_a_fault(key: str, value: "Value", fault: str) -> None:
@@ -128,8 +132,8 @@ def test_a_wrong_value_is_a_fault(key: str, value: "Value", fault: str) -> None:
 @pytest.mark.parametrize(
     ("keys", "warning"),
     [
-        ({"seccmop": "/a"}, 'seccmop: unknown, ignored: did you mean "seccomp"?'),
-        ({"jail": {"ronyl": True}}, 'jail ronyl: unknown, ignored: did you mean "ronly"?'),
+        ({"respwan": []}, 'respwan: unknown, ignored: did you mean "respawn"?'),
+        ({"jail": {"prcofs": True}}, 'jail prcofs: unknown, ignored: did you mean "procfs"?'),
         ({"facility": "deamon"}, 'unknown facility "deamon": did you mean "daemon"?: daemon it is'),
         ({"a\nb": 1}, "'a\\nb': unknown, ignored"),
     ],

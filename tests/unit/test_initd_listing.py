@@ -45,7 +45,7 @@ FULL: "Table" = {
     "watch": ["network.interface"],
     "watchdog": ["1", "10"],
     "cgroup": {"memory.max": "16M"},
-    "seccmop": "x",
+    "respwan": "x",
 }
 JAIL = {
     "name": "d",
@@ -89,7 +89,7 @@ EXPECTED = {
     "state": "running",
     "cgroup": {"memory.max": "16M"},
     "seccomp_mode": "enforce",
-    "warnings": ['seccmop: unknown, ignored: did you mean "seccomp"?'],
+    "warnings": ['respwan: unknown, ignored: did you mean "respawn"?'],
 }
 
 
