@@ -300,10 +300,6 @@ class Host:
         """The same, without waiting for its end."""
         return start(sys.executable, "-I", DRIVER, json.dumps(request))
 
-    def programs(self, source: Path) -> Probes:
-        """Another C program in all its kinds."""
-        return Probes(self.folder, source)
-
     def policy(self, *allowed: str, default: str = "SCMP_ACT_ERRNO", errno_ret: int = errno.EXFULL) -> Path:
         """A policy with these calls and those without which the probe cannot speak.
 
@@ -364,6 +360,12 @@ def host(run_folder: Path) -> Host:
     if not ujail:
         pytest.skip("no ujail beside this interpreter, in STOCKADE_UJAIL or on the PATH")
     return Host(ujail, Probes(run_folder), run_folder)
+
+
+@pytest.fixture(scope="session")
+def busy(host: Host) -> Probes:
+    """The program that tracers are tried on, in all its kinds."""
+    return Probes(host.folder, HERE / "host" / "busy.c")
 
 
 @pytest.fixture(autouse=True)

@@ -278,3 +278,18 @@ def test_uclibc_start_routine_is_wrapped_too(host: "Host", shim: str) -> None:
     assert (inside.status, inside.out) == (3, "seccomp 2 gone\n"), inside
     outside = host.run(program)
     assert (outside.status, outside.out) == (3, "seccomp 0 gone\n"), outside
+
+
+def test_without_a_policy_only_a_tracer_lets_the_shim_go_on(host: "Host", shim: str, tmp_path: Path) -> None:
+    probe = host.probes["glibc"]
+    alone = host.run("env", f"LD_PRELOAD={shim}", probe, "modes")
+    assert alone.status == 127 and "SECCOMP_FILE: not set" in alone.err
+    assert host.run(host.utrace, "-f", tmp_path / "t", probe, "modes").status == 0
+
+
+def test_policy_holds_under_a_tracer_too(host: "Host", shim: str, tmp_path: Path) -> None:
+    policy = host.policy(default="SCMP_ACT_KILL_PROCESS")
+    preloaded = ("env", f"SECCOMP_FILE={policy}", f"LD_PRELOAD={shim}", host.probes["glibc"])
+    traced = (host.utrace, "-f", tmp_path / "t", *preloaded)
+    assert host.run(*traced, "exit", 3).status == 3
+    assert host.run(*traced, "call", "getppid", "-").status == 128 + signal.SIGSYS
