@@ -11,18 +11,24 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.conftest import Host
+    from tests.conftest import Host, Process
 
 KINDS = ("net", "ipc", "uts", "cgroup")
-# stays until its 0 is closed; says when it is in its namespaces
-HOLDER = "unshare --net --ipc --uts --cgroup sh -c 'hostname joined; echo ready; read line'"
+# CLONE_NEWNET, NEWIPC, NEWUTS and NEWCGROUP, which BusyBox's unshare does not know
+NEW = 0x40000000 | 0x8000000 | 0x4000000 | 0x2000000
+
+
+def start_holder(host: "Host") -> "Process":
+    """A process with namespaces of its own, until its 0 is closed."""
+    process = host.spawn(host.probes["static-glibc"], "call", "unshare", NEW, "sethostname", "joined", "stay")
+    host.wait_ready(process)
+    return process
 
 
 @pytest.fixture
 def holder(host: "Host") -> Iterator[int]:
     """A process with namespaces of its own; it ends with the test."""
-    process = host.spawn("sh", "-c", f"exec {HOLDER}")
-    host.wait_ready(process)
+    process = start_holder(host)
     yield process.pid
     assert process.stdin is not None
     process.stdin.close()
@@ -119,8 +125,7 @@ def test_another_process_under_the_same_pid_is_not_joined(host: "Host", holder: 
 
 
 def test_process_that_ends_before_the_launch_is_not_joined(host: "Host") -> None:
-    process = host.spawn("sh", "-c", f"exec {HOLDER}")
-    host.wait_ready(process)
+    process = start_holder(host)
     # unreaped, so that the pid stays: of what has ended nothing can be joined
     end = (
         f"os.kill({process.pid}, 9)\nwhile b') Z ' not in open('/proc/{process.pid}/stat', 'rb').read(): pass"
