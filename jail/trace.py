@@ -122,7 +122,8 @@ class Trace:
     def _collect(self) -> None:
         native = self._native
         while name := lib.trace_program(native, len(self.programs)):
-            program = Program(os.fsdecode(ffi.string(name)))
+            # it becomes a key in JSON, which has no bytes
+            program = Program(ffi.string(name).decode("utf-8", "backslashreplace"))
             program.from_main = bool(lib.trace_is_marked(native, len(self.programs)))
             self.programs.append(program)
         n = ffi.new("size_t *")

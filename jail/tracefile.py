@@ -57,8 +57,9 @@ class TraceFile:
 
     def commit(self, text: str) -> str:
         """Write everything and give the file its name, which is returned."""
+        fd, self._fd = self._fd, -1
         try:
-            with os.fdopen(self._fd, "w") as file:
+            with os.fdopen(fd, "w") as file:
                 file.write(text)
                 file.flush()
                 if self._hidden:
@@ -87,8 +88,10 @@ class TraceFile:
         raise FileExistsError(errno.EEXIST, "too many files of that name", self.path)
 
     def drop(self) -> None:
-        """Nothing is to be written."""
-        os.close(self._fd)
+        """Nothing more is to be written."""
+        if self._fd >= 0:
+            os.close(self._fd)
+        self._fd = -1
         self._remove()
 
     def _remove(self) -> None:

@@ -87,11 +87,10 @@ def _run(options: Options) -> int:
         file = TraceFile(name, replace="file" in options.given)
         try:
             status = trace.run(path)
-        except BaseException:
+            _write(trace, program, file, options, before)
+            return status
+        finally:
             file.drop()
-            raise
-        _write(trace, program, file, options, before)
-        return status
     finally:
         trace.close()
 
@@ -186,7 +185,6 @@ def _write(
     from jail.trace import NATIVE, SECOND, has_call
 
     if not trace.programs:
-        file.drop()
         raise JailError("nothing was recorded: no program has been executed")
     abi = learn.abi_of(trace.programs[0], NATIVE, SECOND)
     always = [name for name in learn.ALWAYS if has_call(abi, name)]

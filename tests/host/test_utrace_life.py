@@ -114,6 +114,12 @@ def test_unwritable_file_stops_before_anything_runs(host: "Host", tmp_path: Path
     assert list(tmp_path.iterdir()) == []
 
 
+def test_jail_without_a_service_leaves_nothing(host: "Host", tmp_path: Path) -> None:
+    result = host.run(host.utrace, "--jail", "-f", tmp_path / "t", host.ujail, "-n", "t", "--", "/no/such")
+    assert result.status == 125 and "nothing was recorded" in result.err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_link_in_place_of_the_file_is_not_followed(host: "Host", busy: "Probes", tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("precious")
     (tmp_path / "t").symlink_to(tmp_path / "precious")

@@ -19,8 +19,17 @@ def test_file_appears_at_once_and_alone(tmp_path: Path) -> None:
 
 
 def test_dropped_file_leaves_nothing(tmp_path: Path) -> None:
-    TraceFile(f"{tmp_path}/t", replace=True).drop()
+    file = TraceFile(f"{tmp_path}/t", replace=True)
+    file.drop()
+    file.drop()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_written_file_stays_when_it_is_dropped(tmp_path: Path) -> None:
+    file = TraceFile(f"{tmp_path}/t", replace=True)
+    file.commit("text")
+    file.drop()
+    assert (tmp_path / "t").read_text() == "text"
 
 
 def test_second_trace_of_the_same_name_stands_beside_the_first(tmp_path: Path) -> None:
