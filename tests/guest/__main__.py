@@ -85,9 +85,11 @@ class Run:
         try:
             found = self.prepare(work)
             with self.stage("guest"):
-                status = qemu.run_guest(
-                    self.arch, found, work, secrets.token_hex(8), lambda text: say(self.arch.name, text)
+                token = secrets.token_hex(8)
+                status, used_s = qemu.run_guest(
+                    self.arch, found, work, token, lambda text: say(self.arch.name, text)
                 )
+            self.seconds["of a processor"] = round(used_s, 1)
             self.outcome = Outcome(self.arch.name, work / "results")
             self.costs = costs(work / "results")
             wanted = 1 if self.only else SUITES

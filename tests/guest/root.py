@@ -33,7 +33,7 @@ PACKAGES = [
         "liblzma5",
         "libcrypt1",
     ),
-    *("libssl3", "libsqlite3-0", "libatomic1", "libseccomp2", "musl", "busybox", "bash", "libtinfo6"),
+    *("libssl3", "libsqlite3-0", "libatomic1", "libseccomp2", "musl", "busybox", "libtinfo6"),
     *("media-types", "netbase"),
     # the daemons that have a policy, strace, and what they are linked with
     *(
