@@ -2,8 +2,11 @@
 """functions.sh and what it reads: configuration without `uci`, lists of words, users."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from initd_shell import AVAILABLE, World
 
 CONFIG = r"""
@@ -136,6 +139,33 @@ class TestConfig:
             shell, "config_load thing\nconfig_set lan proto 'a b'\nconfig_get x lan proto\necho $x"
         )
         assert ran.out == "a b\n"
+
+
+def single(text: str) -> str:
+    return "'" + text.replace("'", "'\"'\"'") + "'"
+
+
+def double(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def bare(text: str) -> str:
+    """Each character after a backslash; a newline and nothing need quotes."""
+    return "".join("'\n'" if char == "\n" else f"\\{char}" for char in text) or "''"
+
+
+VALUE = st.text(max_size=30).map(lambda text: text.replace("\0", ""))
+
+
+@settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(st.tuples(VALUE, st.sampled_from([single, double, bare])), min_size=1, max_size=30))
+@pytest.mark.parametrize("shell", AVAILABLE)
+def test_any_value_in_any_quotes(world: World, shell: str, values: list[tuple[str, Any]]) -> None:
+    lines = [f"\toption o{i} {quote(value)}\n" for i, (value, quote) in enumerate(values)]
+    world.config("any", "config a x\n" + "".join(lines))
+    reads = "".join(f"config_get v x o{i}\nprintf '%s\\0' \"$v\"\n" for i in range(len(values)))
+    ran = world.source(shell, f"config_load any\n{reads}")
+    assert ran.out.split("\0")[:-1] == [value for value, _ in values], ran
 
 
 @pytest.mark.parametrize("shell", AVAILABLE)

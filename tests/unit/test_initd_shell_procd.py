@@ -374,7 +374,8 @@ UNKNOWN = {
     ),
     "procd_set_jail_param hostname h": ("jail parameter hostname without a jail", True),
     "procd_set_param limits nofile": ("limits: 'nofile' is not NAME=VALUE", True),
-    "procd_set_param env =x": ("env: '=x' is not NAME=VALUE", True),
+    "procd_set_param env =x '' A=b": ("env: '=x' is not NAME=VALUE and left out", False),
+    "procd_set_param user ''": ("user is empty, as if it were not there", False),
 }
 
 

@@ -120,6 +120,57 @@ def test_odd_strings_survive_in_every_place(world: World, shell: str) -> None:
     assert sent["triggers"] == [[texts[0], [["run_script", *texts]]]]
 
 
+TEXT = st.text(max_size=20).map(lambda text: text.replace("\0", ""))
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | TEXT,
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(TEXT, inner, max_size=5),
+    max_leaves=30,
+)
+LOAD = '. "$STOCKADE_ROOT/usr/share/libubox/jshn.sh"; for text; do json_load "$text" || echo bad; json_dump; done'
+
+
+@settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(st.dictionaries(TEXT, VALUES, max_size=5), min_size=1, max_size=8), st.booleans())
+@pytest.mark.parametrize("shell", AVAILABLE)
+def test_jshn_keeps_any_tree(world: World, shell: str, trees: list[object], ensure_ascii: bool) -> None:
+    ran = world.source(shell, LOAD, *(json.dumps(tree, ensure_ascii=ensure_ascii) for tree in trees))
+    assert [json.loads(line) for line in ran.out.split("\n")[:-1]] == trees
+
+
+BAD = (
+    "",
+    "1",
+    "[1]",
+    "null",
+    "{",
+    "}",
+    '{"a":}',
+    '{"a" 1}',
+    '{"a":1,}',
+    '{,"a":1}',
+    '{"a":1 "b":2}',
+    '{"a":"\\x"}',
+    '{"a":"\\u12"}',
+    '{"a":tru}',
+    '{"a":01}',
+    '{"a":1]',
+    '{"a":"b',
+    '{"a":"b\\"}',
+    '{"a":"b\nc"}',
+    "{} {}",
+    '{"a":[1,]}',
+    "{'a':1}",
+)
+
+
+@pytest.mark.parametrize("shell", AVAILABLE)
+def test_jshn_refuses_what_is_no_json_object(world: World, shell: str) -> None:
+    ran = world.source(shell, LOAD, *BAD)
+    assert ran.out.splitlines() == ["bad", "{ }"] * len(BAD), dict(
+        zip(BAD, ran.out.split("{ }"), strict=False)
+    )
+
+
 @pytest.mark.parametrize("shell", AVAILABLE)
 def test_jshn_reads_what_json_can_say(world: World, shell: str, tmp_path: Path) -> None:
     value = {

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """The commands `service` and `reload_config`."""
 
+import contextlib
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -47,3 +49,59 @@ class TestWrappers:
         assert ran.status == 1
         assert "there is no" in ran.err
         assert world.run(shell, "sbin/service", "../one", "start").status == 1
+
+
+START_STOP = """#!/bin/sh
+printf '%s\\n' "$*" >>"$STOCKADE_ROOT/tmp/ssd"
+"""
+
+
+@pytest.mark.parametrize("shell", [name for name in AVAILABLE if name != "ash"])
+class TestServiceFunctions:
+    """With a program that writes down; a busybox may prefer its own to that."""
+
+    def calls(self, world: World, shell: str, text: str) -> list[str]:
+        program = world.root / "bin/start-stop-daemon"
+        program.write_text(START_STOP)
+        program.chmod(0o755)
+        source = '. "$STOCKADE_ROOT/lib/functions/service.sh"\n'
+        ran = world.run(shell, "-c", source + text)
+        assert ran.status == 0, ran
+        return (world.root / "tmp/ssd").read_text().splitlines()
+
+    def test_start(self, world: World, shell: str) -> None:
+        assert self.calls(world, shell, "service_start /usr/sbin/x -a 'b c'") == [
+            "-S -q -x /usr/sbin/x -- -a b c"
+        ]
+
+    def test_start_in_the_background_with_a_pid_file(self, world: World, shell: str) -> None:
+        text = "SERVICE_DAEMONIZE=1 SERVICE_WRITE_PID=1 SERVICE_UID=5 SERVICE_GID=6 SERVICE_DEBUG=1\n"
+        expected = f"-S -b -m -c 5:6 -p {world.root}/var/run/x.pid -x /usr/sbin/x --"
+        assert self.calls(world, shell, text + "service_start /usr/sbin/x") == [expected]
+
+    def test_signals(self, world: World, shell: str) -> None:
+        text = "service_reload /bin/x\nSERVICE_USE_PID=1 SERVICE_PID_FILE=/p\nservice_check /bin/x"
+        assert self.calls(world, shell, text) == [
+            "-K -q -s HUP -x /bin/x --",
+            "-K -q -s 0 -p /p -x /bin/x --",
+        ]
+
+
+def test_a_daemon_is_started_and_stopped(world: World) -> None:
+    """By BusyBox's start-stop-daemon, which is what routers have."""
+    if "ash" not in AVAILABLE:
+        pytest.skip("no busybox")
+    sleep = world.root / "bin/long-sleep"
+    sleep.symlink_to(shutil.which("sleep") or "/bin/sleep")
+    text = (
+        '. "$STOCKADE_ROOT/lib/functions/service.sh"\nSERVICE_DAEMONIZE=1 SERVICE_WRITE_PID=1\n'
+        'mkdir -p "$STOCKADE_ROOT/var/run"\nservice_start "$1" 1000 && cat "$STOCKADE_ROOT"/var/run/*.pid\n'
+        'service_check "$1" && echo runs\nservice_stop "$1"\nservice_check "$1" || echo gone'
+    )
+    ran = world.run("ash", "-c", text, "sh", str(sleep))
+    pid, *said = ran.out.split()
+    assert said == ["runs", "gone"], ran
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        assert (
+            "State:\tZ" in Path(f"/proc/{pid}/status").read_text()
+        )  # process 1 may take its time to reap it

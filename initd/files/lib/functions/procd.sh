@@ -213,8 +213,9 @@ _procd_put() { # KEY VALUE...
 		for value; do
 			case $value in
 			?*=*) ;;
+			'') continue ;; # a variable that was empty
 			*)
-				_procd_refuse "$key: '$value' is not NAME=VALUE"
+				_procd_not_a_pair "$key" "$value"
 				continue
 				;;
 			esac
@@ -227,13 +228,26 @@ _procd_put() { # KEY VALUE...
 	int) _procd_int "${1:-}" ;;
 	signal) _procd_signal "${1:-}" ;;
 	bool) _procd_bool "$key" "${1:-}" ;;
-	string) _procd_quote "${1:-}" ;;
+	string)
+		_procd_quote "${1:-}"
+		case $key,${1:-} in
+		user, | group, | seccomp, | capabilities,) _procd_warn "$key is empty, as if it were not there" ;;
+		esac
+		;;
 	esac
 	case $_procd_type in
 	array | table) ;;
 	*) all=$_procd_q ;;
 	esac
 	eval "_procd_v_$key=\$all"
+}
+
+# Without a limit that was asked for a service must not run; without a variable it may
+_procd_not_a_pair() { # KEY WORD
+	case $1 in
+	env | data) _procd_warn "$1: '$2' is not NAME=VALUE and left out" ;;
+	*) _procd_refuse "$1: '$2' is not NAME=VALUE" ;;
+	esac
 }
 
 # What is no number, signal or truth value goes on as a string: initd says what is wrong and does not start it

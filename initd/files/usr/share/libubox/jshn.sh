@@ -34,7 +34,7 @@ json_set_namespace() { # NAME [VARIABLE]: leave the name of the one before in it
 }
 
 json_load() { # TEXT
-	local text
+	local text=''
 	text=$(printf '%s\n' "$1" | LC_ALL=C NODES=$_json_nodes awk -f "$_procd_libexec/json.awk" -f "$_procd_libexec/jshn.awk") || {
 		json_init
 		echo "Failed to parse message data" >&2
@@ -50,7 +50,7 @@ json_load_file() { # FILE
 
 json_dump() { # [-i]
 	[ -n "$_json_root" ] || json_init
-	local text
+	local text=''
 	_json_text object "$_json_root"
 	printf '%s\n' "$text"
 }
