@@ -25,7 +25,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.guest import compilers, qemu
+from tests.guest import boot, compilers, qemu
 from tests.guest.arches import ARCHES, Arch
 from tests.guest.cache import cache_folder
 from tests.guest.image import write_image
@@ -99,6 +99,8 @@ class Run:
                 )
             if status not in (0, 1) or not self.outcome.passed:
                 self.fault = f"pytest ended with {status}"
+            with self.stage("boot by initd"):
+                boot.check(self.arch, found, work, secrets.token_hex(8))
         except GuestError as error:
             self.fault = str(error)
         except Exception:
@@ -114,7 +116,7 @@ def keep_results(work: Path, arch: str) -> None:
     place = RESULTS / "guests" / arch
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
-    for name in ("console", "log"):
+    for name in ("console", "boot-console", "log"):
         if (work / name).exists():
             shutil.copy(work / name, place / name)
     if (work / "results").is_dir():

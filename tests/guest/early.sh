@@ -22,5 +22,12 @@ mkdir /new/disk /new/upper /new/work /new/root
 mount -t ext4 -o ro /dev/vda /new/disk || { echo "guest: no root on /dev/vda"; poweroff -f; }
 mount -t overlay -o lowerdir=/new/disk,upperdir=/new/upper,workdir=/new/work none /new/root ||
 	{ echo "guest: no overlay"; poweroff -f; }
+case $(cat /proc/cmdline) in
+*stockade.mode=boot*)
+	# initd makes all of this itself, also the console: it finds what a bare kernel leaves it
+	umount -l /dev /proc /sys
+	exec switch_root /new/root /sbin/init
+	;;
+esac
 for place in dev proc sys; do mount --move /$place /new/root/$place; done
 exec switch_root /new/root /bin/sh /guest/late.sh

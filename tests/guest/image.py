@@ -5,7 +5,7 @@ import shlex
 import shutil
 from pathlib import Path
 
-from tests.guest import artifacts
+from tests.guest import artifacts, boot
 from tests.guest.arches import Arch
 from tests.guest.filters import write_expected
 from tests.guest.httpd import httpd
@@ -45,6 +45,7 @@ def write_image(arch: Arch, work: Path, log: Path, only: list[str]) -> Path:
         shutil.copy(place / "guest/programs/dig-static-musl", place / "usr/bin/dig")
     for name in ("late.sh", "suites.sh"):
         (place / "guest" / name).write_bytes((HERE / name).read_bytes())
+    boot.add_files(place)
     lines = [f"export {name}={shlex.quote(value)}\n" for name, value in environment(arch).items()]
     (place / "guest/environment").write_text("".join(lines))
     (place / "guest/run").write_text(f"exec sh /guest/suites.sh {shlex.join(only)}\n")
