@@ -28,17 +28,23 @@ int step_nice(struct launch_state *state, struct step *step)
 	return setpriority(PRIO_PROCESS, 0, (int)step->a[0]) ? -errno : 0;
 }
 
-/* prlimit64 has 64 bits on 32-bit systems too, and the kernel's own infinity everywhere. */
+/*
+ * prlimit64 has 64 bits on 32-bit systems too, and the kernel's own infinity everywhere. But a 32-bit kernel
+ * takes a number that it cannot hold for that infinity, so what it took is read back.
+ */
 int step_rlimit(struct launch_state *state, struct step *step)
 {
 	struct {
 		uint64_t soft, hard;
-	} limit;
+	} limit, held;
 
 	if (step->a[3] && syscall(SYS_prlimit64, 0, (unsigned int)step->a[0], NULL, &limit))
 		return -errno;
 	limit.soft = step->a[1];
 	if (!step->a[3])
 		limit.hard = step->a[2];
-	return syscall(SYS_prlimit64, 0, (unsigned int)step->a[0], &limit, NULL) ? -errno : 0;
+	if (syscall(SYS_prlimit64, 0, (unsigned int)step->a[0], &limit, NULL) ||
+	    syscall(SYS_prlimit64, 0, (unsigned int)step->a[0], NULL, &held))
+		return -errno;
+	return held.soft == limit.soft && held.hard == limit.hard ? 0 : -EOVERFLOW;
 }

@@ -103,7 +103,8 @@ def test_what_a_service_leaves_behind_is_killed_and_its_group_removed(host: "Hos
 def test_memory_limit_holds(host: "Host", groups: Path) -> None:
     limit_of({"memory": ("memory.max", "8M")})
     limits = {"memory.max": "8M", "memory.swap.max": "0"}
-    if not Path("/proc/swaps").read_text().count("\n") > 1:
+    swaps = Path("/proc/swaps")
+    if not swaps.exists() or swaps.read_text().count("\n") <= 1:
         limits.pop("memory.swap.max")
     [entry] = report_of(host, spawner(host, table(host, "fill", 32, cgroup=limits)))
     assert entry["status"] == -9
