@@ -11,7 +11,11 @@ from typing import Any
 FILES = Path(__file__).resolve().parents[2] / "initd/files"
 SHELLS = {"ash": ["busybox", "sh"], "bash": ["bash"], "dash": ["dash"]}
 # Only the first two are promised; Debian's /bin/sh, dash, has to do for the demo and for who tries a script there
-AVAILABLE = [name for name, command in SHELLS.items() if shutil.which(command[0])]
+INSTALLED = [name for name, command in SHELLS.items() if shutil.which(command[0])]
+# an emulated machine has its hands full with one shell, the one that routers have
+AVAILABLE = INSTALLED[:1] if "STOCKADE_GUEST" in os.environ else INSTALLED
+# one for stubs of what is a part of busybox: its shell may prefer its own to what is on the PATH
+WITH_STUBS = INSTALLED[-1]
 # a call is its words, each with a NUL, and one more NUL
 STUB = """#!/bin/sh
 printf '%s\\0' "$@" '' >>"$UBUS_CALLS"

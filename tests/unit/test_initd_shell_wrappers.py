@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The commands `service` and `reload_config`."""
+"""The commands `service` and `reload_config`, and service_* for scripts that start their daemons themselves."""
 
 import contextlib
 import json
@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from initd_shell import AVAILABLE, World
+from initd_shell import AVAILABLE, INSTALLED, WITH_STUBS, World
 
 
 @pytest.fixture
@@ -56,32 +56,29 @@ printf '%s\\n' "$*" >>"$STOCKADE_ROOT/tmp/ssd"
 """
 
 
-@pytest.mark.parametrize("shell", [name for name in AVAILABLE if name != "ash"])
 class TestServiceFunctions:
-    """With a program that writes down; a busybox may prefer its own to that."""
+    """With a program that writes down."""
 
-    def calls(self, world: World, shell: str, text: str) -> list[str]:
+    def calls(self, world: World, text: str) -> list[str]:
         program = world.root / "bin/start-stop-daemon"
         program.write_text(START_STOP)
         program.chmod(0o755)
         source = '. "$STOCKADE_ROOT/lib/functions/service.sh"\n'
-        ran = world.run(shell, "-c", source + text)
+        ran = world.run(WITH_STUBS, "-c", source + text)
         assert ran.status == 0, ran
         return (world.root / "tmp/ssd").read_text().splitlines()
 
-    def test_start(self, world: World, shell: str) -> None:
-        assert self.calls(world, shell, "service_start /usr/sbin/x -a 'b c'") == [
-            "-S -q -x /usr/sbin/x -- -a b c"
-        ]
+    def test_start(self, world: World) -> None:
+        assert self.calls(world, "service_start /usr/sbin/x -a 'b c'") == ["-S -q -x /usr/sbin/x -- -a b c"]
 
-    def test_start_in_the_background_with_a_pid_file(self, world: World, shell: str) -> None:
+    def test_start_in_the_background_with_a_pid_file(self, world: World) -> None:
         text = "SERVICE_DAEMONIZE=1 SERVICE_WRITE_PID=1 SERVICE_UID=5 SERVICE_GID=6 SERVICE_DEBUG=1\n"
         expected = f"-S -b -m -c 5:6 -p {world.root}/var/run/x.pid -x /usr/sbin/x --"
-        assert self.calls(world, shell, text + "service_start /usr/sbin/x") == [expected]
+        assert self.calls(world, text + "service_start /usr/sbin/x") == [expected]
 
-    def test_signals(self, world: World, shell: str) -> None:
+    def test_signals(self, world: World) -> None:
         text = "service_reload /bin/x\nSERVICE_USE_PID=1 SERVICE_PID_FILE=/p\nservice_check /bin/x"
-        assert self.calls(world, shell, text) == [
+        assert self.calls(world, text) == [
             "-K -q -s HUP -x /bin/x --",
             "-K -q -s 0 -p /p -x /bin/x --",
         ]
@@ -89,7 +86,7 @@ class TestServiceFunctions:
 
 def test_a_daemon_is_started_and_stopped(world: World) -> None:
     """By BusyBox's start-stop-daemon, which is what routers have."""
-    if "ash" not in AVAILABLE:
+    if "ash" not in INSTALLED:
         pytest.skip("no busybox")
     sleep = world.root / "bin/long-sleep"
     sleep.symlink_to(shutil.which("sleep") or "/bin/sleep")
