@@ -195,13 +195,17 @@ static void do_trap(char **words)
 
 static void do_stop(char **words)
 {
-	const pid_t pid = fork();
-	int status;
+	int status, ends[2];
+	char byte = 0;
+	pid_t pid;
 
 	(void)words;
+	check(!pipe(ends), "pipe");
+	pid = fork();
 	if (!pid) {
 		raise(SIGSTOP);
-		_exit(7);
+		_exit(read(ends[0], &byte, 1) == 1 ? 7
+						   : 8); /* to be seen going on before it ends */
 	}
 	check(waitpid(pid, &status, WUNTRACED) == pid && WIFSTOPPED(status) &&
 		      WSTOPSIG(status) == SIGSTOP,
@@ -209,7 +213,10 @@ static void do_stop(char **words)
 	check(waitpid(pid, &status, WUNTRACED | WNOHANG) == 0, "still stopped");
 	kill(pid, SIGCONT);
 	check(waitpid(pid, &status, WCONTINUED) == pid && WIFCONTINUED(status), "continue");
+	check(write(ends[1], &byte, 1) == 1, "write");
 	check(waitpid(pid, &status, 0) == pid && WEXITSTATUS(status) == 7, "end");
+	close(ends[0]);
+	close(ends[1]);
 }
 
 static void do_arguments(char **words)
