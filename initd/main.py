@@ -37,6 +37,7 @@ PROBE_S = 3.0  # for a bus that is there to say whether it has that object
 NOFILE = 8192  # each peer of the broker takes a descriptor, each service up to three
 EXIT = "exit"
 PAUSE_S = 0.1
+STOP_LIMIT_S = 60.0  # for services whose own time is longer, when the machine ends
 
 
 class Initd:
@@ -97,9 +98,12 @@ class Initd:
         return lambda: self.stop(how)
 
     def start(self) -> None:
-        """Be on the bus, and begin the boot. Raises JailError, OSError."""
+        """Be on the bus, and begin the boot. Raises JailError."""
         refuse_second(self.settings.socket)
-        self.bus.start()
+        try:
+            self.bus.start()
+        except OSError as error:
+            raise JailError(f"{self.settings.socket}: {error.strerror}") from error
         if self.has_boot:
             self._run_scripts("S", "boot", lambda: self.log.info("all scripts of the boot were run"))
 
@@ -117,7 +121,13 @@ class Initd:
 
     def _stop_services(self) -> None:
         """Those that no script has stopped."""
+        if self.how != EXIT:
+            self.loop.after(STOP_LIMIT_S, self._give_up)
         self.model.stop_all(self.loop.stop)
+
+    def _give_up(self) -> None:
+        self.log.error(f"{self.how}: services still run after {STOP_LIMIT_S:g} s; going on without them")
+        self.loop.stop()
 
     def _run_scripts(self, letter: str, action: str, done: "Callable[[], None]") -> None:
         paths: list[str] = []
@@ -255,7 +265,7 @@ def run_as_first(argv: list[str]) -> None:
             settings = read_settings([])
         initd = make(settings, is_first=True)
     except BaseException as error:
-        say(f"{type(error).__name__}: {error}")
+        say(str(error) if isinstance(error, JailError) else f"{type(error).__name__}: {error}")
         boot.rescue(argv, say)
     initd.run()
     try:

@@ -4,6 +4,7 @@
 Opened when somebody asks for it, and by process 1 at boot where there is one.
 """
 
+import contextlib
 import fcntl
 import os
 from struct import Struct
@@ -43,7 +44,8 @@ class Watchdog:
         """Open the device and feed it. Raises OSError."""
         if self._fd < 0:
             self._fd = os.open(self._path, os.O_WRONLY | os.O_CLOEXEC)
-        self.set_timeout(self.timeout_s)
+            with contextlib.suppress(OSError):  # one that cannot be set has a time of its own
+                self.set_timeout(self.timeout_s)
         if self._timer is None:
             self._feed()
 

@@ -148,6 +148,12 @@ def test_a_second_one_on_the_same_bus_is_refused(make: Make) -> None:
     assert first.set("x", command=SLEEP)
 
 
+def test_a_bus_that_cannot_be_is_an_error(host: Host, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = host.run(Path(host.ujail).parent / "initd", "-s", tmp_path / "file/ubus.sock")
+    assert (done.status, done.err) == (125, f"initd: {tmp_path}/file/ubus.sock: Not a directory\n")
+
+
 def test_services_keep_the_limit_of_descriptors_that_initd_began_with(make: Make) -> None:
     initd = make(prefix=("sh", "-c", 'ulimit -Sn 900; exec "$@"', "sh"))
     initd.set("x", command=["/bin/busybox", "sh", "-c", "echo limit $(ulimit -n); exec sleep 9"], stdout=True)
@@ -248,3 +254,28 @@ def test_only_process_1_reboots(make: Make) -> None:
     done = initd.ubus("-S", "call", "system", "reboot")
     assert done.status == 8, done
     assert initd.process.poll() is None
+
+
+def test_process_1_that_cannot_start_gives_a_shell_and_starts_anew(host: Host, tmp_path: Path) -> None:
+    socket = tmp_path / "nowhere"
+    socket.touch()
+    # a console where nobody is: the shell ends at once
+    own = f"mount --bind /dev/null /dev/console; {OWN_TMP}"
+    initd = Path(host.ujail).parent / "initd"
+    process = host.spawn(
+        *APART, "sh", "-c", own, "sh", initd, "-s", f"{socket}/ubus.sock", stderr=subprocess.STDOUT
+    )
+    lines = iter(process.stdout.readline, "")
+    reason = f"initd: {socket}/ubus.sock: Not a directory\n"
+    for _ in range(2):
+        assert next(line for line in lines if "Not a" in line) == reason
+        assert "a shell on the console" in next(lines)
+    process.kill()
+
+
+def test_signals_go_to_one_process_only(make: Make) -> None:
+    initd = make()
+    initd.call("system", "signal", pid=initd.process.pid, signum=0)
+    assert initd.ubus("call", "system", "signal", '{"pid":-1,"signum":15}').status != 0
+    assert initd.ubus("call", "system", "signal", '{"pid":1,"signum":99}').status != 0
+    assert initd.set("x", command=SLEEP)
