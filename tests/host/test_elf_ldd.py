@@ -18,13 +18,15 @@ DIRECTORIES = ("/usr/bin", "/usr/sbin")
 TIMEOUT_S = 20
 
 
-def programs() -> list[str]:
-    found = {os.path.join(place, name) for place in DIRECTORIES for name in os.listdir(place)}
-    return sorted(path for path in found if os.path.isfile(path) and os.access(path, os.X_OK))
-
-
 def real(paths: Iterable[str]) -> set[str]:
     return {os.path.realpath(path) for path in paths}
+
+
+def programs() -> list[str]:
+    found = {os.path.join(place, name) for place in DIRECTORIES for name in os.listdir(place)}
+    if "STOCKADE_GUEST" in os.environ:  # there BusyBox has hundreds of names
+        found = real(found)
+    return sorted(path for path in found if os.path.isfile(path) and os.access(path, os.X_OK))
 
 
 def listed(path: str, loader: str) -> set[str] | str:
