@@ -23,11 +23,19 @@ class Outcome:
         self.suites = [ET.parse(path).getroot() for path in sorted(results.glob("junit-*.xml"))]
         self.passed = 0
         self.failed: list[str] = []
+        self.again: list[str] = []  # failed, and passed at a second try
         self.skipped: list[tuple[str, str]] = []
+        recovered = second_tries(results)
         for case in (case for suite in self.suites for case in suite.iter("testcase")):
-            name = f"{case.get('classname', '').replace('.', '/')}.py::{case.get('name')}"
+            name = name_of(case)
             skip = case.find("skipped")
-            if case.find("failure") is not None or case.find("error") is not None:
+            faults = [fault for fault in case if fault.tag in ("failure", "error")]
+            if faults and name in recovered:
+                self.again.append(name)
+                self.passed += 1
+                for fault in faults:
+                    fault.tag = "system-err"
+            elif faults:
                 self.failed.append(name)
             elif skip is not None:
                 self.skipped.append((name, skip.get("message") or ""))
@@ -44,6 +52,19 @@ class Outcome:
 
     def counts(self) -> str:
         return f"{self.passed} passed, {len(self.failed)} failed, {len(self.skipped)} skipped"
+
+
+def name_of(case: ET.Element) -> str:
+    return f"{case.get('classname', '').replace('.', '/')}.py::{case.get('name')}"
+
+
+def second_tries(results: Path) -> set[str]:
+    """The tests that passed when they were run again."""
+    found: dict[str, bool] = {}
+    for path in results.glob("again-*.xml"):
+        for case in ET.parse(path).getroot().iter("testcase"):
+            found[name_of(case)] = found.get(name_of(case), True) and not len(case)
+    return {name for name, is_good in found.items() if is_good}
 
 
 def unused_rules(outcomes: list[Outcome]) -> list[Rule]:
@@ -89,6 +110,7 @@ def describe(outcome: Outcome) -> str:
         by_reason.setdefault(reason, []).append(name)
     lines = [f"{outcome.arch}: {outcome.counts()}"]
     lines += [f"  failed: {name}" for name in outcome.failed]
+    lines += [f"  passed at the second try only: {name}" for name in outcome.again]
     for reason, names in sorted(by_reason.items()):
         lines.append(f"  skipped {len(names)}: {reason} ({names[0]}{', …' if len(names) > 1 else ''})")
     lines += [
