@@ -148,7 +148,7 @@ def packages_folder(arch: Arch) -> str:
 def root(arch: Arch) -> Path:
     requirements = test_requirements()
     packages = [*PACKAGES, *FOREIGN.get(arch.name, [])] if arch.debian else []
-    parts: list[object] = [packages, requirements, sorted(ETC.items()), FOLDERS, DROPPED, "6"]
+    parts: list[object] = [packages, requirements, sorted(ETC.items()), FOLDERS, DROPPED, "7"]
     if not arch.debian:
         parts += [part().name for part in (*BIG_ENDIAN, bigendian.musl)]
 
@@ -212,6 +212,9 @@ def finish(arch: Arch, place: Path, requirements: list[str], log: Path) -> None:
     sh = place / "usr/bin/sh"
     sh.unlink(missing_ok=True)
     sh.symlink_to("busybox")
+    for path in (place / "usr/bin").iterdir():
+        if not path.is_symlink() and re.match(rb"#! ?/bin/bash", path.read_bytes()):
+            path.unlink()  # there is no bash
     packages = place / packages_folder(arch)
     apart = place.with_name(f"{place.name}.pip")
     shutil.rmtree(apart, ignore_errors=True)
