@@ -1,16 +1,11 @@
 # SPDX-License-Identifier: MIT
 """A plugin for pytest in a guest, which is slow: properties get fewer examples and no deadline.
 
-<<<<<<< HEAD
-The unit tests of other targets' filters are left to the machine that the guests run on. What the compiler makes
-in a guest for other targets is still compared, byte for byte (test_filters.py).
-=======
 The slowest, mips, leave the unit tests of other targets' filters to the other machines. What the
 compiler makes there for other targets is still compared, byte for byte (test_filters.py).
 
 STOCKADE_FAILED names the file that the tests that failed are written to, STOCKADE_AGAIN such a file of which
 only those tests are run.
->>>>>>> 3d68b00 (guest: a second try for a few tests that failed, named)
 """
 
 import os
@@ -46,12 +41,7 @@ def is_of_another_target(item: pytest.Item) -> bool:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         fewer_examples(item)
-<<<<<<< HEAD
     left_out = [item for item in items if is_of_another_target(item)]
-    config.hook.pytest_deselected(items=left_out)
-    items[:] = [item for item in items if item not in left_out]
-=======
-    left_out = [item for item in items if IS_SLOW and is_of_another_target(item)]
     if again := os.environ.get("STOCKADE_AGAIN"):
         wanted = set(Path(again).read_text().splitlines())
         left_out = [item for item in items if item.nodeid not in wanted]
@@ -66,4 +56,3 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         found = [report for key in ("failed", "error") for report in terminalreporter.stats.get(key, [])]
         lines = sorted({f"{report.nodeid}\n" for report in found})
         Path(os.environ["STOCKADE_FAILED"]).write_text("".join(lines))
->>>>>>> 3d68b00 (guest: a second try for a few tests that failed, named)
