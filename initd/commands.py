@@ -7,6 +7,7 @@ is killed, so that the others have their turn.
 """
 
 import os
+import resource
 
 from initd.slim import deque, signal
 
@@ -51,8 +52,11 @@ class Command:
 class Commands:
     """All commands that wait or run."""
 
-    def __init__(self, loop: "Loop", children: "Children", log: "Log") -> None:
-        self._loop, self._children, self._log = loop, children, log
+    def __init__(
+        self, loop: "Loop", children: "Children", log: "Log", nofile: tuple[int, int] | None = None
+    ) -> None:
+        """`nofile`: the limit of descriptors that commands get, where initd has raised its own."""
+        self._loop, self._children, self._log, self._nofile = loop, children, log, nofile
         self._commands: dict[tuple[str, ...], Command] = {}
         self._ready: deque[Command] = deque()
         self._running: Command | None = None
@@ -110,9 +114,15 @@ class Commands:
     def _spawn(self, argv: tuple[str, ...]) -> int:
         if not argv:
             raise ValueError("no command")
-        return os.posix_spawnp(
+        pid = os.posix_spawnp(
             argv[0], argv, os.environ, file_actions=_STDIO, setpgroup=0, setsigmask=(), setsigdef=_DEFAULT
         )
+        if self._nofile is not None:
+            try:
+                resource.prlimit(pid, resource.RLIMIT_NOFILE, self._nofile)
+            except OSError:
+                return pid  # it has ended already
+        return pid
 
     def _is_late(self, command: Command) -> None:
         self._log.warning(f"{command}: still runs after {PATIENCE_S:.0f} s, and others wait for their turn")

@@ -57,7 +57,7 @@ class Initd:
         self.children = Children(self.loop)
         self.bus = Bus(self.loop, self.log.warning, settings.socket, settings.acl_dir)
         self.scripts = Scripts(self.loop, self.log, self.children, ScriptStarter(nofile), settings.root)
-        self.commands = Commands(self.loop, self.children, self.log)
+        self.commands = Commands(self.loop, self.children, self.log, nofile)
         self.model = Model(
             self.loop,
             self.log,

@@ -4,7 +4,6 @@
 Opened when somebody asks for it, and by process 1 at boot where there is one.
 """
 
-import contextlib
 import fcntl
 import os
 from struct import Struct
@@ -44,10 +43,15 @@ class Watchdog:
         """Open the device and feed it. Raises OSError."""
         if self._fd < 0:
             self._fd = os.open(self._path, os.O_WRONLY | os.O_CLOEXEC)
-            with contextlib.suppress(OSError):  # one that cannot be set has a time of its own
-                self.set_timeout(self.timeout_s)
+            self._try_timeout()
         if self._timer is None:
             self._feed()
+
+    def _try_timeout(self) -> None:
+        try:
+            self.set_timeout(self.timeout_s)
+        except OSError:
+            return  # one that cannot be set has a time of its own
 
     def set_timeout(self, seconds: int) -> None:
         """How long the machine may hang; the device may choose a number near it. Raises OSError."""

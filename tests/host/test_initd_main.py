@@ -154,8 +154,22 @@ def test_a_bus_that_cannot_be_is_an_error(host: Host, tmp_path: Path) -> None:
     assert (done.status, done.err) == (125, f"initd: {tmp_path}/file/ubus.sock: Not a directory\n")
 
 
-def test_services_keep_the_limit_of_descriptors_that_initd_began_with(make: Make) -> None:
+def test_services_and_commands_keep_the_limit_of_descriptors_that_initd_began_with(
+    host: Host, make: Make
+) -> None:
     initd = make(prefix=("sh", "-c", 'ulimit -Sn 900; exec "$@"', "sh"))
+    out = initd.root / "limit"
+    command = [
+        "run_script",
+        "/bin/busybox",
+        "sh",
+        "-c",
+        f"sleep 0.1; ulimit -n >{out}.new; mv {out}.new {out}",
+    ]
+    initd.call("service", "set", name="t", triggers=[["now", [command], 0]])
+    initd.call("service", "event", type="now", data={})
+    host.until(out.exists, "the command")
+    assert out.read_text() == "900\n"
     initd.set("x", command=["/bin/busybox", "sh", "-c", "echo limit $(ulimit -n); exec sleep 9"], stdout=True)
     initd.wait_for("limit ")
     assert "limit 900\n" in initd.log
