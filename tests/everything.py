@@ -55,7 +55,8 @@ def last_line(counts: Counter[str], note: str, took_s: float) -> str:
     """As pytest's own."""
     order = ("failed", "passed", "skipped", "error")
     text = ", ".join(f"{counts[name]} {name}" for name in order if counts[name])
-    return f" {text or 'no tests ran'}{note} in {took_s:.2f}s ".center(WIDTH, "=")
+    line = f" {text or 'no tests ran'}{note} in {took_s:.2f}s "
+    return line.center(max(WIDTH, len(line) + 2), "=")
 
 
 def main(words: list[str]) -> int:
