@@ -200,15 +200,14 @@ def test_a_script_finds_the_bus_and_a_clean_process(make: Make) -> None:
             root,
             "S10x",
             'echo "socket $UBUS_SOCKET root $STOCKADE_ROOT";'
-            ' grep -E "^(SigIgn|SigBlk)" /proc/self/status | tr "\\t" " ";'
+            ' grep -E "^(SigIgn|SigBlk)" /proc/self/status | tr -d "0\\t";'
             " read line; echo end $?; ls /proc/self/fd | wc -l",
         )
 
     initd = make("--boot", prepare=prepare)
     initd.wait_for("all scripts of the boot were run")
     said = "".join(line.split(": ", 1)[1] + "\n" for line in initd.log.splitlines() if line.startswith("x["))
-    none = "0" * 16
-    assert said == f"socket {initd.socket} root {initd.root}\nSigBlk: {none}\nSigIgn: {none}\nend 1\n4\n"
+    assert said == f"socket {initd.socket} root {initd.root}\nSigBlk:\nSigIgn:\nend 1\n4\n"
 
 
 def test_a_daemon_that_a_script_leaves_behind_holds_nothing_up(host: Host, make: Make) -> None:
@@ -291,5 +290,5 @@ def test_signals_go_to_one_process_only(make: Make) -> None:
     initd = make()
     initd.call("system", "signal", pid=initd.process.pid, signum=0)
     assert initd.ubus("call", "system", "signal", '{"pid":-1,"signum":15}').status != 0
-    assert initd.ubus("call", "system", "signal", '{"pid":1,"signum":99}').status != 0
+    assert initd.ubus("call", "system", "signal", '{"pid":1,"signum":999}').status != 0
     assert initd.set("x", command=SLEEP)
