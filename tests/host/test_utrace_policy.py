@@ -2,6 +2,7 @@
 """What utrace writes of arguments and files, and whether its policy holds the program in a jail."""
 
 import json
+import os
 import shutil
 import signal
 from pathlib import Path
@@ -75,6 +76,8 @@ def test_paths_become_options(host: "Host", busy: "Probes", tmp_path: Path, way:
 
 
 def test_sockets_become_options(host: "Host", busy: "Probes", tmp_path: Path) -> None:
+    if os.uname().machine == "i686":
+        pytest.skip("connect is a socketcall, whose arguments utrace does not follow")
     verbs = ("connect", "/dev/log", "connect", tmp_path / "none")
     traced = trace(host, tmp_path / "t", busy["glibc"], *verbs, options=("--paths",))
     assert "  -l\n" in traced.err

@@ -103,9 +103,8 @@ def test_flags_of_open(host: "Host") -> None:
     options = ("-w", host.folder)
 
     def tries(numbers: dict[str, int]) -> tuple[str, str]:
-        rules = [
-            refuse(call, DENIED, bits(at, numbers["O_CREAT"])) for call, at in (("open", 1), ("openat", 2))
-        ]
+        both = numbers["O_CREAT"] | numbers["O_EXCL"]  # one alone has other meanings elsewhere
+        rules = [refuse(call, DENIED, bits(at, both)) for call, at in (("open", 1), ("openat", 2))]
         denied = policy(host, f"open-{numbers['O_CREAT']}", *rules)
         seen = host.probe(*words, options=(*options, "-S", denied))
         new.unlink(missing_ok=True)
