@@ -68,6 +68,14 @@ class Initd:
         return int(self.process.wait(60))
 
 
+def kill_tree(host: Host, process: Any) -> None:
+    """`unshare` does not take its process 1 along: BusyBox's cannot."""
+    if process.poll() is None:
+        for pid in host.children_of(process.pid):
+            os.kill(pid, signal.SIGKILL)
+        process.kill()
+
+
 @pytest.fixture
 def make(host: Host) -> Iterator[Make]:
     """Makes initds, each in a directory below the one whose processes the leak check looks for."""
@@ -86,7 +94,7 @@ def make(host: Host) -> Iterator[Make]:
 
     yield start
     for initd in made:
-        initd.process.kill()
+        kill_tree(host, initd.process)
         initd.process.wait()
         host.run("rm", "-r", initd.root)
 
@@ -283,7 +291,7 @@ def test_process_1_that_cannot_start_gives_a_shell_and_starts_anew(host: Host, t
     for _ in range(2):
         assert next(line for line in lines if "Not a" in line) == reason
         assert "a shell on the console" in next(lines)
-    process.kill()
+    kill_tree(host, process)
 
 
 def test_signals_go_to_one_process_only(make: Make) -> None:
