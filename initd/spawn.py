@@ -54,7 +54,7 @@ class Plans:
     `limits` are those of an instance that asks for none: where initd has changed its own.
     """
 
-    __slots__ = ("_groups", "_kept", "limits", "ubus_socket")
+    __slots__ = ("_filters", "_groups", "_kept", "limits", "ubus_socket")
 
     def __init__(
         self, ubus_socket: str = SOCKETS["ubus"][0], limits: "Mapping[str, str] | None" = None
@@ -63,27 +63,32 @@ class Plans:
         self.limits = dict(limits or {})
         self._groups: dict[tuple[str, str], Group] = {}
         self._kept: dict[tuple[str, str], tuple[int, Packed]] = {}
+        self._filters: dict[bytes, bytes] = {}  # of all that are kept, each once
 
-    def find(self, definition: "Definition") -> Packed | None:
-        """What was planned for the same definition, unless a file that was missing has come."""
-        mark, packed = self._kept.get(_key(definition), (0, None))
-        if packed is None or mark != hash(definition.identity()):
+    def find(self, definition: "Definition", mark: int | None = None) -> Packed | None:
+        """What was planned for the same definition, unless a file that was missing has come.
+
+        `mark` is mark_of() the definition, taken before anything else is read; None takes it now.
+        """
+        known, packed = self._kept.get(_key(definition), (0, None))
+        if packed is None or known != (mark_of(definition) if mark is None else mark):
             return None
         return None if any(os.path.exists(path) for path in packed.missing) else packed
 
-    def make(self, definition: "Definition") -> Packed:
+    def make(self, definition: "Definition", mark: int | None = None) -> Packed:
         """Plan anew. Raises JailError, OSError; then what was kept stays, and is tried before the next one."""
-        mark = hash(definition.identity())
+        if mark is None:
+            mark = mark_of(definition)
         old_mark, old = self._kept.get(_key(definition), (0, None))
         spec = make_spec(definition, self.ubus_socket)
         spec.limits = {**self.limits, **spec.limits}
         plan = make_plan(spec)
-        filters = {packed.filter: packed.filter for _, packed in self._kept.values()}
-        packed = Packed(plan, filters)
+        packed = Packed(plan, self._filters)
         # the script meant the process that it named; the kernel gives its pid to another one some day
         if old is not None and old_mark == mark and old.joins != packed.joins:
             raise ConfigError("jail setns: a process of that pid is another one by now")
         self._kept[_key(definition)] = (mark, packed)
+        self._drop_filters()
         if packed.group:
             self._groups[_key(definition)] = packed.group
         return packed
@@ -109,12 +114,25 @@ class Plans:
     def forget(self, definition: "Definition") -> None:
         """Its instance is gone for good; end() it first."""
         self._kept.pop(_key(definition), None)
+        self._drop_filters()
+
+    def _drop_filters(self) -> None:
+        """Never more filters than plans: those that no plan has any more go when there are."""
+        if len(self._filters) > len(self._kept):
+            used = {packed.filter for _, packed in self._kept.values()}
+            self._filters = {code: code for code in self._filters if code in used}
+
+
+def mark_of(definition: "Definition") -> int:
+    """What a plan is kept under."""
+    return hash(definition.identity())
 
 
 def spawn(definition: "Definition", plans: Plans) -> Started:
     """Start an instance and return once its program runs. Raises JailError or OSError; then nothing is left."""
-    kept = plans.find(definition)
-    packed = kept or plans.make(definition)
+    mark = mark_of(definition)
+    kept = plans.find(definition, mark)
+    packed = kept or plans.make(definition, mark)
     stdio = _Stdio(definition.stdout, definition.stderr)
     try:
         try:

@@ -80,12 +80,17 @@ def default_for(uid: int) -> CapabilitySets:
 
 
 def last_capability() -> int:
-    """The highest capability of the running kernel."""
-    try:
-        with open(LAST_CAPABILITY, "rb") as file:
-            return min(int(file.read(16)), 63)
-    except (OSError, ValueError):
-        return len(NAMES) - 1
+    """The highest capability of the running kernel, which has one as long as it runs."""
+    if LAST_CAPABILITY not in _last:
+        try:
+            with open(LAST_CAPABILITY, "rb") as file:
+                _last[LAST_CAPABILITY] = min(int(file.read(16)), 63)
+        except (OSError, ValueError):
+            return len(NAMES) - 1  # no /proc yet: it may come
+    return _last[LAST_CAPABILITY]
+
+
+_last: dict[str, int] = {}
 
 
 def parse(text: str, last: int | None = None) -> CapabilitySets:

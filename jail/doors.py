@@ -23,6 +23,7 @@ FILTERS = f"{PACKAGE}/json-filters"
 EXEC_PIN = (lib.EXEC_PIN_PATH, lib.EXEC_PIN_ARGV, lib.EXEC_PIN_ENVP)
 # one byte more than the compiler takes, so that it sees that a file is too long
 READ_MAX = lib.POLICY_MAX_BYTES + 1
+KEPT = 16  # compiled policies
 
 
 def link(path: str, root: str = "/") -> tuple[Closure, str]:
@@ -53,19 +54,35 @@ def door1(path: str, program: Closure, capabilities: int, notes: list[str]) -> s
         raise ConfigError(f"{program.files[0]}: policies are not made for this program's architecture")
     libc = "static" if program.kind == "static" or not program.libc else program.libc
     startup = _read(f"{FILTERS}/startup-{'musl' if libc == 'uclibc' else libc}.json")
+    text = _read(path)
+    # all that the compiler is told, beside constants and the running kernel
+    asked = (text, startup, program.abi, capabilities)
+    step = _compiled.get(asked)
+    if step is None:
+        step = _compile(text, path, program.abi, startup, capabilities)
+        if len(_compiled) >= KEPT:
+            _compiled.clear()
+        _compiled[asked] = step
+    if not program.preloaded:
+        notes.append(f"{program.files[0]} cannot load the shim: door 1 only, its start-up calls stay allowed")
+    return step
+
+
+_compiled: dict[tuple[bytes, bytes, str, int], steps.Step] = {}
+
+
+def _compile(text: bytes, path: str, abi: str, startup: bytes, capabilities: int) -> steps.Step:
     compiled = compile_filter(
-        _read(path),
-        program.abi,
+        text,
+        abi,
         path=path,
         startup=startup,
         door1=True,
         exec_pin=EXEC_PIN,
         capabilities=capabilities,
     )
-    if not program.preloaded:
-        notes.append(f"{program.files[0]} cannot load the shim: door 1 only, its start-up calls stay allowed")
     native = native_arch()
-    code = compiled.code if program.abi == native else _launcher_gate(native) + compiled.code
+    code = compiled.code if abi == native else _launcher_gate(native) + compiled.code
     return steps.filter_(code, compiled.flags)
 
 

@@ -40,17 +40,19 @@ class _Bind:
 class Rootfs:
     """The model: nodes that we make ourselves, and binds on top of some. Keys are paths without links."""
 
-    __slots__ = ("binds", "layers", "links", "masks", "mounts", "nodes", "seen")
+    __slots__ = ("binds", "covers", "layers", "links", "masks", "mounts", "nodes", "real", "seen")
 
     def __init__(self, layers: list[steps.Step] | None = None) -> None:
         """`layers` are the steps that put a root of layers together, on top of which is what we make."""
         self.layers = layers or []
-        self.nodes: dict[str, steps.Step] = {}
+        self.nodes: dict[str, steps.Step] = {}  # links too
         self.links: dict[str, str] = {}
         self.binds: dict[str, _Bind] = {}
         self.mounts: dict[str, str] = {}  # our own mounts and their types
         self.masks: list[tuple[str, bool]] = []
         self.seen: dict[str, os.stat_result] = {}  # host paths, without their last link followed
+        self.real: dict[str, str] = {}  # directories of the host, and what they are without links
+        self.covers: dict[str, str] = {}  # while it is built: directories, and what _cover says of them
 
     # --- host paths ---
 
@@ -73,7 +75,16 @@ class Rootfs:
 
         Raises OSError if it does not exist, ConfigError if it cannot be staged.
         """
-        here = _follow(path, self._host_link)
+        folder, _, name = path.rpartition("/")
+        if name in ("", ".", ".."):
+            folder, name = path, ""
+        here = self.real.get(folder)
+        if here is None:
+            here = self.real[folder] = _follow(folder, self._host_link)
+        if name:
+            here = f"{here}/{name}"
+            if S_ISLNK(self._lstat(here).st_mode):
+                here = _follow(here, self._host_link)
         if not here:
             raise ConfigError(f"{path}: the host's root cannot be shared whole")
         self._add_bind(here, here, self._lstat(here), not writable)
@@ -120,35 +131,41 @@ class Rootfs:
 
     # --- the model ---
 
-    def _is_taken(self, path: str) -> bool:
-        return path in self.nodes or path in self.links
-
     def _covering(self, path: str) -> str:
         """The nearest directory above `path` in which entries are not ours to make, or ""."""
-        while path := path.rpartition("/")[0]:
+        folder = path.rpartition("/")[0]
+        cover = self.covers.get(folder)
+        if cover is None:
+            cover = self.covers[folder] = self._cover(folder)
+        return cover
+
+    def _cover(self, path: str) -> str:
+        while path:
             if path in self.mounts:
                 # in a tmpfs of ours we make them, in /proc and its like the kernel has them
                 return "" if self.mounts[path] == "tmpfs" else path
             bound = self.binds.get(path)
             if bound and bound.is_directory():
                 return path
+            path = path.rpartition("/")[0]
         return ""
 
     def _add_directory(self, path: str) -> None:
         missing = []
         while path and path not in self.nodes:
-            if path in self.links:
-                raise ConfigError(f"{path}: a link is in the way of a directory")
             missing.append(path)
             path = path.rpartition("/")[0]
+        if path in self.links:
+            raise ConfigError(f"{path}: a link is in the way of a directory")
         for each in missing:
             self.nodes[each] = steps.directory(each)
 
     def _add_link(self, path: str, text: str) -> None:
-        if self._is_taken(path):
+        if path in self.nodes:
             return
         self._add_directory(path.rpartition("/")[0])
         self.links[path] = text
+        self.nodes[path] = steps.symlink(path, text)
 
     def _add_bind(self, target: str, source: str, status: os.stat_result, read_only: bool) -> None:
         if target in self.binds:
@@ -202,13 +219,11 @@ class Rootfs:
         """
         out: list[steps.Step] = []
         later: list[steps.Step] = []
-        made = dict(self.nodes)
-        for path, text in self.links.items():
-            made[path] = steps.symlink(path, text)
-        for path in sorted(made, key=_order):
+        self.covers.clear()
+        for path in sorted(self.nodes, key=_order):
             if not self._covering(path.rstrip("/")):
                 is_later = self.layers and self._is_in_mount(path)
-                (later if is_later else out).append(made[path])
+                (later if is_later else out).append(self.nodes[path])
         out += [*self.layers, *later]
         out.extend(self._build_masks())
         for target in sorted(self.binds):
@@ -277,6 +292,6 @@ def _parts(path: str) -> list[str]:
     return [part for part in reversed(path.split("/")) if part and part != "."]
 
 
-def _order(path: str) -> tuple[str, ...]:
-    """Parents before children, a mount right after its directory."""
-    return tuple(path.split("/"))
+def _order(path: str) -> str:
+    """Parents before children, a mount right after its directory: a slash comes before any other letter."""
+    return path.replace("/", "\0")

@@ -2,10 +2,11 @@
 """What was asked for of the host's files → the steps that make the jail's root. Reads files; no effects."""
 
 import os
-from stat import S_ISDIR, S_ISREG
+from stat import S_ISDIR
 
 from jail import steps
 from jail.elf import closure
+from jail.elffile import load
 from jail.errors import ConfigError
 from jail.rootfs import Rootfs
 from jail.spec import JailSpec, Share
@@ -113,16 +114,10 @@ def _present(spec: JailSpec, missing: dict[str, str]) -> list[Share]:
 def _needs(share: Share) -> Closure | None:
     """What a shared program or library needs in turn; None for anything else."""
     try:
-        fd = os.open(share.source, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        content, _ = load(share.source, share.source)
     except OSError:
         return None  # a socket, say; or not for us to read, and then not to execute either
-    try:
-        if not S_ISREG(os.fstat(fd).st_mode):
-            return None
-        head = os.read(fd, 4)
-    finally:
-        os.close(fd)
-    return closure(share.source, shared=True) if head == b"\x7fELF" or head[:2] == b"#!" else None
+    return closure(share.source, shared=True) if content else None
 
 
 def _stage_closure(rootfs: Rootfs, program: Closure) -> None:

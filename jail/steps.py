@@ -5,38 +5,69 @@ Each function makes one Step, which says in a line what it does and packs itself
 (jail/native/native.h describes the wire form). Must not read the host or have effects.
 """
 
-from struct import pack
+from struct import Struct, pack
 
 from jail._native import lib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import ParamSpec
+
     from jail.limits import Limit
+
+    Asked = ParamSpec("Asked")
+
+KEPT = 128  # steps of one kind that are remembered
+# struct wire_step by how many integers it has; the others are zero
+_HEADS = [Struct(f"=IIII{count}Q{8 * (4 - count)}x") for count in range(5)]
 
 
 class Step:
-    """One operation: its number, up to four integers, up to two byte strings, and its line of explanation."""
+    """One operation: its number, up to four integers, up to two byte strings, and its line of explanation.
 
-    __slots__ = ("numbers", "op", "text", "texts")
+    Never changed once it is made: plans share those that are remembered.
+    """
+
+    __slots__ = ("_packed", "numbers", "op", "text", "texts")
 
     def __init__(self, op: int, text: str, *numbers: int, texts: tuple[bytes, ...] = ()) -> None:
         self.op = op
         self.text = text
         self.numbers = numbers
         self.texts = texts
+        self._packed = b""
 
     def describe(self) -> str:
         return self.text
 
     def head(self) -> bytes:
         """struct wire_step, which goes before the texts."""
-        a = (*self.numbers, 0, 0, 0, 0)[:4]
-        s0, s1 = (*self.texts, b"", b"")[:2]
-        return pack("=IIII4Q", self.op, len(s0), len(s1), 0, *a)
+        numbers = self.numbers
+        lengths = [len(text) for text in self.texts] + [0, 0]
+        return _HEADS[len(numbers)].pack(self.op, lengths[0], lengths[1], 0, *numbers)
 
     def pack(self) -> bytes:
-        s0, s1 = (*self.texts, b"", b"")[:2]
-        return self.head() + s0 + b"\0" + s1 + b"\0"
+        if not self._packed:
+            s0, s1 = self.texts if len(self.texts) == 2 else (*self.texts, b"", b"")[:2]
+            self._packed = b"%b%b\0%b\0" % (self.head(), s0, s1)
+        return self._packed
+
+
+def remembered(make: "Callable[Asked, Step]") -> "Callable[Asked, Step]":
+    """What most jails have alike is made and packed once. A step is nothing but its arguments."""
+    kept: dict[tuple[object, ...], Step] = {}
+
+    def made(*args: "Asked.args", **named: "Asked.kwargs") -> Step:
+        assert not named
+        step = kept.get(args)
+        if step is None:
+            if len(kept) >= KEPT:
+                kept.clear()
+            step = kept[args] = make(*args, **named)
+        return step
+
+    return made
 
 
 def _bytes(text: str) -> bytes:
@@ -63,14 +94,17 @@ def setns(pid: int, started: int, files: list[str]) -> Step:
     return Step(lib.STEP_SETNS, text, started, len(files), texts=(_bytes(str(pid)), _bytes(names)))
 
 
+@remembered
 def private() -> Step:
     return Step(lib.STEP_PRIVATE, "make mount propagation private")
 
 
+@remembered
 def open_sources() -> Step:
     return Step(lib.STEP_OPEN, "open every source and the stub")
 
 
+@remembered
 def root(size: str) -> Step:
     options = f"mode=0755,size={size},nr_inodes=4096"
     return Step(lib.STEP_ROOT, f"mount a tmpfs of {size} as the new root", texts=(options.encode(),))
@@ -95,6 +129,7 @@ def overlay() -> Step:
     return Step(lib.STEP_OVERLAY, "put the layers together as the new root")
 
 
+@remembered
 def directory(path: str, mode: int = 0o755) -> Step:
     return Step(lib.STEP_DIR, f"make directory {path}", mode, texts=(_relative(path),))
 
@@ -103,14 +138,17 @@ def file(path: str, mode: int = 0o444) -> Step:
     return Step(lib.STEP_FILE, f"make empty file {path}", mode, texts=(_relative(path),))
 
 
+@remembered
 def symlink(path: str, target: str) -> Step:
     return Step(lib.STEP_SYMLINK, f"make link {path} -> {target}", texts=(_relative(path), _bytes(target)))
 
 
+@remembered
 def node(path: str, mode: int, major: int, minor: int) -> Step:
     return Step(lib.STEP_NODE, f"make device {path}", mode, major, minor, texts=(_relative(path),))
 
 
+@remembered
 def mount(path: str, fstype: str, flags: int, options: str = "") -> Step:
     texts = (_relative(path), f"{fstype}\0{options}".encode())
     read_only = " read-only" if flags & lib.MS_RDONLY else ""
@@ -140,10 +178,12 @@ def hostname(name: str) -> Step:
     return Step(lib.STEP_HOSTNAME, f"set hostname {name}", texts=(_bytes(name),))
 
 
+@remembered
 def pivot() -> Step:
     return Step(lib.STEP_PIVOT, "pivot into the new root, detach the old one")
 
 
+@remembered
 def read_only(path: str) -> Step:
     return Step(lib.STEP_READ_ONLY, f"make {path} read-only", texts=(_bytes(path),))
 
@@ -151,27 +191,33 @@ def read_only(path: str) -> Step:
 # --- identity ---
 
 
+@remembered
 def bounding(mask: int, first: int, last: int) -> Step:
     """Of the capabilities `first` to `last`, keep those in `mask`."""
     return Step(lib.STEP_BOUNDING, f"limit the bounding set to {mask:#x}", mask, first, last)
 
 
+@remembered
 def session() -> Step:
     return Step(lib.STEP_SESSION, "start a session")
 
 
+@remembered
 def umask(mask: int) -> Step:
     return Step(lib.STEP_UMASK, f"set umask {mask:04o}", mask)
 
 
+@remembered
 def close_descriptors() -> Step:
     return Step(lib.STEP_CLOSE, "let every descriptor but 0, 1 and 2 close at exec")
 
 
+@remembered
 def stdio_null() -> Step:
     return Step(lib.STEP_STDIO_NULL, "put /dev/null on 0, 1 and 2")
 
 
+@remembered
 def stdio() -> Step:
     return Step(lib.STEP_STDIO, "take the descriptors that are given for 0, 1 and 2")
 
@@ -186,40 +232,49 @@ def rlimit(limit: "Limit") -> Step:
     return Step(lib.STEP_RLIMIT, text, limit.number, limit.soft, limit.hard or 0, keep_hard)
 
 
+@remembered
 def chdir(path: str) -> Step:
     return Step(lib.STEP_CHDIR, f"change directory to {path}", texts=(_bytes(path),))
 
 
+@remembered
 def securebits(bits: int) -> Step:
     return Step(lib.STEP_SECUREBITS, f"set securebits {bits:#x}", bits)
 
 
+@remembered
 def groups(gids: tuple[int, ...]) -> Step:
     text = "set supplementary groups " + (",".join(map(str, gids)) or "none")
     return Step(lib.STEP_GROUPS, text, texts=(pack(f"={len(gids)}I", *gids),))
 
 
+@remembered
 def gid(number: int) -> Step:
     return Step(lib.STEP_GID, f"set gid {number}", number)
 
 
+@remembered
 def uid(number: int) -> Step:
     return Step(lib.STEP_UID, f"set uid {number}", number)
 
 
+@remembered
 def capabilities(effective: int, permitted: int, inheritable: int) -> Step:
     text = f"set capabilities effective {effective:#x} permitted {permitted:#x} inheritable {inheritable:#x}"
     return Step(lib.STEP_CAPABILITIES, text, effective, permitted, inheritable)
 
 
+@remembered
 def ambient(mask: int) -> Step:
     return Step(lib.STEP_AMBIENT, f"raise ambient capabilities {mask:#x}", mask)
 
 
+@remembered
 def die_with_parent() -> Step:
     return Step(lib.STEP_DIE_WITH_PARENT, "die with the parent, check that it lives")
 
 
+@remembered
 def no_new_privs() -> Step:
     return Step(lib.STEP_NO_NEW_PRIVS, "set no_new_privs")
 
@@ -232,10 +287,12 @@ def filter_(code: bytes, flags: int) -> Step:
 # --- processes ---
 
 
+@remembered
 def fork() -> Step:
     return Step(lib.STEP_FORK, "start the service's process, which waits")
 
 
+@remembered
 def signals() -> Step:
     return Step(lib.STEP_SIGNALS, "reset signals")
 

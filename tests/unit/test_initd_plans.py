@@ -175,6 +175,28 @@ def test_plans_with_the_same_policy_share_its_filter(tmp_path: Path) -> None:
     assert bare.filter == b"" and bare.join()
 
 
+def test_filters_go_with_the_last_plan_that_has_them(tmp_path: Path) -> None:
+    plans = Plans()
+    policies = [tmp_path / "one.json", tmp_path / "two.json"]
+    for policy in policies:
+        policy.write_text(POLICY)
+    one, two = (define(policy.stem, seccomp=str(policy)) for policy in policies)
+    shared = plans.make(one).filter
+    plans.make(two)
+    policies[0].write_text(POLICY.replace("write", "sync"))
+    changed = plans.make(one).filter
+    assert changed != shared and set(plans._filters) == {changed, shared}
+    policies[1].write_text(POLICY.replace("write", "sync") + " ")
+    assert plans.make(two).filter is changed
+    policies[0].write_text(POLICY.replace("write", "mount"))
+    third = plans.make(one).filter
+    assert set(plans._filters) == {changed, third}
+    plans.forget(one)
+    assert set(plans._filters) == {changed}
+    plans.forget(two)
+    assert not plans._filters
+
+
 def test_plan_that_cannot_be_made_keeps_nothing(tmp_path: Path) -> None:
     plans = Plans()
     definition = define(seccomp=str(tmp_path / "absent.json"))

@@ -3,10 +3,11 @@
 
 import os
 from pathlib import Path
+from struct import pack
 
 import pytest
 
-from jail import cgroup
+from jail import cgroup, doors, steps
 from jail.errors import ConfigError, UsageError
 from jail.packed import Packed
 from jail.plan import Plan, make_plan
@@ -129,3 +130,67 @@ def test_packed_plan_says_the_same_and_is_the_same_with_a_shared_filter(tmp_path
     for index, step in enumerate(plan.steps):
         assert shared.describe(index) == step.describe()
         assert shared.is_exec(index) == (index == len(plan.steps) - 1)
+
+
+def test_same_policy_is_compiled_once_and_a_changed_one_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doors, "_compiled", {})
+    policy = tmp_path / "p.json"
+    asked = spec(seccomp=str(policy))
+    seen = []
+    for text, capabilities in ((POLICY, "none"), (POLICY.replace("write", "sync"), "none"), (POLICY, "kill")):
+        policy.write_text(text)
+        asked.capabilities = capabilities
+        code = Packed(make_plan(asked), {}).filter
+        assert Packed(make_plan(asked), {}).filter is code  # nothing has changed
+        seen.append(code)
+    assert seen[0] != seen[1] and seen[0] == seen[2] is not seen[0]
+    for number in range(2 * doors.KEPT):
+        policy.write_text(POLICY + " " * number)
+        make_plan(asked)
+    assert len(doors._compiled) <= doors.KEPT
+    policy.write_text("{")
+    with pytest.raises(ConfigError):
+        make_plan(asked)
+
+
+def test_policy_that_asks_for_capabilities_is_compiled_for_those_it_has(tmp_path: Path) -> None:
+    policy = tmp_path / "p.json"
+    rule = '{"names": ["reboot"], "action": "SCMP_ACT_ALLOW", "includes": {"caps": ["CAP_KILL"]}}'
+    policy.write_text(POLICY.replace('"}]', f'"}}, {rule}]'))
+    codes = [
+        Packed(make_plan(spec(seccomp=str(policy), capabilities=it)), {}).filter for it in ("none", "kill")
+    ]
+    assert codes[0] != codes[1]
+
+
+def test_shared_file_that_becomes_a_program_brings_what_it_needs(tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.write_text("data")
+    asked = spec(shares=[Share(str(shared))])
+    shell = f"bind {os.path.realpath('/bin/sh')} read-only"
+    assert shell not in lines(make_plan(asked))
+    shared.write_text("#!/bin/sh\n")  # in place
+    assert shell in lines(make_plan(asked))
+    (tmp_path / "other").write_text("data")
+    (tmp_path / "other").rename(shared)
+    assert shell not in lines(make_plan(asked))
+
+
+def test_steps_that_are_alike_are_one_and_not_too_many_are_kept() -> None:
+    one = steps.directory("/a")
+    assert steps.directory("/a") is one and one.pack() is one.pack()
+    assert steps.directory("/a", 0o700).pack() != one.pack() != steps.directory("/b").pack()
+    for number in range(2 * steps.KEPT):
+        steps.directory(f"/{number}")
+    assert steps.directory("/a") is not one and steps.directory("/a").pack() == one.pack()
+
+
+@pytest.mark.parametrize("count", range(5))
+def test_step_is_packed_with_zeros_for_numbers_that_it_does_not_have(count: int) -> None:
+    numbers, texts = [7, 8, 9, 1 << 63][:count], (b"one", b"")[: count % 3]
+    packed = steps.Step(3, "x", *numbers, texts=texts).pack()
+    filled = (*texts, b"", b"")
+    head = pack("=IIII4Q", 3, len(filled[0]), len(filled[1]), 0, *(numbers + [0] * 4)[:4])
+    assert packed == head + filled[0] + b"\0" + filled[1] + b"\0"

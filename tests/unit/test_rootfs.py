@@ -160,3 +160,32 @@ def test_proc_is_masked_before_anything_foreign_is_mounted() -> None:
     assert masks and max(masks) < first_bind
     assert "make /proc/sys read-only" in out[: min(masks)]
     assert "remove /.mask" in out[:first_bind]
+
+
+def test_what_is_in_a_directory_comes_after_it_and_before_its_neighbours(tmp_path: Path) -> None:
+    for name in ("a/b", "a-c/b", "a.d"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    rootfs = Rootfs()
+    for name in ("a.d", "a-c/b", "a/b"):
+        rootfs.stage(f"{tmp_path}/{name}")
+    made = [line.partition(f"{tmp_path}/")[2] for line in lines(rootfs) if line.startswith("make ")]
+    assert [name for name in made if name] == ["a", "a/b", "a-c", "a-c/b", "a.d"]
+
+
+@pytest.mark.parametrize(
+    "name", ["link/file", "link/./file", "link/sub/../file", "real/../chain", "real//file"]
+)
+def test_every_way_to_a_file_shows_it_at_its_real_place(tree: Path, name: str) -> None:
+    rootfs = Rootfs()
+    rootfs.stage(f"{tree}/{name}")
+    out = lines(rootfs)
+    assert [line for line in out if line.startswith("bind")] == [f"bind {tree}/real/file read-only"]
+    assert (f"make link {tree}/link -> real" in out) == ("link" in name or "chain" in name)
+
+
+@pytest.mark.parametrize("name", ["link/sub", "link/sub/", "link/sub/.", "real/sub/../sub"])
+def test_every_way_to_a_directory_too(tree: Path, name: str) -> None:
+    rootfs = Rootfs()
+    rootfs.stage(f"{tree}/{name}")
+    assert lines(rootfs)[-1] == f"bind {tree}/real/sub read-only"
