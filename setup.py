@@ -18,7 +18,7 @@ from setuptools.command.build_ext import build_ext
 
 COMPILER = sorted(path.name for path in Path("preload").glob("*.c") if path.name != "shim.c")
 # one program, which looks at its name: installed commands by directory
-LAUNCHERS = {"bin": ["ujail", "utrace", "initd"], "libexec/stockade": ["ubus"]}
+LAUNCHERS = {"bin": ["ujail", "utrace", "jailctl", "initd"], "libexec/stockade": ["ubus"]}
 MANUALS = sorted(str(path) for path in Path("man").glob("*.8"))
 WARNINGS = ["-std=gnu11", "-Wall", "-Wextra", "-Wvla", "-Wshadow", "-Wno-unused-parameter"]
 HARDEN = ["-D_FORTIFY_SOURCE=2", "-fstack-protector-strong"]

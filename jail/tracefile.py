@@ -55,12 +55,12 @@ class TraceFile:
             raise IsADirectoryError(errno.EISDIR, "is a directory", self.path)
         return not stat.S_ISREG(mode)
 
-    def commit(self, text: str) -> str:
+    def commit(self, text: str | bytes) -> str:
         """Write everything and give the file its name, which is returned."""
         fd, self._fd = self._fd, -1
         try:
-            with os.fdopen(fd, "w") as file:
-                file.write(text)
+            with os.fdopen(fd, "wb") as file:
+                file.write(text.encode() if isinstance(text, str) else text)
                 file.flush()
                 if self._hidden:
                     os.fsync(file.fileno())

@@ -62,3 +62,22 @@ int call_number(const char *arch_name, const char *name)
 
 	return number == ARCH_NO_CALL ? -1 : (int)number;
 }
+
+const char *call_at(unsigned int index)
+{
+	return arch_call_name(index);
+}
+
+const char *arch_scmp(const char *arch_name)
+{
+	const struct arch *arch = arch_find(arch_name);
+
+	return arch ? arch->scmp : NULL;
+}
+
+int arch_kind(const char *arch_name)
+{
+	const struct arch *arch = arch_find(arch_name);
+
+	return arch ? (arch->big_endian ? ARCH_BIG : 0) | (arch->wide ? ARCH_WIDE : 0) : -1;
+}

@@ -143,6 +143,24 @@ uint32_t arch_audit(const char *arch);
 /* The name of a system call number of one of our architectures, or NULL. */
 const char *call_name(const char *arch, uint32_t number);
 
+/* All names of system calls that any architecture has, sorted; NULL after the last. */
+const char *call_at(unsigned int index);
+
+/* The SCMP_ARCH_ name of one of our architectures, or NULL. */
+const char *arch_scmp(const char *arch);
+
+/* The ARCH_ bits of one of our architectures, or -1. */
+#define ARCH_BIG 1 /* big-endian */
+#define ARCH_WIDE 2 /* 64-bit arguments of system calls */
+int arch_kind(const char *arch);
+
+/*
+ * Read the seccomp filters of a running process, the one put on last first, into `code`, struct
+ * sock_filter[size / 8]. Stops the process for a moment. Returns the number of instructions of
+ * filter `index`, -ENOENT after the last, -EINVAL if the process has none, or another -errno.
+ */
+int read_filter(int pid, unsigned int index, unsigned char *code, size_t size);
+
 /*
  * The tracer. A filter that stops every call of a program and of all that it starts, a loop that
  * counts them. Each stop brings 16 bits from the filter: the ABI in the upper two, the number.

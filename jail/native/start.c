@@ -23,6 +23,7 @@ static const struct command {
 } commands[] = {
 	{"ujail", "jail.ujail", ""},
 	{"utrace", "jail.utrace", ""},
+	{"jailctl", "jail.jailctl", ""},
 	{"initd", "initd.main", ""},
 	{"init", "initd.main", ""}, /* a firmware's link to initd */
 	{"ubus", "initd.ubus.command", "../../bin/"}, /* libexec/stockade/ubus */

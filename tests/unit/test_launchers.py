@@ -18,7 +18,7 @@ def said(program: Path, *args: str, **options: object) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("name", ["ujail", "utrace", "initd"])
+@pytest.mark.parametrize("name", ["ujail", "utrace", "jailctl", "initd"])
 def test_each_command_runs_the_module_of_its_name(name: str) -> None:
     status, text = said(BIN / name, "--version")
     assert status == 0 and text.startswith(f"{name} (Stockade) ")

@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: MIT
+"""The `jailctl` command: argv → one row of the table → its function, which prints and says how it went.
+
+The usage text is made from the tables. Nothing of it is on the path of a start.
+"""
+
+import os
+import sys
+
+from jail import calls, policy_commands
+from jail.errors import EXIT_FAILURE, JailError, UsageError
+from jail.options import Options, parse
+from jail.options import usage as make_usage
+from jail.policy_commands import YES, arch_of, print_lines, say
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Action = Callable[[list[str], "Options"], int]
+
+OPTIONS: tuple[tuple[str, ...], ...] = (
+    ("Options",),
+    ("o", "output", "FILE", "write there, when all is done; else to standard output"),
+    ("a", "arch", "ARCH", "for this architecture instead of the machine's own"),
+    ("", "to", "ARCH", "port: the architecture to make the policy fit for"),
+    ("", "libc", "LIBC", "port: the libc, glibc or musl"),
+    ("", "asm", "", "show: as BPF"),
+    ("", "all", "", "from strace: with what came before main"),
+    ("", "comm", "NAME", "from audit: of programs of this name only"),
+    ("", "help", "", "this text"),
+    ("", "version", "", "print the version"),
+)
+ANYWHERE = {"help", "version"}
+HEAD = """\
+usage: jailctl COMMAND [OPTION]... [OPERAND]...
+Policies as a craft: make, compare, check and explain them. "-" is standard input.
+
+Commands:"""
+FOOT = """\
+In a policy that these commands read, groups such as "@file-read" stand for their calls.
+Exit status: 0 done, or yes; 1 no: they differ, there is something to say, the call is not permitted, a record
+is damaged; 125 failed."""
+
+
+def _syscalls(operands: list[str], options: Options) -> int:
+    print_lines([f"{number}\t{name}" for name, number in calls.numbers(arch_of(options)).items()])
+    return YES
+
+
+def _caps(operands: list[str], options: Options) -> int:
+    from jail.capabilities import NAMES
+
+    print_lines([f"{number}\tcap_{name}" for number, name in enumerate(NAMES)])
+    return YES
+
+
+def _errnos(operands: list[str], options: Options) -> int:
+    from errno import errorcode
+
+    if arch_of(options) != calls.NATIVE:
+        raise UsageError(f"errnos are known for this machine's {calls.NATIVE} only")
+    print_lines([f"{number}\t{name}\t{os.strerror(number)}" for number, name in sorted(errorcode.items())])
+    return YES
+
+
+def _families(operands: list[str], options: Options) -> int:
+    import socket
+
+    arch_of(options)  # they are the same on all
+    found = {int(getattr(socket, name)): name for name in dir(socket) if name.startswith("AF_")}
+    print_lines([f"{number}\t{name}" for number, name in sorted(found.items())])
+    return YES
+
+
+# words, operands, fewest, most (0: any), options, function, help
+COMMANDS: "tuple[tuple[str, str, int, int, str, Action, str], ...]" = (
+    (
+        "policy merge",
+        "FILE...",
+        1,
+        0,
+        "output",
+        policy_commands.merge,
+        "one policy that allows what any of them does; counts add up",
+    ),
+    ("policy diff", "OLD NEW", 2, 2, "", policy_commands.diff, "what a process would notice"),
+    (
+        "policy lint",
+        "FILE...",
+        1,
+        0,
+        "arch",
+        policy_commands.lint,
+        "what cannot be meant, is dangerous or will be missing",
+    ),
+    (
+        "policy explain",
+        "NAME...",
+        1,
+        0,
+        "",
+        policy_commands.explain,
+        "what a system call does, or what is in a group",
+    ),
+    (
+        "policy show",
+        "FILE|PID",
+        1,
+        1,
+        "arch asm",
+        policy_commands.show,
+        "rules in words, or as BPF; of a live process, too",
+    ),
+    (
+        "policy simulate",
+        "FILE CALL [ARG]...",
+        2,
+        8,
+        "arch",
+        policy_commands.simulate,
+        "the verdict on one call, and the rule",
+    ),
+    ("policy compile", "FILE", 1, 1, "arch output", policy_commands.compile_, "to struct sock_filter[]"),
+    ("policy fmt", "FILE", 1, 1, "output", policy_commands.fmt, "in the usual form, with groups spelled out"),
+    (
+        "policy port",
+        "FILE",
+        1,
+        1,
+        "to libc output",
+        policy_commands.port,
+        "make it fit for another architecture or libc",
+    ),
+    (
+        "policy from strace",
+        "FILE...",
+        1,
+        0,
+        "all output",
+        policy_commands.from_strace,
+        "a policy of strace's logs or tables",
+    ),
+    (
+        "policy from audit",
+        "FILE...",
+        1,
+        0,
+        "comm output",
+        policy_commands.from_audit,
+        "a policy of what was denied",
+    ),
+    ("audit-log", "FILE", 1, 1, "", policy_commands.audit_log, "the kernel's records of denials in words"),
+    ("syscalls", "", 0, 0, "arch", _syscalls, "numbers and names"),
+    ("caps", "", 0, 0, "", _caps, "numbers and names of capabilities"),
+    ("errnos", "", 0, 0, "arch", _errnos, "numbers and names of errors"),
+    ("families", "", 0, 0, "arch", _families, "numbers and names of address families"),
+)
+
+
+def main(argv: list[str]) -> int:
+    try:
+        options, operands = _read(argv[1:])
+        if "help" in options.given:
+            print(_usage())
+            return YES
+        if "version" in options.given:
+            from jail.version import VERSION
+
+            print(f"jailctl (Stockade) {VERSION}")
+            return YES
+        return _run(operands, options)
+    except JailError as error:
+        say(str(error))
+        return error.status
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else the interpreter complains at its end
+        return EXIT_FAILURE
+    except OSError as error:
+        say(f"{error.filename or 'system'}: {error.strerror}")
+        return EXIT_FAILURE
+
+
+def _read(args: list[str]) -> tuple[Options, list[str]]:
+    """Options may stand among the operands; after `--` there are none."""
+    own, last = args, []
+    if "--" in args:
+        own, last = args[: args.index("--")], args[args.index("--") + 1 :]
+    all_options = Options()
+    operands: list[str] = []
+    while own:
+        options = parse(own, OPTIONS)
+        all_options.given.update(options.given)
+        operands += options.argv[:1]
+        own = options.argv[1:]
+    return all_options, operands + last
+
+
+def _run(operands: list[str], options: Options) -> int:
+    for words, wanted, fewest, most, allowed, action, _ in COMMANDS:
+        name = words.split()
+        if operands[: len(name)] != name:
+            continue
+        rest = operands[len(name) :]
+        if len(rest) < fewest or len(rest) > (most or (len(rest) if fewest else 0)):
+            raise UsageError(f"usage: jailctl {words} {wanted}".rstrip())
+        stray = sorted(set(options.given) - {*allowed.split(), *ANYWHERE})
+        if stray:
+            raise UsageError(f"{words} has no option --{stray[0]}")
+        return action(rest, options)
+    raise UsageError(_no_command(operands))
+
+
+def _no_command(operands: list[str]) -> str:
+    """What to say of words that are none, with what they may have been meant to be."""
+    from jail.near import did_you_mean
+
+    if not operands:
+        return "no command given; see jailctl --help"
+    known = [row[0] for row in COMMANDS]
+    for length in (3, 2, 1):
+        said = " ".join(operands[:length])
+        hint = did_you_mean(said, known)
+        if hint:
+            return f"unknown command {said!r}{hint}"
+    if operands[0] == "policy":
+        known = [words.removeprefix("policy ") for words in known if words.startswith("policy ")]
+        return f"policy what? one of {', '.join(known)}"
+    return f"unknown command {operands[0]!r}; see jailctl --help"
+
+
+def _usage() -> str:
+    rows = [f"  {f'{words} {wanted}':<36} {text}" for words, wanted, *_, text in COMMANDS]
+    return make_usage("\n".join([HEAD, *rows]), OPTIONS, FOOT)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))
