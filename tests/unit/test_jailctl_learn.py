@@ -181,7 +181,7 @@ def damage(text: bytes, places: list[tuple[int, int, bytes]]) -> bytes:
 
 
 @given(st.sampled_from([GLIBC, MUSL, STATIC, TABLE]), DAMAGE)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_damaged_log_is_read_or_refused(text: bytes, places: list[tuple[int, int, bytes]]) -> None:
     known = set(calls.all_names())
     try:
@@ -193,7 +193,7 @@ def test_damaged_log_is_read_or_refused(text: bytes, places: list[tuple[int, int
 
 
 @given(st.text(max_size=200))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_any_text_is_read_or_refused(text: str) -> None:
     for read in (stracelog.count, audit.count_denied):
         with pytest.raises(ConfigError):
@@ -264,7 +264,7 @@ def test_damaged_record_is_an_error_with_its_place(change: tuple[str, str], said
 
 
 @given(DAMAGE)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_damaged_records_are_read_or_refused(places: list[tuple[int, int, bytes]]) -> None:
     for found in audit.read(damage(record().encode(), places), "l"):
         assert str(found)

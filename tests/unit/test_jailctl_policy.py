@@ -102,7 +102,7 @@ def test_fmt_changes_nothing_that_counts(path: Path) -> None:
 
 
 @given(st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_damaged_policy_is_read_or_refused(data: st.DataObject) -> None:
     text = bytearray(
         b'{"defaultAction": "SCMP_ACT_KILL", "syscalls": [{"names": ["@memory", "read"], "action": "SCMP_ACT_ALLOW",'
@@ -178,7 +178,7 @@ RULES = st.builds(
 
 
 @given(st.lists(RULES, min_size=1, max_size=4), st.lists(RULES, min_size=1, max_size=4))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_merge_of_allowing_policies_allows_exactly_what_either_does(
     a: list[dict[str, object]], b: list[dict[str, object]]
 ) -> None:
