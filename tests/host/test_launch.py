@@ -90,7 +90,7 @@ def test_descriptor_that_is_none_stops_the_start(host: "Host") -> None:
 
 @every_kind
 def test_limits_and_nice_value_are_those_asked_for(host: "Host", kind: str) -> None:
-    limits = {"nofile": "100 200", "core": "unlimited", "fsize": "4000000000", "nproc": "77"}
+    limits = {"nofile": "100 200", "core": "unlimited", "fsize": "2000000000", "nproc": "77"}
     seen = launch(
         host, kind, "cat", "/proc/self/limits", "nice", spec={"limits": limits, "nice": -5}, options=["-p"]
     )
@@ -101,7 +101,7 @@ def test_limits_and_nice_value_are_those_asked_for(host: "Host", kind: str) -> N
     }
     assert rows["Max open files"] == ["100", "200"]
     assert rows["Max core file size"] == ["unlimited", "unlimited"]
-    for row, soft in (("Max file size", "4000000000"), ("Max processes", "77")):
+    for row, soft in (("Max file size", "2000000000"), ("Max processes", "77")):
         assert rows[row] == [soft, own[row]]
 
 
