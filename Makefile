@@ -18,7 +18,8 @@ BENCH_PACKAGES := bubblewrap firejail crun valgrind libc6-dbg binutils strace li
 
 help:
 	@echo "make demo   run real daemons in jails and explain a denied call (root)"
-	@echo "make test   run all tests (root; without it those that need root are skipped, aloud)"
+	@echo "make test   run all tests, in QEMU guests too (root; what needs it is skipped without it, aloud)"
+	@echo "make test-guests [ARCH=mips]   the guests alone; make guest-shell ARCH=mips is for looking around"
 	@echo "make lint   ruff, mypy, clang-format, C warnings, shellcheck"
 	@echo "make bench  measure the budgets beside what else is installed (root)"
 	@echo "make install [DESTDIR=] [PREFIX=/usr] [REPLACE=yes]   commands, manuals, and the files of init scripts"
@@ -30,7 +31,8 @@ demo: debian $(VENV)/installed
 
 test: DEBIAN = $(BUILD_PACKAGES) $(TEST_PACKAGES)
 test: debian $(VENV)/installed $(VENV)/test
-	$(BIN)/pytest tests/unit tests/host tests/attack $(PYTEST_ARGS)
+	@[ "$$STOCKADE_GUESTS" = 0 ] || $(MAKE) --no-print-directory debian DEBIAN="$(GUEST_PACKAGES)" || true
+	$(BIN)/python -m tests.everything $(PYTEST_ARGS)
 
 lint: DEBIAN = $(BUILD_PACKAGES) $(LINT_PACKAGES)
 lint: debian $(VENV)/installed $(VENV)/test $(VENV)/lint
