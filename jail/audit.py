@@ -3,6 +3,7 @@
 
 import re
 from collections import Counter
+from contextlib import suppress
 
 from jail import calls
 from jail._native import lib
@@ -77,13 +78,15 @@ def parse(line: str, start: int = 0) -> Record:
 
 
 def _plain(value: str) -> str:
-    """audit quotes names, and writes those with odd characters in hexadecimal."""
-    if value.startswith('"'):
-        return value[1:-1]
-    try:
-        return bytes.fromhex(value).rstrip(b"\0").decode("utf-8", "replace")
-    except ValueError:
-        return value
+    """audit quotes names, and writes those with odd characters in hexadecimal.
+
+    Any process gives itself a name: nothing in it may command the terminal.
+    """
+    name = value[1:-1] if value.startswith('"') else value
+    if name == value:
+        with suppress(ValueError):
+            name = bytes.fromhex(value).rstrip(b"\0").decode("utf-8", "replace")
+    return "".join(char if char.isprintable() else "?" for char in name)
 
 
 def count_denied(text: bytes, path: str, program: str = "") -> tuple[Counter[str], list[str]]:

@@ -112,7 +112,7 @@ def _values(args: list[str], arch: str) -> list[int]:
 
 
 def filters_of(pid: int) -> list[bytes]:
-    """The filters of a running process, the one put on last first. Raises JailError."""
+    """The filters of a running process, the one put on first comes first. Raises JailError."""
     found: list[bytes] = []
     size = lib.BPF_MAXINSNS * 8
     code = ffi.new("unsigned char[]", size)

@@ -18,7 +18,7 @@ from jail.near import did_you_mean
 # pid or [pid n], then time of day, seconds or difference, then what -i and -n put in brackets
 PREFIX = re.compile(
     r"(?:(\d+)(?:<[^>]*>)? +|\[pid +(\d+)(?:<[^>]*>)?\] +)?"
-    r"(?: *(?:\d\d:\d\d:\d\d(?:\.\d+)?|\d+\.\d+) +)?(?:\(\+ +[\d.]+\) +)?(?:\[[ 0-9a-f]+\] +)*"
+    r"(?: *(?:\d\d:\d\d:\d\d(?:\.\d+)?|\d+\.\d+) +)?(?:\(\+ +[\d.]+\) +)?(?:\[[ 0-9a-f?]+\] +)*"
 )
 CALL = re.compile(r"(\w+)\((.*)")
 # what is no call: the end of one, signals, ends of processes, strace's own words, stacks of -k

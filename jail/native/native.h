@@ -155,7 +155,7 @@ const char *arch_scmp(const char *arch);
 int arch_kind(const char *arch);
 
 /*
- * Read the seccomp filters of a running process, the one put on last first, into `code`, struct
+ * Read the seccomp filters of a running process, the one put on first first, into `code`, struct
  * sock_filter[size / 8]. Stops the process for a moment. Returns the number of instructions of
  * filter `index`, -ENOENT after the last, -EINVAL if the process has none, or another -errno.
  */

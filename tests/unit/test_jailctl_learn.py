@@ -134,6 +134,7 @@ def test_call_is_found_behind_what_options_put_before_it(prefix: bytes) -> None:
     [
         b"strace: Process 12 attached", b"+++ killed by SIGSYS +++", b"--- SIGCHLD {} ---", b"",
         b"12 <... read resumed>\"\", 3) = 0", b"[pid 12] +++ exited with 1 +++", b"12 ???( <unfinished ...>",
+        b"[????????????????] +++ exited with 0 +++",
         b" > /lib/libc.so.6(write+0x14) [0xf5]",
     ],
 )  # fmt: skip
@@ -268,6 +269,12 @@ def test_damaged_record_is_an_error_with_its_place(change: tuple[str, str], said
 def test_damaged_records_are_read_or_refused(places: list[tuple[int, int, bytes]]) -> None:
     for found in audit.read(damage(record().encode(), places), "l"):
         assert str(found)
+
+
+@pytest.mark.parametrize("name", ['"\x1b[2Jx"', "1B5B324A78"])
+def test_names_of_programs_cannot_command_the_terminal(name: str) -> None:
+    found = str(next(audit.read(record().replace('"hello"', name).encode(), "l")))
+    assert found.startswith("?[2Jx[15403]")
 
 
 def test_denied_calls_are_counted_for_one_architecture_and_program() -> None:
