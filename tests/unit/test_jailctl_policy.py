@@ -285,6 +285,16 @@ def test_port_asks_for_known_words() -> None:
         port(policy(rule("read")), "mips", "mussl")
 
 
+def test_what_is_written_follows_the_schema() -> None:
+    jsonschema = pytest.importorskip("jsonschema")  # not of Python alone: guests go without
+    schema = json.loads((SHIPPED[0].parent / "schema.json").read_text())
+    validator = jsonschema.Draft202012Validator(schema)
+    old = policyfile.parse(b'{"whitelist": ["read", "@memory"], "policy": 1, "counts": {"read": 2}}', "p")
+    new = policy(rule("mmap", "socket"), rule("mount", action=ERRNO, errnoRet=1, args=[equals(0, 1)]))
+    for made in (old, new, port(new, "mips", "musl")[0], merge([new, new])[0]):
+        validator.validate(json.loads(policyfile.render(made)))
+
+
 # ---- lint and explain ----
 
 
