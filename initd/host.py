@@ -44,8 +44,9 @@ if TYPE_CHECKING:
 class Host:
     """Callables and parts; the defaults are for what only few replace.
 
-    `spawn` starts a definition, `check` only refuses one; both raise JailError, and `spawn` OSError.
-    `output` takes the read end of a pipe, the definition, the pid, and whether it is stderr.
+    `spawn` starts a definition, given its identity too; `check` only refuses one; both raise JailError,
+    and `spawn` OSError. `output` takes the read end of a pipe, the definition, the pid, and whether it
+    is stderr.
     """
 
     __slots__ = (
@@ -71,7 +72,7 @@ class Host:
         loop: "Loop",
         log: "Words",
         children: "Children",
-        spawn: "Callable[[Definition], Started]",
+        spawn: "Callable[[Definition, tuple[object, ...]], Started]",
         check: "Callable[[Definition], object]",
         output: "Callable[[int, Definition, int, bool], Lines]",
     ) -> None:

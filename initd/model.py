@@ -61,7 +61,7 @@ class Model:
             loop,
             log,
             children,
-            lambda definition: spawn(definition, plans),
+            lambda definition, identity: spawn(definition, plans, identity),
             lambda definition: make_spec(definition, plans.ubus_socket),
             output,
         )

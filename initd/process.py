@@ -63,7 +63,7 @@ class Process:
         self._pidfiles: list[str] = []
         self.identity = identity
         self.began_s = host.loop.now()
-        started = host.spawn(definition)
+        started = host.spawn(definition, identity)
         self.pid, self.service_pid = started.pid, started.service_pid
         host.children.watch(started.pid, self._ended)
         self.warnings = started.warnings

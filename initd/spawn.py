@@ -128,9 +128,12 @@ def mark_of(definition: "Definition") -> int:
     return hash(definition.identity())
 
 
-def spawn(definition: "Definition", plans: Plans) -> Started:
-    """Start an instance and return once its program runs. Raises JailError or OSError; then nothing is left."""
-    mark = mark_of(definition)
+def spawn(definition: "Definition", plans: Plans, identity: tuple[object, ...] | None = None) -> Started:
+    """Start an instance and return once its program runs. Raises JailError or OSError; then nothing is left.
+
+    `identity` is the definition's, taken a moment ago; None takes it now.
+    """
+    mark = mark_of(definition) if identity is None else hash(identity)
     kept = plans.find(definition, mark)
     packed = kept or plans.make(definition, mark)
     stdio = _Stdio(definition.stdout, definition.stderr)

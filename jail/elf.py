@@ -14,6 +14,7 @@ from jail.tree import Closure, Tree
 
 SCRIPT_PATH = ("/usr/sbin", "/usr/bin", "/sbin", "/bin")  # PATH inside a jail
 SCRIPT_DEPTH = 5  # scripts in a row that the kernel follows; the sixth is ELOOP
+KEPT = 32  # programs whose files are remembered, for as long as each of them, and none more, is where it was
 ENV_HOPS = 8  # `#!/usr/bin/env x` where x is such a script again
 
 
@@ -22,11 +23,26 @@ def closure(path: str, preload: tuple[str, ...] = (), root: str = "/", shared: b
 
     With another `root`, `path`, `preload` and all results are as seen inside it. A `shared` file is perhaps a
     library, or a script that others read: it need not be executable itself.
-    Raises ConfigError naming the file that is missing or damaged, and who needs it.
+    Raises ConfigError naming the file that is missing or damaged, and who needs it. The result is shared.
     """
     if not path.startswith("/") or "\0" in path or not _is_encodable(path):
         raise ConfigError(f"{shown(path)}: not an absolute path")
+    asked = (path, preload, root, shared)
+    if asked in _found and _found[asked][0].is_as_seen():
+        return _found[asked][1]
     tree = Tree(root)
+    found = _find(tree, path, preload, shared)
+    if tree.is_repeatable:
+        if len(_found) >= KEPT:
+            _found.clear()
+        _found[asked] = (tree, found)
+    return found
+
+
+_found: "dict[tuple[str, tuple[str, ...], str, bool], tuple[Tree, Closure]]" = {}
+
+
+def _find(tree: Tree, path: str, preload: tuple[str, ...], shared: bool) -> Closure:
     found = Closure(tree)
     user = wanted = kind = ""
     depth = hops = 0

@@ -8,7 +8,7 @@ well as our own. Only reads.
 import errno
 import os
 
-from jail.elffile import Elf, Script, load, open_regular, refuse, shown
+from jail.elffile import Elf, Script, load, open_regular, refuse, shown, version_of
 from jail.errors import EXIT_CANNOT_EXECUTE, EXIT_NOT_FOUND, ConfigError
 
 TYPE_CHECKING = False
@@ -22,11 +22,26 @@ SYMLINKS = 40  # the kernel's own limit for one path
 class Tree:
     """The file system below one root, in which absolute symlinks and `..` stay."""
 
-    __slots__ = ("look_ups", "root")
+    __slots__ = ("is_repeatable", "look_ups", "root", "seen")
 
     def __init__(self, root: str) -> None:
         self.root = root.rstrip("/")
         self.look_ups = 0
+        self.seen: dict[
+            str, tuple[int, ...]
+        ] = {}  # all that was looked at: version_of(), () for nothing there
+        self.is_repeatable = not self.root  # `seen` is all that counted: no links were read one by one
+
+    def is_as_seen(self) -> bool:
+        """Whether all of it is still the same, what was not there included."""
+        for path, version in self.seen.items():
+            try:
+                if version_of(os.stat(path)) != version:
+                    return False
+            except OSError:
+                if version:
+                    return False
+        return True
 
     def host(self, path: str) -> str:
         """The path for us of what lies at `path` inside the root."""
@@ -60,19 +75,33 @@ class Tree:
         if self.look_ups > LOOK_UPS:
             raise ConfigError(f"{path}: more than {LOOK_UPS} look-ups for the libraries of one program")
 
+    def _note(self, path: str, version: tuple[int, ...]) -> None:
+        if self.seen.setdefault(path, version) != version:
+            self.is_repeatable = False  # it changes right now
+
     def load(self, path: str) -> "tuple[Content, os.stat_result]":
         self.count(path)
-        return load(self.host(path), path)
+        try:
+            content, info = load(self.host(path), path)
+        except OSError:
+            self._note(path, ())
+            raise
+        self._note(path, version_of(info))
+        return content, info
 
     def stat(self, path: str) -> os.stat_result | None:
         self.count(path)
         try:
-            return os.stat(self.host(path))
+            info = os.stat(self.host(path))
         except OSError:
+            self._note(path, ())
             return None
+        self._note(path, version_of(info))
+        return info
 
     def real(self, path: str) -> str:
         """`path` without symlinks, as seen inside the root."""
+        self.is_repeatable = False
         if not self.root:
             return os.path.realpath(path)
         return self.host(path)[len(self.root) :] or "/"
@@ -83,8 +112,10 @@ class Tree:
         try:
             fd = open_regular(self.host(path))
         except OSError:
+            self._note(path, ())
             return None
         try:
+            self._note(path, version_of(os.fstat(fd)))
             return os.pread(fd, limit, 0)
         except OSError:
             return None

@@ -114,7 +114,7 @@ class World:
         made.forget = lambda definition: self.forgotten.append(definition.full_name)
         return made
 
-    def _spawn(self, definition: Definition) -> FakeStarted:
+    def _spawn(self, definition: Definition, identity: tuple[object, ...]) -> FakeStarted:
         if self.spawn_errors:
             raise self.spawn_errors.pop(0)
         self.spawned.append(definition)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from jail import elffile, libsearch, tree
+from jail import elf, elffile, libsearch, tree
 from jail.elf import closure
 from jail.elffile import (
     DT_AUXILIARY,
@@ -34,6 +34,7 @@ from jail.elffile import (
 )
 from jail.errors import ConfigError
 from jail.ldsoconf import matches
+from jail.tree import Tree
 
 LOADER = "/lib64/ld-linux-x86-64.so.2"
 MUSL = "/lib/ld-musl-x86_64.so.1"
@@ -747,3 +748,52 @@ def test_descriptors_are_closed_whatever_happens(root: Root) -> None:
     refusal(root, "/bin/x")
     refusal(root, "/bin/y")
     assert os.listdir("/proc/self/fd") == before
+
+
+def test_what_is_remembered_of_a_program_goes_with_any_file_that_decided_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(elf, "_found", {})
+    script = tmp_path / "script"
+    script.write_text("#!/bin/sh\n")
+    script.chmod(0o755)
+    first = elf.closure(str(script))
+    assert elf.closure(str(script)) is first
+    script.write_text("#!/bin/cat\n")  # in place, and of another length
+    changed = elf.closure(str(script))
+    assert "/bin/cat" in changed.files and "/bin/sh" not in changed.files
+    other = tmp_path / "other"
+    other.write_text("#!/bin/sh \n")
+    other.chmod(0o755)
+    other.rename(script)
+    assert elf.closure(str(script)).files == first.files
+    script.chmod(0o644)
+    with pytest.raises(ConfigError, match="not executable"):
+        elf.closure(str(script))
+
+
+def test_file_that_comes_where_none_was_is_noticed(tmp_path: Path) -> None:
+    tree = Tree("/")
+    late = tmp_path / "late"
+    assert tree.stat(str(late)) is None and tree.read(str(late), 9) is None
+    with pytest.raises(OSError):
+        tree.load(str(late))
+    assert tree.is_repeatable and tree.is_as_seen()
+    late.write_text("x")
+    assert not tree.is_as_seen()
+    assert tree.read(str(late), 9) == b"x" and not tree.is_repeatable  # seen both ways
+
+
+def test_program_whose_links_were_followed_or_of_another_root_is_found_anew(tmp_path: Path) -> None:
+    tree = Tree("/")
+    tree.real("/bin/sh")
+    assert not tree.is_repeatable and not Tree(str(tmp_path)).is_repeatable
+
+
+def test_not_too_many_programs_are_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(elf, "_found", {})
+    for number in range(elf.KEPT + 3):
+        script = tmp_path / str(number)
+        script.write_text("#!/bin/sh\n")
+        elf.closure(str(script), shared=True)
+    assert 0 < len(elf._found) <= elf.KEPT
