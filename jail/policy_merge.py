@@ -48,7 +48,7 @@ def _add_rules(merged: Policy, other: Policy) -> list[str]:
     """Names go to the rule that says the same, with the same comment if there is one."""
     notes = []
     before = Policy(merged.path, merged.head, [{**rule, "names": [*names_of(rule)]} for rule in merged.rules])
-    settled = set()
+    settled, ordered = set(), set()
     for name in dict.fromkeys(name for rule in other.rules for name in names_of(rule)):
         one, two = chain(before, name), chain(other, name)
         if one and one != two and not _only_allow(one + two):
@@ -56,17 +56,27 @@ def _add_rules(merged: Policy, other: Policy) -> list[str]:
             settled.add(name)
         elif one and (one == two or is_plain(one[0])):
             settled.add(name)
+        elif not _only_allow(two):
+            ordered.add(name)
     for rule in other.rules:
         names = [name for name in names_of(rule) if name not in settled]
-        same = [each for each in merged.rules if _key(each) == _key(rule)]
-        target = next((each for each in same if each.get("comment") == rule.get("comment")), None)
-        target = target or (same[0] if same else None)
-        if target is None and names:
-            target = {**rule, "names": []}
-            merged.rules.append(target)
-        if target is not None:
-            names_of(target).extend(name for name in names if name not in names_of(target))
+        _add_names(merged, rule, [name for name in names if name not in ordered])
+        in_order = [name for name in names if name in ordered]
+        if in_order:
+            merged.rules.append({**rule, "names": in_order})
     return notes
+
+
+def _add_names(merged: Policy, rule: Rule, names: list[str]) -> None:
+    """To rules of the same words. Not for names whose rules must stay in their order: those get rules of their own."""
+    same = [each for each in merged.rules if _key(each) == _key(rule)]
+    target = next((each for each in same if each.get("comment") == rule.get("comment")), None)
+    target = target or (same[0] if same else None)
+    if target is None and names:
+        target = {**rule, "names": []}
+        merged.rules.append(target)
+    if target is not None:
+        names_of(target).extend(name for name in names if name not in names_of(target))
 
 
 def _only_allow(rules: list[Rule]) -> bool:

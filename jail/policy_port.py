@@ -5,7 +5,7 @@ What is guessed stands in rules of its own, whose comments say so.
 """
 
 from jail import calls
-from jail.policyfile import ALLOW, Policy, Rule, conditions_of, names_of
+from jail.policyfile import ALLOW, Policy, is_plain, names_of
 
 GUESSED = "guessed"
 
@@ -17,46 +17,45 @@ def port(policy: Policy, arch: str, libc: str = "") -> tuple[Policy, list[str]]:
     """
     ported = Policy(policy.path, dict(policy.head), [])
     target = f"for {' '.join(word for word in (arch, libc) if word)}"
-    named = {name for rule in policy.rules for name in names_of(rule)}
-    notes: list[str] = []
+    plan, notes = _plan(policy, arch, libc)
     for rule in policy.rules:
         ported.rules.append(rule)
         if rule.get("comment", "") and str(rule["comment"]).startswith(GUESSED):
             continue  # of an earlier time
-        guesses = _guesses(rule, arch, libc, named, notes)
+        guesses = {name: plan[name] for name in names_of(rule) if plan.get(name)}
         if guesses:
             reasons = "; ".join(f"{', '.join(new)} as {old}" for old, new in guesses.items())
             comment = f"{GUESSED} {target}: {reasons}"
             names = list(dict.fromkeys(name for new in guesses.values() for name in new))
             ported.rules.append({**rule, "comment": comment, "names": names})
-    if arch and "architectures" in ported.head:
+    if "architectures" in ported.head:
         ported.head["architectures"] = [calls.scmp_name(arch)]
     return ported, notes
 
 
-def _guesses(rule: Rule, arch: str, libc: str, named: set[str], notes: list[str]) -> dict[str, list[str]]:
-    """By the name that is there, those that may be called in its place and are nowhere in the policy.
+def _plan(policy: Policy, arch: str, libc: str) -> tuple[dict[str, list[str]], list[str]]:
+    """By each name, those that may be called in its place and are nowhere in the policy; and what has none.
 
-    `named` is every name of the policy, and gets the guesses: of two rules for one call the first has its twins.
+    A twin has one name that it goes with, and comes in each rule that this one is in: what limits the one limits
+    the other.
     """
-    guesses: dict[str, list[str]] = {}
-    fresh: set[str] = set()
-    for name in names_of(rule):
-        old = libc == "musl" or not _has(arch, name)
-        twins = twins_of(name, conditional=bool(conditions_of(rule)), old=old)
-        # more calls for a libc are only ever allowed ones
-        if libc and rule["action"] == ALLOW and not conditions_of(rule):
-            twins += calls.libc_habits(libc).get(name, [])
-        if not conditions_of(rule):
-            twins += _multiplexers(name, rule, arch, named)
-        there = [twin for twin in dict.fromkeys(twins) if twin not in named | fresh and _has(arch, twin)]
-        if conditions_of(rule) and not _has(arch, name) and not there:
+    named = dict.fromkeys(name for rule in policy.rules for name in names_of(rule))
+    plan: dict[str, list[str]] = {}
+    taken = set(named)
+    notes = []
+    for name in named:
+        rules = [rule for rule in policy.rules if name in names_of(rule)]
+        conditional = not all(is_plain(rule) for rule in rules)
+        twins = twins_of(name, conditional=conditional, old=libc == "musl" or not _has(arch, name))
+        if not conditional and all(rule["action"] == ALLOW for rule in rules):
+            # for a denial these would deny what it does not name
+            twins += calls.libc_habits(libc).get(name, []) if libc else []
+            twins += _multiplexers(name, arch, set(named))
+        plan[name] = [twin for twin in dict.fromkeys(twins) if twin not in taken and _has(arch, twin)]
+        taken.update(plan[name])
+        if conditional and not _has(arch, name) and not plan[name]:
             notes.append(f"{name}: {arch} has no such call, and its condition fits no other one: left out")
-        if there:
-            guesses[name] = there
-            fresh.update(there)
-    named |= fresh
-    return guesses
+    return plan, notes
 
 
 def twins_of(name: str, *, conditional: bool, old: bool) -> list[str]:
@@ -78,13 +77,8 @@ def _has(arch: str, name: str) -> bool:
     return calls.number_of(arch, name) >= 0
 
 
-def _multiplexers(name: str, rule: Rule, arch: str, named: set[str]) -> list[str]:
-    """socketcall for socket, and the other way round where a policy has nothing but socketcall.
-
-    Never for a denial: it would deny all the others as well.
-    """
-    if rule["action"] != ALLOW:
-        return []
+def _multiplexers(name: str, arch: str, named: set[str]) -> list[str]:
+    """socketcall for socket, and the other way round where a policy has nothing but socketcall."""
     table = calls.multiplexers()
     found = [one for one, row in table.items() if name in row["names"] and arch in row["arches"]]
     if name in table and not named & set(table[name]["names"]):

@@ -191,6 +191,42 @@ def test_merge_of_allowing_policies_allows_exactly_what_either_does(
             assert _allowed(made, name, value) == either
 
 
+def mixed(*names: str) -> st.SearchStrategy[list[dict[str, object]]]:
+    """Rules that allow and that deny these calls, with conditions and without."""
+    made = st.builds(
+        lambda found, value, denies: rule(
+            *found,
+            action=ERRNO if denies else ALLOW,
+            args=[] if value is None else [equals(0, value)],
+        ),
+        st.lists(st.sampled_from(names), min_size=1, unique=True),
+        st.none() | st.integers(0, 2),
+        st.booleans(),
+    )
+    return st.lists(made, min_size=1, max_size=4)
+
+
+@given(mixed("read", "write"), mixed("open", "socket"))
+@settings(max_examples=20, deadline=None)
+def test_merge_keeps_the_order_of_rules_that_deny(
+    a: list[dict[str, object]], b: list[dict[str, object]]
+) -> None:
+    one, two = policy(*a), policy(*b)
+    made, notes = merge([one, two])
+    assert notes == []
+    for source, names in ((one, ("read", "write")), (two, ("open", "socket"))):
+        for name in names:
+            for value in range(4):
+                assert _allowed(made, name, value) == _allowed(source, name, value)
+
+
+def test_merge_does_not_put_a_denial_behind_what_it_limits() -> None:
+    one = policy(rule("read"), rule("write", action=ERRNO, args=[equals(0, 1)]))
+    two = policy(rule("socket", action=ERRNO, args=[equals(0, 1)]), rule("socket"))
+    made, _ = merge([one, two])
+    assert not _allowed(made, "socket", 1) and _allowed(made, "socket", 2)
+
+
 def _allowed(made: policyfile.Policy, name: str, value: int = 0) -> bool:
     """By an interpreter that is not the product's."""
     from bpf import Program
@@ -253,6 +289,22 @@ def test_port_keeps_conditions_only_where_they_mean_the_same() -> None:
     ]
     made, _ = port(policy(rule("mmap", args=[equals(2, 1)])), "arm")
     assert names(made, 1) == ["mmap2"] and policyfile.conditions_of(made.rules[1]) == [equals(2, 1)]
+
+
+def test_twin_gets_every_rule_of_its_name_in_their_order() -> None:
+    values = [rule("mmap", args=[equals(2, value)]) for value in (1, 3)]
+    made, _ = port(policy(*values, rule("mmap", action=ERRNO, errnoRet=1)), "i386")
+    alone = [each for each in made.rules if "mmap2" in policyfile.names_of(each)]
+    assert [policyfile.conditions_of(each) for each in alone] == [[equals(2, 1)], [equals(2, 3)], []]
+    assert [each["action"] for each in alone] == [ALLOW, ALLOW, ERRNO]
+
+
+def test_port_does_not_go_around_a_condition() -> None:
+    limited = policy(rule("socket", action=ERRNO, args=[equals(0, 17)]), rule("socket"))
+    made, _ = port(limited, "i386")
+    assert all("socketcall" not in policyfile.names_of(each) for each in made.rules)
+    free, _ = port(policy(rule("socket")), "i386")
+    assert any("socketcall" in policyfile.names_of(each) for each in free.rules)
 
 
 def test_port_never_widens_a_denial_to_a_multiplexer() -> None:
