@@ -64,6 +64,8 @@ def _add_rules(merged: Policy, other: Policy) -> list[str]:
         in_order = [name for name in names if name in ordered]
         if in_order:
             merged.rules.append({**rule, "names": in_order})
+        if is_plain(rule):
+            settled |= set(names)  # what comes later never matches, and must not come to match here
     return notes
 
 

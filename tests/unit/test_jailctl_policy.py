@@ -207,7 +207,7 @@ def mixed(*names: str) -> st.SearchStrategy[list[dict[str, object]]]:
 
 
 @given(mixed("read", "write"), mixed("open", "socket"))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_merge_keeps_the_order_of_rules_that_deny(
     a: list[dict[str, object]], b: list[dict[str, object]]
 ) -> None:
