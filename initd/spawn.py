@@ -9,6 +9,7 @@ costs no more than the launch. Must not wait for anything but the launch itself.
 import os
 from errno import ESTALE
 
+from initd.pidfile import write_pid
 from jail.errors import ConfigError, SetupError, UsageError
 from jail.launch import launch
 from jail.packed import Packed
@@ -229,11 +230,7 @@ def _is_stale(error: SetupError) -> bool:
 def _write_pidfile(path: str, started: Started) -> None:
     """As ujail -P: the service's pid as the host sees it. The instance runs without one if it must."""
     try:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-        try:
-            os.write(fd, b"%d\n" % started.service_pid)
-        finally:
-            os.close(fd)
+        write_pid(path, started.service_pid)
     except OSError as error:
         started.warnings.append(f"pidfile {path}: {error.strerror}")
 

@@ -2,14 +2,16 @@
 """What an init script asked for → what the jail library is asked for, and which plans are kept."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from initd.definition import Definition
-from initd.spawn import JAIL_NOT_YET, NOT_YET, Plans, make_spec
+from initd.spawn import JAIL_NOT_YET, NOT_YET, Plans, make_spec, spawn
 from jail.errors import ConfigError, UsageError
+from jail.launch import Jail
 from jail.spec import JailSpec
 
 POLICY = '{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [{"names": ["write"], "action": "SCMP_ACT_ALLOW"}]}'
@@ -203,3 +205,16 @@ def test_plan_that_cannot_be_made_keeps_nothing(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"absent\.json"):
         plans.make(definition)
     assert plans.find(definition) is None
+
+
+@pytest.mark.parametrize("leave", [os.mkfifo, lambda path: path.symlink_to("root's")])
+def test_pidfile_of_a_jail_replaces_what_its_service_left_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, leave: Callable[[Path], None]
+) -> None:
+    monkeypatch.setattr("initd.spawn.launch", lambda packed, stdio: Jail(1000, 1001))
+    (tmp_path / "root's").write_text("of root")
+    leave(tmp_path / "pid")  # a FIFO that nobody reads would hold up initd
+    started = spawn(define(jail={"name": "x", "pidfile": f"{tmp_path}/pid"}), Plans())
+    assert not any("pidfile" in text for text in started.warnings)
+    assert (tmp_path / "pid").read_text() == "1001\n"
+    assert (tmp_path / "root's").read_text() == "of root"
