@@ -132,12 +132,12 @@ static int read_oci(const struct reading *reading, const struct json *policy)
 /* All of a policy but its rules. */
 int read_head(const struct reading *reading, const struct json *policy)
 {
-	const struct json *counts = json_member(policy, "counts");
-	const struct json *classic = NULL, *oci = NULL;
+	const struct json *counts, *classic = NULL, *oci = NULL;
 	int ret = expect(reading, policy, JSON_OBJECT, "a policy");
 
 	if (ret)
 		return ret;
+	counts = json_member(policy, "counts"); /* an array has none */
 	for (const struct json *key = policy->first; key; key = key->next) {
 		if (!strcmp(key->string, "whitelist") || !strcmp(key->string, "policy"))
 			classic = key;

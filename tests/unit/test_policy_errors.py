@@ -80,6 +80,8 @@ JSON_ERRORS = [
 
 POLICY_ERRORS = [
     ("[]", "1:1: a policy must be an object"),
+    ("[1]", "1:1: a policy must be an object"),
+    ('[{"defaultAction": 1}]', "1:1: a policy must be an object"),
     ("null", "1:1: a policy must be an object"),
     ('"x"', "1:1: a policy must be an object"),
     ("{}", "1:1: defaultAction is missing"),
