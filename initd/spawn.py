@@ -9,6 +9,7 @@ costs no more than the launch. Must not wait for anything but the launch itself.
 import os
 from errno import ESTALE
 
+from initd.identity import digest
 from initd.pidfile import write_pid
 from jail.errors import ConfigError, SetupError, UsageError
 from jail.launch import launch
@@ -63,24 +64,24 @@ class Plans:
         self.ubus_socket = ubus_socket
         self.limits = dict(limits or {})
         self._groups: dict[tuple[str, str], Group] = {}
-        self._kept: dict[tuple[str, str], tuple[int, Packed]] = {}
+        self._kept: dict[tuple[str, str], tuple[bytes, Packed]] = {}
         self._filters: dict[bytes, bytes] = {}  # of all that are kept, each once
 
-    def find(self, definition: "Definition", mark: int | None = None) -> Packed | None:
+    def find(self, definition: "Definition", mark: bytes | None = None) -> Packed | None:
         """What was planned for the same definition, unless a file that was missing has come.
 
         `mark` is mark_of() the definition, taken before anything else is read; None takes it now.
         """
-        known, packed = self._kept.get(_key(definition), (0, None))
+        known, packed = self._kept.get(_key(definition), (b"", None))
         if packed is None or known != (mark_of(definition) if mark is None else mark):
             return None
         return None if any(os.path.exists(path) for path in packed.missing) else packed
 
-    def make(self, definition: "Definition", mark: int | None = None) -> Packed:
+    def make(self, definition: "Definition", mark: bytes | None = None) -> Packed:
         """Plan anew. Raises JailError, OSError; then what was kept stays, and is tried before the next one."""
         if mark is None:
             mark = mark_of(definition)
-        old_mark, old = self._kept.get(_key(definition), (0, None))
+        old_mark, old = self._kept.get(_key(definition), (b"", None))
         spec = make_spec(definition, self.ubus_socket)
         spec.limits = {**self.limits, **spec.limits}
         plan = make_plan(spec)
@@ -124,9 +125,9 @@ class Plans:
             self._filters = {code: code for code in self._filters if code in used}
 
 
-def mark_of(definition: "Definition") -> int:
+def mark_of(definition: "Definition") -> bytes:
     """What a plan is kept under."""
-    return hash(definition.identity())
+    return digest(definition.identity())
 
 
 def spawn(definition: "Definition", plans: Plans, identity: tuple[object, ...] | None = None) -> Started:
@@ -134,7 +135,7 @@ def spawn(definition: "Definition", plans: Plans, identity: tuple[object, ...] |
 
     `identity` is the definition's, taken a moment ago; None takes it now.
     """
-    mark = mark_of(definition) if identity is None else hash(identity)
+    mark = mark_of(definition) if identity is None else digest(identity)
     kept = plans.find(definition, mark)
     packed = kept or plans.make(definition, mark)
     stdio = _Stdio(definition.stdout, definition.stderr)

@@ -207,6 +207,13 @@ def test_plan_that_cannot_be_made_keeps_nothing(tmp_path: Path) -> None:
     assert plans.find(definition) is None
 
 
+def test_a_plan_is_not_kept_for_a_definition_that_only_hashes_alike() -> None:
+    plans = Plans()
+    plans.make(define(nice=-1))
+    assert hash(-1) == hash(-2)
+    assert plans.find(define(nice=-2)) is None and plans.find(define(nice=-1)) is not None
+
+
 @pytest.mark.parametrize("leave", [os.mkfifo, lambda path: path.symlink_to("root's")])
 def test_pidfile_of_a_jail_replaces_what_its_service_left_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, leave: Callable[[Path], None]
