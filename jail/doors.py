@@ -7,6 +7,7 @@ door 1 only.
 """
 
 import os
+from stat import S_ISREG
 from struct import pack
 
 from jail import steps
@@ -115,12 +116,16 @@ def shim_environment(shim: str, path: str, env: dict[str, str]) -> dict[str, str
 
 def _read(path: str) -> bytes:
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        # initd must not wait at a FIFO, and the shim could not read one again
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
     try:
-        # a buffer of READ_MAX would be mapped and unmapped each time; a pipe tells no size
-        return os.read(fd, min((os.fstat(fd).st_size or READ_MAX) + 1, READ_MAX))
+        info = os.fstat(fd)
+        if not S_ISREG(info.st_mode):
+            raise ConfigError(f"{path}: not a regular file")
+        # a buffer of READ_MAX would be mapped and unmapped each time; files of /proc tell no size
+        return os.read(fd, min((info.st_size or READ_MAX) + 1, READ_MAX))
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
     finally:

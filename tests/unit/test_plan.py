@@ -2,6 +2,7 @@
 """The steps of a plan, in the order in which each is safe, for every kind of start."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from struct import pack
 
@@ -194,3 +195,12 @@ def test_step_is_packed_with_zeros_for_numbers_that_it_does_not_have(count: int)
     filled = (*texts, b"", b"")
     head = pack("=IIII4Q", 3, len(filled[0]), len(filled[1]), 0, *(numbers + [0] * 4)[:4])
     assert packed == head + filled[0] + b"\0" + filled[1] + b"\0"
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_a_policy_that_is_no_file_is_refused_and_not_waited_for(
+    tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    make(tmp_path / "policy")
+    with pytest.raises(ConfigError, match="policy: not a regular file"):
+        make_plan(spec(**PLAIN, seccomp=str(tmp_path / "policy")))
