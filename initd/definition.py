@@ -34,7 +34,8 @@ FLAGS = (  # of a jail
     "procfs", "sysfs", "ubus", "udebug", "log", "ronly", "netns", "userns", "cgroupsns", "console",
     "requirejail", "immediately",
 )
-# a key that is close to one of these: without it the service would run with less than it was promised
+# an unknown key that is close to one of these, or is one in the wrong table: without it the service would run with
+# less than it was promised
 PROTECTIONS = (
     "user", "group", "limits", "cgroup", "seccomp", "seccomp_mode", "capabilities", "no_new_privs", "jail",
     "extroot",
@@ -72,7 +73,7 @@ class JailDefinition:
         self.immediately = fields.flag("immediately")
         self.mount = fields.flags("mount")
         self.setns = _setns(fields)
-        fields.unknown(JAIL_KEYS, JAIL_PROTECTIONS)
+        fields.unknown(JAIL_KEYS, (*JAIL_PROTECTIONS, *PROTECTIONS))
 
 
 class Definition:
@@ -127,7 +128,7 @@ class Definition:
         self.watchdog = fields.numbers("watchdog", (WATCHDOG_OFF, WATCHDOG_TIMEOUT_S))  # (mode, timeout)
         self.vrf = fields.text("vrf")
         self.jail = _jail(fields)
-        fields.unknown(KEYS, PROTECTIONS)
+        fields.unknown(KEYS, (*PROTECTIONS, *JAIL_PROTECTIONS))
 
     @classmethod
     def read(cls, service: str, name: str, table: "Value") -> "Definition":

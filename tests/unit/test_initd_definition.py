@@ -123,6 +123,11 @@ def test_respawn_as_scripts_write_it(given: "list[Value]", expected: tuple[int, 
         ("seccmop", "/a", 'seccmop: unknown: did you mean "seccomp"?'),
         ("no_new_priv", True, 'no_new_priv: unknown: did you mean "no_new_privs"?'),
         ("jail", {"ronyl": True}, 'jail ronyl: unknown: did you mean "ronly"?'),
+        # nor what stands in the wrong table
+        ("jail", {"seccomp": "/a"}, "jail seccomp: unknown"),
+        ("jail", {"no_new_privs": True}, "jail no_new_privs: unknown"),
+        ("requirejail", True, "requirejail: unknown"),
+        ("mount", {"/a": "0"}, "mount: unknown"),
     ],
 )
 def test_a_wrong_value_is_a_fault(key: str, value: "Value", fault: str) -> None:
