@@ -121,31 +121,53 @@ def _argument_rules(programs: "list[Program]", abi: str, early: bool) -> tuple[l
 def add_to(policy: Policy, seen: Policy) -> Policy:
     """A policy with what was seen added: counts add up, and what is counted goes to its rule of plain names.
 
-    That is the one with the comment "watched", else the first that allows whatever the arguments. The other
-    rules stay, without the names that have moved.
+    That is the one with the comment "watched", else the first that allows always. The other rules stay, without
+    the names that have moved; names that one of them limits or denies stay where they are.
     """
     counts = by_frequency(Counter(_table(policy.get("counts"))) + Counter(_table(seen["counts"])))
     rules = policy["syscalls"]
     assert isinstance(rules, list)
-    plain = [rule for rule in rules if rule["action"] == ALLOW and not rule.get("args") and "names" in rule]
+    limited = _limited(rules)
+    moving = [name for name in counts if name not in limited]
+    plain = [rule for rule in rules if _is_plain(rule) and "names" in rule]
     target = next((rule for rule in plain if rule.get("comment") == WATCHED), plain[0] if plain else None)
     if target is None:
         target = {"names": [], "action": ALLOW}
         rules.insert(0, target)
         plain.append(target)
-    unseen = [name for name in target["names"] if name not in counts]
+    unseen = [name for name in target["names"] if name not in moving]
     for rule in plain:
-        rule["names"] = [name for name in rule["names"] if name not in counts]
-    elsewhere = {name for rule in plain for name in rule["names"]}
+        rule["names"] = [name for name in rule["names"] if name not in moving]
+    elsewhere = {name for rule in rules for name in _names_of_any(rule)}
     if target.get("comment") != WATCHED:
         seen_rules = seen["syscalls"]
         assert isinstance(seen_rules, list)
         unseen += [name for name in seen_rules[0]["names"] if name not in counts and name not in elsewhere]
-    target["names"] = [*counts, *unseen]
+    target["names"] = [*moving, *unseen]
     policy["syscalls"] = [rule for rule in rules if rule.get("names", True)]
     policy["counts"] = counts
     policy.pop("programs", None)  # of one run only
     return policy
+
+
+def limited_calls(policy: Policy, seen: Policy) -> list[str]:
+    """What was seen and is limited or denied by rules of the policy, which add_to() leaves alone."""
+    rules = policy["syscalls"]
+    assert isinstance(rules, list)
+    limited = _limited(rules)
+    return [name for name in _table(seen["counts"]) if name in limited]
+
+
+def _limited(rules: list[Rule]) -> set[str]:
+    return {name for rule in rules if not _is_plain(rule) for name in _names_of_any(rule)}
+
+
+def _is_plain(rule: Rule) -> bool:
+    return rule["action"] == ALLOW and not any(rule.get(key) for key in ("args", "includes", "excludes"))
+
+
+def _names_of_any(rule: Rule) -> list[str]:
+    return _names(rule) if "names" in rule else [str(rule["name"])]
 
 
 def _table(value: object) -> dict[str, int]:

@@ -200,6 +200,9 @@ def _write(
                 policy["startup"] = startup
         policy["programs"] = learn.describe_programs(group, abi)
         if before is not None:
+            limited = learn.limited_calls(before, policy)
+            if limited:
+                notes.append(f"its rules limit or deny these, and stay as they were: {' '.join(limited)}")
             policy = learn.add_to(before, policy)
         target = file if group is groups[0] else _beside(file, group[0].name, options)
         text = learn.dump(policy) + "\n"

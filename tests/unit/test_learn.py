@@ -16,6 +16,7 @@ from jail.learn import (
     by_frequency,
     describe_programs,
     dump,
+    limited_calls,
     make_policy,
     startup_names,
     strangers,
@@ -166,6 +167,39 @@ def test_adding_counts_up_and_keeps_what_was_written_by_hand() -> None:
     assert after["counts"] == {"write": 5, "read": 3, "close": 1}
     assert [rule["names"] for rule in rules(after)] == [["brk"], ["write", "read", "close", "old"], ["mount"]]
     assert (after["defaultAction"], after["comment"]) == ("SCMP_ACT_ERRNO", "mine")
+
+
+TIOCSTI = {"index": 1, "value": 0x5412, "op": "SCMP_CMP_EQ"}
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [
+        {"names": ["ioctl"], "action": "SCMP_ACT_ERRNO", "args": [TIOCSTI]},
+        {"names": ["ioctl"], "action": ALLOW, "args": [TIOCSTI]},
+        {"names": ["ioctl"], "action": ALLOW, "includes": {"caps": ["CAP_SYS_ADMIN"]}},
+        {"name": "ioctl", "action": "SCMP_ACT_ERRNO"},
+    ],
+)
+def test_adding_does_not_go_around_a_rule_that_limits(limit: dict[str, object]) -> None:
+    written = [{"names": ["read"], "action": ALLOW}, limit, {"names": ["ioctl"], "action": ALLOW}]
+    before: Policy = {"defaultAction": "SCMP_ACT_KILL_PROCESS", "syscalls": written}
+    seen, _ = make_policy([program(ioctl=3, write=1)], "x86_64", ["exit"])
+    assert limited_calls(before, seen) == ["ioctl"]
+    after = add_to(before, seen)
+    assert rules(after) == [
+        {"names": ["write", "read", "exit"], "action": ALLOW},
+        limit,
+        {"names": ["ioctl"], "action": ALLOW},
+    ]
+
+
+def test_adding_takes_no_rule_with_a_condition_for_what_is_always_allowed() -> None:
+    on_mips = {"names": ["cacheflush"], "action": ALLOW, "includes": {"arches": ["mips"]}}
+    before: Policy = {"defaultAction": "SCMP_ACT_KILL_PROCESS", "syscalls": [on_mips]}
+    seen, _ = make_policy([program(read=1)], "x86_64", ["exit"])
+    assert limited_calls(before, seen) == []
+    assert rules(add_to(before, seen)) == [{"names": ["read", "exit"], "action": ALLOW}, on_mips]
 
 
 def test_adding_to_a_trace_is_as_one_longer_trace() -> None:
