@@ -6,7 +6,7 @@ from collections import Counter
 
 from jail.errors import ConfigError
 from jail.learn import by_frequency
-from jail.policyfile import Policy, Rule, chain, conditions_of, is_plain, names_of
+from jail.policyfile import Policy, Rule, chain, conditions_of, is_plain, names_of, said_by
 
 SAME = ("defaultAction", "defaultErrnoRet", "architectures", "archMap")
 
@@ -39,9 +39,7 @@ def _said(value: object) -> str:
 
 
 def _key(rule: Rule) -> str:
-    """What a rule says of its names."""
-    said = {key: each for key, each in rule.items() if key not in ("names", "comment") and each}
-    return json.dumps(said, sort_keys=True)
+    return json.dumps(said_by(rule), sort_keys=True)
 
 
 def _add_rules(merged: Policy, other: Policy) -> list[str]:

@@ -134,12 +134,19 @@ def is_plain(rule: Rule) -> bool:
     return not any(rule.get(key) for key in ("args", "includes", "excludes"))
 
 
+def said_by(rule: Rule) -> Rule:
+    """What a rule says of its names. Nothing but errnoRet says something when it is 0."""
+    return {
+        key: rule[key] for key in rule if key not in ("names", "comment") and (rule[key] or key == "errnoRet")
+    }
+
+
 def chain(policy: Policy, name: str) -> list[Rule]:
     """The rules that can decide a call, without names and comments, up to the first that always does."""
     found: list[Rule] = []
     for rule in policy.rules:
         if name in names_of(rule):
-            found.append({key: rule[key] for key in rule if key not in ("names", "comment") and rule[key]})
+            found.append(said_by(rule))
             if is_plain(rule):
                 break
     return found

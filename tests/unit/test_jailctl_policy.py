@@ -256,6 +256,13 @@ def test_diff_says_what_a_process_would_notice() -> None:
     ]
 
 
+def test_an_errno_of_0_is_not_the_one_that_is_left_out() -> None:
+    one = policy(rule("mount", action=ERRNO, errnoRet=0), path="a")
+    two = policy(rule("mount", action=ERRNO), path="b")
+    assert diff(one, two) == ["~ mount: errno 0 -> errno"]
+    assert merge([one, two])[1] == ["mount: b says errno, kept is errno 0"]
+
+
 def test_conditions_on_one_argument_are_alternatives_in_words_too() -> None:
     assert rule_text(rule("socket", args=[equals(0, 1), equals(0, 2)])) == "allow if arg0 == 1 or arg0 == 2"
     assert rule_text(rule("socket", args=[equals(0, 1), equals(1, 2)])) == "allow if arg0 == 1 and arg1 == 2"
