@@ -9,7 +9,7 @@ from initd.log import INFO
 from initd.objects import ServiceMethods
 from initd.output import Output
 from initd.service import Services
-from initd.spawn import Plans, make_spec, spawn
+from initd.spawn import CONTAINERS, Plans, make_spec, spawn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Model:
         self._bus = bus
         self._init_dir = init_dir
         # instances of both trees may have one name
-        self._plans = (Plans(ubus_socket, limits), Plans(ubus_socket, limits))
+        self._plans = (Plans(ubus_socket, limits), Plans(ubus_socket, limits, CONTAINERS))
         self.services = Services(self._host(self._plans[0]))
         self.containers = Services(self._host(self._plans[1]))
         self.events = Events(self.services.host, self.services, commands.run, bus.subscribe)

@@ -29,6 +29,7 @@ NOT_YET = ("bundle", "trace", "vrf")
 JAIL_NOT_YET = ("netns", "userns", "cgroupsns", "console")
 # a jail with none of these is procd's wrapper: ids, capabilities and a policy, but no namespace
 ISOLATING = ("procfs", "sysfs", "ubus", "udebug", "log", "ronly", "mount", "hostname")
+SERVICES, CONTAINERS = "services", "containers"  # of control groups
 NICE_MAX = 19  # scripts may say 20, which the kernel takes for this
 
 
@@ -53,14 +54,19 @@ class Started:
 class Plans:
     """The plan of each instance that was started, in the least memory. `ubus_socket` is what jails are shown.
 
-    `limits` are those of an instance that asks for none: where initd has changed its own.
+    `limits` are those of an instance that asks for none: where initd has changed its own. `tree` is where groups
+    are: instances of another tree may have the same names.
     """
 
-    __slots__ = ("_filters", "_groups", "_kept", "limits", "ubus_socket")
+    __slots__ = ("_filters", "_groups", "_kept", "limits", "tree", "ubus_socket")
 
     def __init__(
-        self, ubus_socket: str = SOCKETS["ubus"][0], limits: "Mapping[str, str] | None" = None
+        self,
+        ubus_socket: str = SOCKETS["ubus"][0],
+        limits: "Mapping[str, str] | None" = None,
+        tree: str = SERVICES,
     ) -> None:
+        self.tree = tree
         self.ubus_socket = ubus_socket
         self.limits = dict(limits or {})
         self._groups: dict[tuple[str, str], Group] = {}
@@ -82,7 +88,7 @@ class Plans:
         if mark is None:
             mark = mark_of(definition)
         old_mark, old = self._kept.get(_key(definition), (b"", None))
-        spec = make_spec(definition, self.ubus_socket)
+        spec = make_spec(definition, self.ubus_socket, self.tree)
         spec.limits = {**self.limits, **spec.limits}
         plan = make_plan(spec)
         packed = Packed(plan, self._filters)
@@ -159,7 +165,9 @@ def spawn(definition: "Definition", plans: Plans, identity: tuple[object, ...] |
     return started
 
 
-def make_spec(definition: "Definition", ubus_socket: str = SOCKETS["ubus"][0]) -> JailSpec:
+def make_spec(
+    definition: "Definition", ubus_socket: str = SOCKETS["ubus"][0], tree: str = SERVICES
+) -> JailSpec:
     """What was asked for, in the library's terms. Raises UsageError for what is not yet there."""
     _refuse(definition)
     jail = definition.jail
@@ -171,7 +179,7 @@ def make_spec(definition: "Definition", ubus_socket: str = SOCKETS["ubus"][0]) -
     spec.limits = dict(definition.limits)
     spec.nice = min(definition.nice, NICE_MAX) if definition.nice else None
     spec.grace_s = definition.term_timeout
-    spec.cgroup = f"services/{definition.service}/{definition.instance}"
+    spec.cgroup = f"{tree}/{definition.service}/{definition.instance}"
     spec.cgroup_files = dict(definition.cgroup)
     if definition.seccomp:
         spec.hold(os.path.abspath(definition.seccomp))

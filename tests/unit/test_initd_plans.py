@@ -5,10 +5,12 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 
 from initd.definition import Definition
+from initd.model import Model
 from initd.spawn import JAIL_NOT_YET, NOT_YET, Plans, make_spec, spawn
 from jail.errors import ConfigError, UsageError
 from jail.launch import Jail
@@ -96,6 +98,18 @@ def test_limits_of_a_group_and_namespaces_to_join_are_passed_on() -> None:
     made = spec(cgroup={"memory.max": "16M"}, jail={"name": "x", "setns": joined})
     assert (made.cgroup, made.cgroup_files) == ("services/svc/one", {"memory.max": "16M"})
     assert (made.joins, made.isolate) == ([(7, ["net", "ipc"])], False)
+
+
+def test_instances_of_both_trees_have_groups_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cgroup.controllers").write_text("memory")
+    monkeypatch.setattr("jail.cgroup.hierarchy", lambda: str(tmp_path))
+    rest: Any = MagicMock()
+    model = Model(rest, rest, rest, rest, rest, "", "")
+    definition = define(cgroup={"memory.max": "16M"})
+    groups = [plans.make(definition).group for plans in model._plans]
+    assert [group and group.name for group in groups] == ["services/svc/one", "containers/svc/one"]
 
 
 def test_join_of_another_process_under_the_same_pid_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
