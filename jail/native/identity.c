@@ -228,9 +228,16 @@ int step_filter(struct launch_state *state, struct step *step)
 int step_signals(struct launch_state *state, struct step *step)
 {
 	struct sigaction action = {.sa_handler = SIG_DFL};
+	/* the kernel's struct sigaction of any architecture: all zero is the default */
+	const unsigned long zero[16] = {0};
 	sigset_t none;
 	int signal;
 
+	/* The C library keeps some for itself: Python cannot see them, and sigaction() refuses them */
+	for (signal = 32; signal < 35; signal++) {
+		if (syscall(SYS_rt_sigaction, signal, zero, NULL, _NSIG / 8))
+			return -errno;
+	}
 	for (signal = 1; signal <= 128; signal++) {
 		if (!(state->request->reset[(signal - 1) / 64] >> ((signal - 1) % 64) & 1))
 			continue;

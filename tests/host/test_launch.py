@@ -3,6 +3,8 @@
 
 import json
 import os
+import platform
+import re
 import signal
 import sys
 from pathlib import Path
@@ -41,6 +43,25 @@ def test_signals_that_the_caller_ignores_are_not_ignored_in_the_service(host: "H
     """Python ignores PIPE and XFSZ, and handles INT."""
     seen = launch(host, kind, "signals")
     assert (seen.status, seen.out) == (0, "")
+
+
+# posix_spawn(3) of glibc, with which make starts everything, leaves a signal of its own ignored in the child
+SPAWN = "import os, sys; pid = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ); os.waitpid(pid, 0)"
+SPAWNED = (sys.executable, "-I", "-c", SPAWN)
+
+
+@every_kind
+def test_signals_of_the_c_library_are_not_ignored_in_the_service(host: "Host", kind: str) -> None:
+    outside = host.run(*SPAWNED, host.probes["glibc"], "cat", "/proc/self/status")
+    inside = launch(host, kind, "cat", "/proc/self/status", options=["-p"], prefix=SPAWNED)
+    if platform.libc_ver()[0] == "glibc":
+        assert ignored(outside) & 3 << 31  # 32 and 33
+    assert ignored(inside) == 0
+
+
+def ignored(seen: "Result") -> int:
+    [mask] = re.findall(r"^line SigIgn:\s*(\w+)$", seen.out, re.M)
+    return int(mask, 16)
 
 
 @every_kind
