@@ -187,7 +187,9 @@ def verdict_text(value: int) -> str:
     action, data = value & lib.SECCOMP_RET_ACTION_FULL, value & lib.SECCOMP_RET_DATA
     word = ACTIONS.get(action, f"unknown action {action:#x}")
     if action == lib.SECCOMP_RET_ERRNO:
-        return f"{word} {errno.errorcode.get(data, data)}"
+        # the numbers after that are of an architecture, and a filter is not always for this one
+        is_everywhere = data <= errno.ERANGE
+        return f"{word} {errno.errorcode.get(data, data) if is_everywhere else data}"
     return f"{word} {data}" if data else word
 
 
