@@ -76,9 +76,15 @@ def test_demo_with_a_daemon_that_fails_says_so(host: "Host", bin_folder: Path, t
     assert "broken" in result.err
 
 
+def heed_signals() -> None:
+    """A shell that finds a signal ignored cannot trap it, and what runs in the background has them ignored."""
+    for number in (signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize(("moment", "number"), CASES)
 def test_demo_interrupted_leaves_nothing(host: "Host", bin_folder: Path, moment: str, number: int) -> None:
-    process = host.spawn(DEMO, bin_folder, start_new_session=True)
+    process = host.spawn(DEMO, bin_folder, start_new_session=True, preexec_fn=heed_signals)
     assert process.stdout is not None
     while moment not in (line := process.stdout.readline()):
         assert line, host.finish(process)

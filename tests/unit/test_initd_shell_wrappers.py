@@ -88,7 +88,7 @@ def test_a_daemon_is_started_and_stopped(world: World) -> None:
     """By BusyBox's start-stop-daemon, which is what routers have."""
     if "ash" not in INSTALLED:
         pytest.skip("no busybox")
-    sleep = world.root / "bin/long-sleep"
+    sleep = world.root / "bin/sleep"  # BusyBox asks for its name what to be
     sleep.symlink_to(shutil.which("sleep") or "/bin/sleep")
     text = (
         '. "$STOCKADE_ROOT/lib/functions/service.sh"\nSERVICE_DAEMONIZE=1 SERVICE_WRITE_PID=1\n'
