@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     Ready: TypeAlias = Callable[[int], None]
 
 READ, WRITE = select.EPOLLIN, select.EPOLLOUT
+WAIT_MAX_S = 86400.0  # epoll takes less than 25 days; timers may be of years
+SWEEP_MIN = 128  # timers, before cancelled ones are looked for
 
 
 class Timer:
@@ -48,6 +50,7 @@ class Loop:
         self._epoll = select.epoll()
         self._watched: dict[int, tuple[int, Ready]] = {}
         self._timers: list[Timer] = []
+        self._sweep_at = SWEEP_MIN
         self._count = 0
         self._running = False
         self._signals: dict[int, Callable[[], None]] = {}
@@ -75,7 +78,15 @@ class Loop:
         self._count += 1
         timer = Timer(self.now() + delay_s, self._count, callback)
         heapq.heappush(self._timers, timer)
+        if len(self._timers) > self._sweep_at:
+            self._sweep()
         return timer
+
+    def _sweep(self) -> None:
+        """Drop the cancelled timers: a watchdog leaves one at each sign of life, and it may be due in a year."""
+        self._timers[:] = [timer for timer in self._timers if timer.callback is not None]
+        heapq.heapify(self._timers)
+        self._sweep_at = max(SWEEP_MIN, 2 * len(self._timers))
 
     def on_signal(self, number: int, callback: "Callable[[], None]") -> None:
         """Call `callback()` in the loop after the signal came, once for any number of them in a row.
@@ -117,7 +128,7 @@ class Loop:
         while timers and timers[0].callback is None:
             heapq.heappop(timers)
         if timers:
-            due_s = max(0.0, timers[0].due_s - self.now())
+            due_s = min(max(0.0, timers[0].due_s - self.now()), WAIT_MAX_S)
             wait_s = due_s if wait_s is None else min(wait_s, due_s)
         for fd, events, watched in [(fd, events, self._watched.get(fd)) for fd, events in self._wait(wait_s)]:
             # one callback may have ended what another descriptor of this round stood for

@@ -84,3 +84,20 @@ def test_a_storm_of_signals_loses_none(loop: Loop) -> None:
     while loop._epoll.poll(0):
         loop.step(0)
     assert seen == ["usr1", "usr2"]
+
+
+def test_a_timer_of_the_far_future_holds_up_nothing(loop: Loop) -> None:
+    loop.after(1e10, lambda: None)  # more milliseconds than epoll takes
+    loop.on_signal(signal.SIGUSR1, loop.stop)
+    os.kill(os.getpid(), signal.SIGUSR1)
+    loop.run()
+
+
+def test_cancelled_timers_take_no_memory_until_they_were_due(loop: Loop) -> None:
+    seen: list[int] = []
+    loop.after(0, lambda: seen.append(1))
+    for _ in range(10_000):  # a service that gives signs of life, long before its watchdog bites
+        loop.after(86400, lambda: seen.append(2)).cancel()
+    assert len(loop._timers) < 200
+    loop.step(0)
+    assert seen == [1]
