@@ -97,6 +97,19 @@ class TestConfig:
         )
         assert ran.out == "gone one\nmissing\n"
 
+    def test_another_package_within_a_loop_leaves_the_sections_that_come(
+        self, world: World, shell: str
+    ) -> None:
+        world.config("loop", "config a one\n\toption o 1\nconfig a two\n\toption o 2\nconfig b three\n")
+        world.config("other", "config x ex\n\toption o 9\n")
+        ran = world.source(
+            shell,
+            'show() { config_get v "$1" o; echo "$1 $v"; config_load other; config_get v ex o; echo "$v"; }\n'
+            "config_load loop\nconfig_foreach show a\necho $CONFIG_SECTIONS\n"
+            "config_load other\nconfig_get v two o gone\necho $v",
+        )
+        assert ran.out == "one 1\n9\ntwo 2\n9\nex\ngone\n"
+
     def test_callbacks(self, world: World, shell: str) -> None:
         world.config("small", "config a x\n\toption o 'v w'\n\tlist l 1\nconfig b\n")
         ran = world.source(
@@ -132,6 +145,18 @@ class TestConfig:
             'config_get v x p\necho "$v"\nconfig_get v x TYPE\necho "$v"',
         )
         assert ran.out == "d\nd\n$(touch evil)\na;touch evil\n"
+        assert not (world.root / "evil").exists()
+
+    @pytest.mark.parametrize("command", ["config_get", "config_set", "config_unset"])
+    @pytest.mark.parametrize("section, option", [("x}$(touch evil)${y", "p"), ("x", "p=1;touch evil;q")])
+    def test_names_of_any_command_cannot(
+        self, world: World, shell: str, command: str, section: str, option: str
+    ) -> None:
+        ran = world.source(
+            shell,
+            f"{command} {single(section)} {single(option)}\nconfig_load thing\nconfig_get lan proto",
+        )
+        assert ran.out == "static\n", ran
         assert not (world.root / "evil").exists()
 
     def test_config_set(self, world: World, shell: str) -> None:

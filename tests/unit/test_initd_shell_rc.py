@@ -197,6 +197,7 @@ def test_enable_and_disable_make_and_remove_links(world: World, shell: str) -> N
     assert world.call(shell, "svc", "disable").status == 0
     assert list(links(world)) == ["S15plain"]
     assert world.call(shell, "svc", "enabled").status == 1
+    assert world.call(shell, "svc", "disable").status == 0  # it is what was asked for
 
 
 def test_a_script_without_numbers_cannot_be_enabled(world: World, shell: str) -> None:

@@ -17,8 +17,12 @@ _config_names=
 CONFIG_SECTIONS=
 
 config_load() { # PACKAGE
-	# shellcheck disable=SC2086 # names of variables
-	[ -n "${CONFIG_APPEND:-}" ] || { unset $_config_names _config_none && _config_names='' CONFIG_SECTIONS=''; }
+	if [ -z "${CONFIG_APPEND:-}" ]; then
+		# within a loop over sections those that are still to come are wanted
+		# shellcheck disable=SC2086 # names of variables
+		[ -n "${_config_section:-}" ] || { unset $_config_names _config_none && _config_names=; }
+		CONFIG_SECTIONS=
+	fi
 	CONFIG_SECTION=
 	local callbacks='' callback text
 	for callback in config_cb option_cb list_cb; do
@@ -33,8 +37,11 @@ config_load() { # PACKAGE
 reset_cb() { unset -f config_cb option_cb list_cb; }
 
 config_get() { # VARIABLE SECTION OPTION [DEFAULT], or SECTION OPTION to print it
-	case "$2${3:-}" in
-	'' | *[!A-Za-z0-9_]*) set -- "$1" _config none "${4:-}" ;;
+	case "$2${3:-$1}" in
+	*[!A-Za-z0-9_]*)
+		[ -n "${3:-}" ] || return 0
+		set -- "$1" _config none "${4:-}"
+		;;
 	esac
 	if [ -z "${3:-}" ]; then
 		eval "printf '%s\n' \"\${CONFIG_${1}_${2}:-}\""
@@ -63,6 +70,12 @@ get_bool() { # TEXT [DEFAULT]: print 1, 0 or the default
 }
 
 config_set() { # SECTION OPTION VALUE
+	case $1$2 in
+	*[!A-Za-z0-9_]*)
+		echo "config_set: $1.$2 is no name" >&2
+		return 1
+		;;
+	esac
 	eval "CONFIG_${1}_${2}=\$3"
 	_config_names="$_config_names CONFIG_${1}_${2}"
 }
