@@ -7,6 +7,7 @@ prefix for the firmware's files.
 
 import os
 import time
+from stat import S_ISDIR, S_ISREG
 
 from initd.ubus.blob import Int64
 
@@ -38,12 +39,27 @@ SWAP = (("total", "SwapTotal"), ("free", "SwapFree"))
 
 
 def read_text(path: str) -> str:
-    """A small file, without blanks and NULs at its end; "" if it cannot be read."""
+    """A small file, without blanks and NULs at its end; "" if it cannot be read. Never waits at a FIFO."""
     try:
-        with open(path, "rb") as file:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+        if not S_ISREG(os.fstat(fd).st_mode):
+            os.close(fd)
+            return ""
+        with open(fd, "rb") as file:
             return file.read(FILE_MAX).decode("utf-8", "replace").strip(" \t\r\n\0")
     except OSError:
         return ""
+
+
+def sysinfo(root: str, name: str) -> str:
+    """What the boot has found out about the board; not what anybody else has put there, for /tmp is everybody's."""
+    folder = f"{root}/tmp/sysinfo"
+    try:
+        about = os.lstat(folder)
+    except OSError:
+        return ""
+    is_ours = S_ISDIR(about.st_mode) and about.st_uid in (0, os.geteuid()) and not about.st_mode & 0o022
+    return read_text(f"{folder}/{name}") if is_ours else ""
 
 
 def processor(cpuinfo: str, machine: str) -> str:
@@ -127,13 +143,13 @@ def board(root: str = "") -> "Table":
     """The answer of `system board`."""
     about = os.uname()
     tree = read_text("/proc/device-tree/compatible").partition("\0")[0]
-    model = read_text(f"{root}/tmp/sysinfo/model") or read_text("/proc/device-tree/model")
+    model = sysinfo(root, "model") or read_text("/proc/device-tree/model")
     fields: Table = {
         "kernel": about.release,
         "hostname": about.nodename,
         "system": processor(read_text("/proc/cpuinfo"), about.machine),
         "model": model or read_text("/sys/class/dmi/id/product_name"),
-        "board_name": read_text(f"{root}/tmp/sysinfo/board_name") or tree,
+        "board_name": sysinfo(root, "board_name") or tree,
         "rootfs_type": rootfs_type(read_text("/proc/self/mountinfo")),
     }
     files = f"{root}/etc/openwrt_release", f"{root}/etc/os-release"

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The pure parts of bringing a system up: order of scripts, missing mounts, host name, facts of the machine."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -146,3 +147,20 @@ def test_info_and_board_have_openwrts_fields() -> None:
     assert list(facts.info()) == ["localtime", "uptime", "load", "memory", "root", "tmp", "swap"]
     assert {"kernel", "hostname", "system", "release"} <= set(facts.board())
     assert set(facts.space("/")) == {"total", "free", "used", "avail"}
+
+
+def test_the_boards_name_is_not_what_anybody_has_put_into_tmp(tmp_path: Path) -> None:
+    folder = tmp_path / "tmp" / "sysinfo"
+    folder.mkdir(parents=True)
+    folder.chmod(0o755)
+    (folder / "model").write_text("A router\n")
+    os.mkfifo(folder / "board_name")  # would hold up initd
+    assert facts.sysinfo(str(tmp_path), "model") == "A router"
+    assert facts.sysinfo(str(tmp_path), "board_name") == ""
+    assert facts.board(str(tmp_path))["model"] == "A router"
+    folder.chmod(0o777)
+    assert facts.sysinfo(str(tmp_path), "model") == ""
+    folder.chmod(0o755)
+    folder.rename(tmp_path / "elsewhere")
+    folder.symlink_to(tmp_path / "elsewhere")
+    assert facts.sysinfo(str(tmp_path), "model") == ""
