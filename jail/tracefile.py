@@ -46,14 +46,18 @@ class TraceFile:
         raise FileExistsError(errno.EEXIST, "too many files of that name", self.path)
 
     def _is_special(self) -> bool:
-        """A terminal, a pipe: written in place. A directory is refused."""
+        """A terminal, a pipe: written in place. A directory is refused.
+
+        Reached by a link, as /dev/stdout is, but not by one that anybody can have put there.
+        """
         try:
-            mode = os.stat(self.path).st_mode
+            folder = os.stat(os.path.dirname(self.path) or ".").st_mode
+            mode = (os.lstat if folder & stat.S_ISVTX else os.stat)(self.path).st_mode
         except OSError:
             return False
         if stat.S_ISDIR(mode):
             raise IsADirectoryError(errno.EISDIR, "is a directory", self.path)
-        return not stat.S_ISREG(mode)
+        return not stat.S_ISREG(mode) and not stat.S_ISLNK(mode)
 
     def commit(self, text: str | bytes) -> str:
         """Write everything and give the file its name, which is returned."""

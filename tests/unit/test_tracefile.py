@@ -53,6 +53,20 @@ def test_link_is_not_followed(tmp_path: Path, replace: bool) -> None:
     assert Path(path).read_text() == "new" and not Path(path).is_symlink()
 
 
+def test_link_to_a_device_is_not_followed_where_anybody_can_put_one(tmp_path: Path) -> None:
+    tmp_path.chmod(0o1777)
+    (tmp_path / "t").symlink_to("/dev/null")
+    TraceFile(f"{tmp_path}/t", replace=True).commit("text")
+    assert not (tmp_path / "t").is_symlink()
+    assert (tmp_path / "t").read_text() == "text"
+
+
+def test_link_to_a_device_is_followed_where_not(tmp_path: Path) -> None:
+    (tmp_path / "t").symlink_to("/dev/null")
+    TraceFile(f"{tmp_path}/t", replace=True).commit("text")
+    assert (tmp_path / "t").is_symlink()
+
+
 def test_hidden_name_that_is_taken_is_not_followed_either(tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("precious")
     (tmp_path / f".t.{os.getpid()}.0").symlink_to(tmp_path / "precious")
