@@ -80,11 +80,11 @@ class Rootfs:
             folder, name = path, ""
         here = self.real.get(folder)
         if here is None:
-            here = self.real[folder] = _follow(folder, self._host_link)
+            here = self.real[folder] = follow(folder, self._host_link)
         if name:
             here = f"{here}/{name}"
             if S_ISLNK(self._lstat(here).st_mode):
-                here = _follow(here, self._host_link)
+                here = follow(here, self._host_link)
         if not here:
             raise ConfigError(f"{path}: the host's root cannot be shared whole")
         self._add_bind(here, here, self._lstat(here), not writable)
@@ -188,7 +188,7 @@ class Rootfs:
 
     def _resolve(self, path: str) -> str:
         """Follow the links of the model; the result has none. Links in bound directories are not followed."""
-        return _follow(path, self.links.get)
+        return follow(path, self.links.get)
 
     # --- steps ---
 
@@ -264,7 +264,7 @@ class Rootfs:
         return out
 
 
-def _follow(path: str, link_at: "Callable[[str], str | None]") -> str:
+def follow(path: str, link_at: "Callable[[str], str | None]") -> str:
     """The path without links: `link_at` tells for each component what the link there says, if it is one."""
     todo = _parts(path)
     here = ""

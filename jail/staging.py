@@ -8,7 +8,7 @@ from jail import steps
 from jail.elf import closure
 from jail.elffile import load
 from jail.errors import ConfigError
-from jail.rootfs import Rootfs
+from jail.rootfs import Rootfs, follow
 from jail.spec import JailSpec, Share
 from jail.tree import Closure, Tree
 
@@ -108,7 +108,39 @@ def _present(spec: JailSpec, missing: dict[str, str]) -> list[Share]:
             missing[share.source] = error.strerror or ""
         else:
             out.append(share)
+    _check_links(out)
     return out
+
+
+def _check_links(shares: list[Share]) -> None:
+    """Raise ConfigError for a source that a link in a directory which the jail may write leads elsewhere.
+
+    The service itself could have put it there, to see at its next start what nobody has shared.
+    """
+    written = {os.path.realpath(share.source) for share in shares if share.writable}
+    if not written:
+        return
+    ways = [(share, *_way(share.source, written)) for share in shares]
+    named = {real for share, real, folder in ways if share.writable and not folder}
+    for share, real, folder in ways:
+        if folder and not any(f"{real}/".startswith(f"{each}/") for each in named):
+            raise ConfigError(
+                f"{share.source}: a link in {folder}, which the jail may write, leads to {real}"
+            )
+
+
+def _way(path: str, written: set[str]) -> tuple[str, str]:
+    """The path without links, and one of `written` that the links on the way were in, "" if none was."""
+    passed: list[str] = []
+
+    def link_at(place: str) -> str | None:
+        if not os.path.islink(place):
+            return None
+        passed.extend(folder for folder in written if place.startswith(f"{folder}/"))
+        return os.readlink(place)
+
+    real = follow(path, link_at)
+    return real, passed[0] if passed else ""
 
 
 def _needs(share: Share) -> Closure | None:

@@ -207,3 +207,23 @@ def test_a_policy_that_is_no_file_is_refused_and_not_waited_for(
     make(tmp_path / "policy")
     with pytest.raises(ConfigError, match="policy: not a regular file"):
         make_plan(spec(**PLAIN, seccomp=str(tmp_path / "policy")))
+
+
+@pytest.mark.parametrize("place", ["run", "run/deeper", "alias"])
+def test_no_link_that_the_service_may_have_left_leads_out_of_what_it_may_write(
+    tmp_path: Path, place: str
+) -> None:
+    folder, other = tmp_path / "written", tmp_path / "other"
+    (folder / "real" / "deeper").mkdir(parents=True)
+    (other / "deeper").mkdir(parents=True)
+    (tmp_path / "alias").symlink_to(folder / "run")
+    named = str(tmp_path / "alias" if place == "alias" else folder / place)
+    shares = [Share(str(folder), writable=True), Share(named, writable=True)]
+    (folder / "run").symlink_to("real")
+    make_plan(spec(shares=shares))
+    (folder / "run").unlink()
+    (folder / "run").symlink_to(other)
+    with pytest.raises(ConfigError, match="which the jail may write, leads to"):
+        make_plan(spec(shares=shares))
+    make_plan(spec(shares=[*shares, Share(str(other), writable=True)]))  # shared by its own name
+    make_plan(spec(shares=[Share(str(folder)), Share(named)]))  # nobody in the jail could have put it there
