@@ -13,6 +13,7 @@ that is not in allowed-skips.txt.
 
 import argparse
 import json
+import os
 import secrets
 import shutil
 import sys
@@ -123,17 +124,26 @@ def keep_results(work: Path, arch: str) -> None:
         shutil.copytree(work / "results", place / "results")
 
 
+def remove_old_runs(folder: Path) -> None:
+    """What a run that was killed left behind: images are large."""
+    for path in folder.glob("run-*"):
+        pid = path.name.split("-")[1]
+        if not Path(f"/proc/{pid}").exists():
+            shutil.rmtree(path, ignore_errors=True)
+
+
 def test(names: list[str], only: list[str]) -> int:
     runs = [Run(ARCHES[name], only) for name in names]
 
     def whole(run: Run) -> None:
         # not in /tmp: an image is large, and that may be memory
-        with tempfile.TemporaryDirectory(prefix=f"run-{run.arch.name}-", dir=cache_folder()) as folder:
+        with tempfile.TemporaryDirectory(prefix=f"run-{os.getpid()}-", dir=cache_folder()) as folder:
             run.test(Path(folder))
             keep_results(Path(folder), run.arch.name)
         say(run.arch.name, run.outcome.counts() if run.outcome else "no results")
 
     cache_folder().mkdir(parents=True, exist_ok=True)
+    remove_old_runs(cache_folder())
     with ThreadPoolExecutor(AT_ONCE) as pool:
         # the last is the one with the most to build
         list(pool.map(whole, reversed(runs)))

@@ -32,6 +32,8 @@ def command(arch: Arch, kernel: Kernel, work: Path, token: str, mode: str) -> li
 
     # `-accel tcg`: /dev/kvm may exist and not work
     return [
+        # an emulator whose harness was killed would run on
+        *("setpriv", "--pdeathsig", "KILL"),
         *(arch.qemu, *arch.machine, "-accel", "tcg", "-vga", "none", "-nodefaults", "-nographic"),
         # Ctrl-C belongs to a guest with a shell; Ctrl-A X ends it
         *(("-serial", "mon:stdio") if mode == "shell" else ("-serial", "stdio", "-monitor", "none")),
