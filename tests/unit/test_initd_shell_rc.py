@@ -3,6 +3,7 @@
 
 import fcntl
 import json
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -252,6 +253,20 @@ def test_help_lists_commands_old_and_new(world: World, shell: str) -> None:
 
 def test_init_trace_shows_commands(world: World, shell: str) -> None:
     assert "start_service" in world.call(shell, "svc", "start", INIT_TRACE="1").err
+
+
+def test_what_a_script_leaves_behind_does_not_hold_its_lock(world: World, shell: str) -> None:
+    fifo = world.root / "tmp/fifo"
+    os.mkfifo(fifo)
+    end = os.open(fifo, os.O_RDWR)  # cat reads until this is closed
+    try:
+        script = HOOKS.replace("say start_service", f"cat <{fifo} >/dev/null 2>&1 &\n\tsay start_service")
+        world.script("svc", script)
+        assert world.call(shell, "svc", "start").status == 0
+        with open(world.root / "var/lock/procd_svc.lock") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    finally:
+        os.close(end)
 
 
 def test_one_script_at_a_time_for_a_service(world: World, shell: str) -> None:

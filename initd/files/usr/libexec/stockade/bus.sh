@@ -3,6 +3,8 @@
 # Telling initd and asking it. Part of procd.sh; the command is the system's `ubus`, or ours.
 # shellcheck disable=SC2154 # variables of procd.sh
 
+_procd_locked=
+
 # One script at a time for each service. A script called by one that holds the lock has it already. 1000 is the number
 # that scripts know and close; a shell that takes it for a word (dash) gets 9.
 procd_lock() {
@@ -11,13 +13,22 @@ procd_lock() {
 	# shellcheck disable=SC3023 # that is the question
 	set -- 1000>/dev/null
 	[ $# = 0 ] || fd=9
-	[ "/proc/self/fd/$fd" -ef "$lock" ] || eval "exec $fd>\"\$lock\"" || exit 1
+	if ! [ "/proc/self/fd/$fd" -ef "$lock" ]; then
+		eval "exec $fd>\"\$lock\"" || exit 1
+		_procd_locked=$fd
+	fi
 	if ! command -v flock >/dev/null; then
 		_procd_warn "there is no flock, so that two scripts may run at once"
 	elif ! flock $fd; then
 		_procd_warn "cannot lock $lock"
 		exit 1
 	fi
+}
+
+# At the end, for what the script has left in the background has the descriptor as well
+_procd_unlock() {
+	[ -z "$_procd_locked" ] || flock -u "$_procd_locked" 2>/dev/null || :
+	_procd_locked=
 }
 
 _procd_ubus() { # METHOD JSON [OBJECT]
