@@ -7,6 +7,8 @@ One table of options; the usage text is made from it. On the path of every start
 import _signal  # type: ignore[import-not-found]  # the C half of `signal`, without enum
 import os
 import sys
+from errno import EMLINK
+from stat import S_ISREG
 
 from jail.errors import EXIT_FAILURE, JailError, UsageError
 from jail.options import Options, number, parse
@@ -226,7 +228,13 @@ def _hold_signals() -> None:
 
 
 def _write_pidfile(path: str, pid: int) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    """Into the file of that name and no other: who may write the directory could have left a link."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NOCTTY | os.O_CLOEXEC, 0o644)
+    info = os.fstat(fd)
+    if info.st_nlink > 1:
+        raise OSError(EMLINK, os.strerror(EMLINK), path)
+    if S_ISREG(info.st_mode):
+        os.ftruncate(fd, 0)
     os.write(fd, b"%d\n" % pid)
     os.close(fd)
 

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: MIT
 """The command line of `ujail`: what it understands, what it refuses, and what its manual says."""
 
+import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from jail.errors import UsageError
 from jail.spec import JailSpec
-from jail.ujail import NOT_YET, OPTIONS, make_spec, parse_options, usage
+from jail.ujail import NOT_YET, OPTIONS, _write_pidfile, make_spec, parse_options, usage
 
 ROOT = Path(__file__).resolve().parents[2]
 ROWS = [row for row in OPTIONS if len(row) > 1]
@@ -122,3 +124,17 @@ def test_no_option_is_listed_twice() -> None:
     shorts = [row[0] for row in ROWS if row[0]]
     longs = [row[1] for row in ROWS]
     assert len(set(shorts)) == len(shorts) and len(set(longs)) == len(longs)
+
+
+@pytest.mark.parametrize("link", [os.symlink, os.link])
+def test_a_pidfile_is_no_other_file(tmp_path: Path, link: Callable[[Path, Path], None]) -> None:
+    path, other = tmp_path / "pid", tmp_path / "other"
+    path.write_text("1000000\n")
+    _write_pidfile(str(path), 7)
+    assert path.read_text() == "7\n"
+    path.unlink()
+    other.write_text("root's")
+    link(other, path)
+    with pytest.raises(OSError, match="Too many") as caught:
+        _write_pidfile(str(path), 8)
+    assert caught.value.filename == str(path) and other.read_text() == "root's"
