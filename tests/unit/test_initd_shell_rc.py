@@ -255,6 +255,13 @@ def test_init_trace_shows_commands(world: World, shell: str) -> None:
     assert "start_service" in world.call(shell, "svc", "start", INIT_TRACE="1").err
 
 
+def test_commands_of_a_script_in_several_lines(world: World, shell: str) -> None:
+    world.script("svc", HOOKS + 'EXTRA_COMMANDS="one\n\ttwo"\none() { say 1; }\ntwo() { say 2; }\n')
+    assert [world.call(shell, "svc", command).out for command in ("one", "two")] == ["1\n", "2\n"]
+    for command in ("three", "one two", "start stop", "*"):
+        assert world.call(shell, "svc", command).out.startswith("Syntax: "), command
+
+
 def test_what_a_script_leaves_behind_does_not_hold_its_lock(world: World, shell: str) -> None:
     fifo = world.root / "tmp/fifo"
     os.mkfifo(fifo)
