@@ -148,6 +148,12 @@ INSTANCES: dict[str, tuple[str, dict[str, Any]]] = {
         "procd_close_data\nprocd_set_param nice 1",
         {"nice": 1, "data": {"a": 'b "c"', "l": [1]}},
     ),
+    "data that is no number": (
+        "procd_open_data\njson_add_array l\n"
+        "for n in 22 -7 0 1.5 -1.5e-3 2E+4 1-2 022 1. .5 e5 1e5.5 1e+-5 1.2.3 - +1 1.e5 x; do\n"
+        "json_add_double '' $n\njson_add_int '' $n\ndone\njson_close_array\nprocd_close_data",
+        {"data": {"l": [n for n in (22, -7, 0, 1.5, -1.5e-3, 2e4, *[0] * 12) for _ in (1, 2)]}},
+    ),
     "data in two ways": (
         "procd_set_param data a=b\nprocd_open_data\njson_add_boolean c 1\nprocd_close_data",
         {"data": {"a": "b", "c": True}},

@@ -86,8 +86,9 @@ _json_text() { # TYPE VALUE
 		esac
 		;;
 	int | double)
-		case $2 in
-		'' | - | *[!0-9eE.+-]*) text=${text}0 ;;
+		# what is no number would make no JSON of all the rest
+		case ${2#-} in
+		'' | *[!0-9eE.+-]* | [!0-9]* | *[!0-9] | 0[0-9]* | *[0-9+-][+-]* | *.*.* | *[eE]*[.eE]* | *.[!0-9]*) text=${text}0 ;;
 		*) text=$text$2 ;;
 		esac
 		;;
