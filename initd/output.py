@@ -61,8 +61,8 @@ class Output:
 
     def _watch(self) -> None:
         self._pause = None
-        self._is_watched = True
         self._loop.watch(self._fd, READ, self._ready)
+        self._is_watched = True  # not before: a watch that failed is not to be undone
 
     def _unwatch(self) -> None:
         if self._is_watched:
