@@ -42,7 +42,7 @@ class Record:
         where = f"{self.arch or f'unknown architecture {self.audit:#x}'} system call {self.number}"
         call = f"{self.call} ({where})" if self.call else where
         exe = f" {self.exe}" if self.exe else ""
-        return f"{self.program}[{self.pid}]{exe}: {call}: {verdict_text(self.code)}"
+        return f"{self.program}[{self.pid}]{exe}: {call}: {verdict_text(self.code, self.arch)}"
 
 
 def read(text: bytes, path: str) -> "Iterator[Record | ConfigError]":

@@ -7,6 +7,7 @@ Takes any program that the kernel takes, not only the compiler's: those of a liv
 import struct
 
 from jail._native import lib
+from jail.calls import NATIVE
 from jail.errors import ConfigError
 
 TYPE_CHECKING = False
@@ -180,16 +181,16 @@ def _sum(operation: int, a: int, b: int) -> int:
     return value & WORD
 
 
-def verdict_text(value: int) -> str:
-    """A filter's value in words: "allow", "errno EPERM"."""
+def verdict_text(value: int, arch: str) -> str:
+    """A value of a filter for `arch` in words: "allow", "errno EPERM"; an errno that is not ours has no name."""
     import errno
 
     action, data = value & lib.SECCOMP_RET_ACTION_FULL, value & lib.SECCOMP_RET_DATA
     word = ACTIONS.get(action, f"unknown action {action:#x}")
     if action == lib.SECCOMP_RET_ERRNO:
-        # the numbers after that are of an architecture, and a filter is not always for this one
-        is_everywhere = data <= errno.ERANGE
-        return f"{word} {errno.errorcode.get(data, data) if is_everywhere else data}"
+        # of our architectures mips alone has numbers of its own, from there on
+        is_known = data <= errno.ERANGE or arch.startswith("mips") == NATIVE.startswith("mips")
+        return f"{word} {errno.errorcode.get(data, data) if is_known else data}"
     return f"{word} {data}" if data else word
 
 
@@ -202,7 +203,7 @@ def _line(program: Program, at: int, arch: str) -> str:
     op, true, false, k = program.insns[at]
     kind, operation = op & CLASS, op & OPERATION
     if kind == lib.BPF_RET:
-        return "ret  a" if op & 0x18 == lib.BPF_A else f"ret  {verdict_text(k)}"
+        return "ret  a" if op & 0x18 == lib.BPF_A else f"ret  {verdict_text(k, arch)}"
     if kind in (lib.BPF_LD, lib.BPF_LDX):
         return f"{'ld ' if kind == lib.BPF_LD else 'ldx'}  {_source(op & MODE, k, program.order)}"
     if kind in (lib.BPF_ST, lib.BPF_STX):

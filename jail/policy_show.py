@@ -51,7 +51,9 @@ def simulate(policy: Policy, arch: str, name: str, args: list[str]) -> tuple[boo
     values = _values(args, arch)
     verdict = _verdict(policy, arch, number, values)
     permitted = "" if verdict.permits else ", not permitted"
-    lines = [f"{name}({', '.join(map(_said, values))}) on {arch}: {verdict_text(verdict.value)}{permitted}"]
+    lines = [
+        f"{name}({', '.join(map(_said, values))}) on {arch}: {verdict_text(verdict.value, arch)}{permitted}"
+    ]
     at = _deciding_rule(policy, arch, name, number, values)
     if at is None:
         lines.append("no rule matches: the default action")
@@ -159,7 +161,7 @@ def _verdicts(programs: list[Program]) -> list[str]:
         verdicts = [program.run(audit, number) for program in programs]
         sternest = min(verdicts, key=lambda verdict: _signed(verdict.value & lib.SECCOMP_RET_ACTION_FULL))
         depends = any(verdict.depends for verdict in verdicts)
-        word = "depends on the arguments" if depends else verdict_text(sternest.value)
+        word = "depends on the arguments" if depends else verdict_text(sternest.value, calls.NATIVE)
         groups.setdefault(word, []).append(name)
     lines = []
     for word, names in sorted(groups.items(), key=lambda item: len(item[1])):
