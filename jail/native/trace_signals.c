@@ -16,6 +16,8 @@ static const int signals[N_SIGNALS] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1
 
 /* All that a handler can know; there is one trace at a time */
 static volatile sig_atomic_t first_process;
+static volatile sig_atomic_t
+	missed[N_SIGNALS]; /* came when it had ended, and the loop did not know yet */
 
 /* The terminal tells the tracees as well */
 static bool is_for_them(const siginfo_t *info)
@@ -26,9 +28,16 @@ static bool is_for_them(const siginfo_t *info)
 static void on_signal(int number, siginfo_t *info, void *context)
 {
 	const int error = errno;
+	siginfo_t end = {0};
+	size_t i;
 
-	if (first_process && is_for_them(info))
+	if (!first_process || !is_for_them(info))
+		return;
+	if (!waitid(P_PID, first_process, &end, WEXITED | WNOHANG | WNOWAIT) && !end.si_pid)
 		kill(first_process, number);
+	else
+		for (i = 0; i < N_SIGNALS; i++)
+			missed[i] |= signals[i] == number;
 	errno = error;
 }
 
@@ -57,6 +66,8 @@ void forward_signals(struct trace *trace)
 	size_t i;
 
 	fill(&set);
+	for (i = 0; i < N_SIGNALS; i++)
+		missed[i] = 0;
 	first_process = trace->main_pid;
 	for (i = 0; i < N_SIGNALS; i++)
 		sigaction(signals[i], &action, &trace->actions[i]);
@@ -100,7 +111,13 @@ pid_t next_event(const struct trace *trace, int *status)
 	sigset_t set;
 	siginfo_t info;
 	pid_t tid;
+	size_t i;
 
+	for (i = 0; !trace->main_pid && i < N_SIGNALS; i++) {
+		if (missed[i])
+			tell_all(trace, signals[i]);
+		missed[i] = 0;
+	}
 	fill(&set);
 	sigaddset(&set, SIGCHLD);
 	for (;;) {

@@ -55,6 +55,7 @@ def test_daemon_is_followed_when_its_parent_has_left(host: "Host", busy: "Probes
     file = tmp_path / "t"
     process = host.spawn(host.utrace, "-f", file, busy["glibc"], "leave", "calls", 8, "stay")
     host.wait_ready(process)
+    host.until(lambda: not host.children_of(process.pid), "the end of the first process")
     process.send_signal(signal.SIGTERM)
     traced = Traced(host.finish(process), file)
     assert traced.status == 3  # of the first process
