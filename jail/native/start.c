@@ -9,8 +9,10 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/types.h>
 #include <unistd.h>
 
@@ -98,6 +100,20 @@ static int fail(const char *self, const char *reason, int status)
 	return status;
 }
 
+/*
+ * posix_spawn(3) of glibc, with which make starts everything, leaves signals of its own ignored in
+ * the child. Neither Python nor sigaction(3) can undo that, and it would go on to every script.
+ */
+static void heed_signals(void)
+{
+	const unsigned long zero[16] = {
+		0}; /* the default, in the kernel's struct of any architecture */
+	int number;
+
+	for (number = 32; number < 35; number++)
+		syscall(SYS_rt_sigaction, number, zero, NULL, _NSIG / 8);
+}
+
 int main(int argc, char **argv)
 {
 	const char name[] = "python3", usual[] = "/usr/bin/";
@@ -106,6 +122,7 @@ int main(int argc, char **argv)
 	const struct command *command;
 	size_t folder;
 
+	heed_signals();
 	/* process 1 may have no descriptors and no /dev yet, and makes both itself */
 	if (!args || argc < 1 || (fill_stdio() && getpid() != 1))
 		return EXIT_OURS;
