@@ -5,6 +5,7 @@ The kernel reads the values, so `16M` and `max` are what it takes them for. Only
 are made: joining one can cost milliseconds, which a service without limits need not pay.
 """
 
+import _signal  # type: ignore[import-not-found]  # the C half of `signal`, without enum
 import os
 from errno import EBUSY, ENOENT
 
@@ -67,13 +68,41 @@ class Group:
         return True
 
     def kill(self) -> bool:
-        """Kill all that is in it; False where there is no group, or the kernel (before 5.14) cannot."""
+        """Kill all that is in it; False where there is no group."""
         try:
             fd = os.open(f"{self.path}/cgroup.kill", os.O_WRONLY | os.O_CLOEXEC)
         except OSError:
-            return False
+            return self.kill_each()
         try:
             return os.write(fd, b"1") == 1
+        finally:
+            os.close(fd)
+
+    def kill_each(self) -> bool:
+        """The same for kernels before 5.14, one by one; what they start meanwhile is for the next call."""
+        try:
+            with open(f"{self.path}/cgroup.procs", encoding="ascii") as file:
+                pids = [int(line) for line in file]
+        except OSError:
+            return False
+        for pid in pids:
+            self._kill_member(pid)
+        return True
+
+    def _kill_member(self, pid: int) -> None:
+        """The pid may be another's by now: a descriptor holds the process while its group is looked at."""
+        try:
+            fd = os.pidfd_open(pid)
+        except OSError:
+            return
+        try:
+            with open(f"/proc/{pid}/cgroup", encoding="utf-8", errors="surrogateescape") as file:
+                if any(
+                    line.startswith("0::") and line.rstrip("\n").endswith(f"/{self.name}") for line in file
+                ):
+                    _signal.pidfd_send_signal(fd, _signal.SIGKILL)
+        except OSError:
+            return  # it has ended
         finally:
             os.close(fd)
 

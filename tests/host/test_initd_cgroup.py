@@ -3,6 +3,7 @@
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from jail.cgroup import Group
 
 if TYPE_CHECKING:
     from tests.conftest import Host, Process
@@ -144,3 +147,26 @@ def test_limits_of_an_earlier_start_are_gone(host: "Host", groups: Path) -> None
     second["command"][2] = f"{groups}/svc/one/cgroup.max.depth"
     _, entry = report_of(host, spawner(host, first, second, keep_groups=True))
     assert entry["out"] == "line max\n"
+
+
+def test_kernel_without_cgroup_kill_has_members_killed_one_by_one(host: "Host", groups: Path) -> None:
+    group = Group(str(root()), "services/a/b", {})
+    group.make()
+    inside, outside = host.spawn("sleep", "1000"), host.spawn("sleep", "1000")
+    (groups / "a/b/cgroup.procs").write_text(str(inside.pid))
+    assert group.kill_each()
+    assert inside.wait(60) == -signal.SIGKILL
+    assert outside.poll() is None
+    outside.kill()
+    outside.wait()
+    host.until(group.remove, "the group is empty")
+
+
+def test_pid_that_is_in_the_group_no_more_is_left_alone(host: "Host", tmp_path: Path) -> None:
+    process = host.spawn("sleep", "1000")
+    (tmp_path / "services").mkdir()
+    (tmp_path / "services/cgroup.procs").write_text(f"{process.pid}\n")
+    assert Group(str(tmp_path), "services", {}).kill_each()
+    assert process.poll() is None
+    process.kill()
+    process.wait()
