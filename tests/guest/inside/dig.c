@@ -24,10 +24,11 @@
 static const struct {
 	const char *name;
 	int number;
-} types[] = {{"A", 1}, {"CNAME", 5}, {"PTR", 12}, {"TXT", 16}, {"AAAA", 28}, {"SRV", 33}, {"CH", 3}};
+} types[] = {{"A", 1},     {"CNAME", 5}, {"PTR", 12}, {"TXT", 16},
+	     {"AAAA", 28}, {"SRV", 33},  {"CH", 3}};
 
-static const char *const statuses[] = {"NOERROR", "FORMERR", "SERVFAIL",
-				       "NXDOMAIN", "NOTIMP", "REFUSED"};
+static const char *const statuses[] = {"NOERROR",  "FORMERR", "SERVFAIL",
+				       "NXDOMAIN", "NOTIMP",  "REFUSED"};
 static unsigned char packet[65537];
 static int size;
 
@@ -129,7 +130,8 @@ static void print_record(int type, int at, int length)
 	char text[1024];
 
 	if (type == 1 || type == 28) {
-		printf("%s\n", inet_ntop(type == 1 ? AF_INET : AF_INET6, packet + at, text, sizeof(text)));
+		printf("%s\n",
+		       inet_ntop(type == 1 ? AF_INET : AF_INET6, packet + at, text, sizeof(text)));
 	} else if (type == 16) {
 		for (int end = at + length; at < end; at += packet[at] + 1)
 			printf("\"%.*s\" ", packet[at], (const char *)packet + at + 1);

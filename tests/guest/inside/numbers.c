@@ -67,9 +67,7 @@ static const struct {
 	CALL(timerfd_settime64),
 	CALL(utimensat_time64),
 #else
-	CALL(mmap),
-	CALL(shmget),
-	CALL(semget),
+	CALL(mmap),    CALL(shmget),   CALL(semget),
 #endif
 #ifdef __mips__
 	CALL(cacheflush),
