@@ -65,10 +65,20 @@ class Process:
         self.began_s = host.loop.now()
         started = host.spawn(definition, identity)
         self.pid, self.service_pid = started.pid, started.service_pid
-        host.children.watch(started.pid, self._ended)
         self.warnings = started.warnings
+        try:
+            host.children.watch(started.pid, self._ended)
+            self._take(definition, started)
+        except BaseException:
+            # who asked is told that there is none: one that ran on would have nobody, and a second beside it
+            self._on_end = lambda status: None
+            self.kill_all()
+            raise
+
+    def _take(self, definition: "Definition", started: "Started") -> None:
+        """What belongs to a process that runs."""
         for text in started.warnings:
-            host.log.warning(f"{self._name}: {text}")
+            self._host.log.warning(f"{self._name}: {text}")
         self._open_outputs(definition, started)
         if definition.pidfile:
             self._write_pidfile(definition.pidfile)

@@ -163,6 +163,27 @@ def test_a_spawn_that_fails(world: World, error: Exception, code: int, text: str
     assert world.instance("s", "one").state == "running" and "failed" not in world.listing("s", "one")
 
 
+def test_a_process_that_cannot_be_kept_is_killed(world: World) -> None:
+    """Else it would run with nobody to know, and the next start would be a second one."""
+
+    def refuse(*words: object) -> FakeOutput:
+        raise RuntimeError("no")
+
+    def start(pid: int) -> FakeStarted:
+        started = FakeStarted(pid, pid)
+        started.stdout_fd = 77
+        return started
+
+    world.started_as, world.host.output = start, refuse
+    world.set("s", one=RUN)
+    assert world.instance("s", "one").state == "failed" and len(world.spawned) == 1
+    assert world.kills == [(FIRST_PID, KILL)] and world.group_kills == 1
+    assert [str(error) for error in world.faults] == ["no"]
+    world.faults.clear()
+    world.end(FIRST_PID, KILL)  # reaped, and not taken for the end of another
+    assert world.instance("s", "one").state == "failed" and not world.faults
+
+
 def test_a_spawn_that_fails_counts_as_a_quick_crash(world: World) -> None:
     world.spawn_errors = [OSError(11, "again") for _ in range(3)]
     world.set("s", one=RESPAWN)
