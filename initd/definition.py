@@ -14,7 +14,7 @@ from jail.limits import parse as parse_limit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from initd.ubus.blob import Value
+    from initd.ubus.blob import Table, Value
 
 RESPAWN = (3600, 5, 5)  # threshold and timeout in seconds, retry
 TERM_TIMEOUT_S = 5
@@ -40,6 +40,8 @@ PROTECTIONS = (
     "user", "group", "limits", "cgroup", "seccomp", "seccomp_mode", "capabilities", "no_new_privs", "jail",
     "extroot",
 )
+# scripts give these from variables, which may be empty
+MAY_BE_EMPTY = ("user", "group", "seccomp", "capabilities", "extroot")
 JAIL_PROTECTIONS = ("ronly", "netns", "userns", "cgroupsns", "requirejail", "hostname", "mount", "setns")
 # fmt: on
 JAIL_KEYS = ("name", "hostname", "pidfile", *FLAGS, "mount", "setns")
@@ -136,7 +138,7 @@ class Definition:
         definition = cls(service, name, Fields(table if isinstance(table, dict) else {}))
         definition.given = table
         if isinstance(table, dict):
-            _check(definition)
+            _check(definition, table)
         else:
             definition.faults.append("not a table")
         return definition
@@ -163,9 +165,12 @@ def name_fault(name: str) -> str:
     return ""
 
 
-def _check(definition: Definition) -> None:
+def _check(definition: Definition, table: "Table") -> None:
     """The faults that one value alone does not show."""
     faults = definition.faults
+    for key in MAY_BE_EMPTY:
+        if key in table and not getattr(definition, key):
+            definition.warnings.append(f"{key}: empty, so none was asked for")
     if problem := name_fault(definition.instance):
         faults.append(problem)
     if not definition.bundle and not (definition.command and definition.command[0]):

@@ -188,6 +188,8 @@ def make_spec(
     spec.stub = spec.isolate = jail is not None and (
         any(root) or any(getattr(jail, flag) for flag in ISOLATING)
     )
+    if jail and jail.requirejail and not spec.isolate:
+        raise UsageError("requirejail: the jail names no file, root or namespace, so there would be none")
     if jail:
         spec.env = dict(definition.env)
         _add_jail(spec, jail, ubus_socket)

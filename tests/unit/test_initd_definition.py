@@ -140,6 +140,8 @@ def test_a_wrong_value_is_a_fault(key: str, value: "Value", fault: str) -> None:
         ({"respwan": []}, 'respwan: unknown, ignored: did you mean "respawn"?'),
         ({"jail": {"prcofs": True}}, 'jail prcofs: unknown, ignored: did you mean "procfs"?'),
         ({"facility": "deamon"}, 'unknown facility "deamon": did you mean "daemon"?: daemon it is'),
+        ({"user": ""}, "user: empty, so none was asked for"),
+        ({"seccomp": ""}, "seccomp: empty, so none was asked for"),
         ({"a\nb": 1}, "'a\\nb': unknown, ignored"),
     ],
 )

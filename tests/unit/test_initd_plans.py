@@ -54,13 +54,17 @@ def test_protection_without_a_jail_takes_what_it_names(tmp_path: Path) -> None:
     assert (made.seccomp, made.capabilities, made.no_new_privs) == ("/etc/p.json", "/etc/c.json", True)
 
 
-@pytest.mark.parametrize(
-    "jail", [{"name": "x"}, {"name": "x", "requirejail": True}, {"name": "x", "procfs": False, "mount": {}}]
-)
+@pytest.mark.parametrize("jail", [{"name": "x"}, {"name": "x", "procfs": False, "mount": {}}])
 def test_jail_without_a_flag_is_the_wrapper(jail: dict[str, Any]) -> None:
     made = spec(jail=jail, capabilities="/c.json", env={"A": "b"})
     assert (made.plain, made.isolate, made.stub, made.no_new_privs) == (False, False, False, True)
     assert (made.name, made.env) == ("x", {"A": "b"})
+
+
+def test_required_jail_that_would_be_none_is_refused() -> None:
+    with pytest.raises(UsageError, match="requirejail: the jail names no file"):
+        spec(jail={"name": "x", "requirejail": True}, capabilities="/c.json")
+    assert spec(jail={"name": "x", "requirejail": True, "procfs": True}).isolate
 
 
 @pytest.mark.parametrize(
