@@ -8,6 +8,7 @@ import os
 import stat
 
 from jail._native import lib
+from jail.kernelfs import DEVICE_LINKS, DEVICES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,23 +19,8 @@ if TYPE_CHECKING:
 MOUNTINFO = "/proc/self/mountinfo"
 QUIET = lib.MS_NOSUID | lib.MS_NODEV | lib.MS_NOEXEC
 # (name, mode, major, minor): what a /dev needs where the kernel makes none
-NODES = (
-    ("console", 0o600, 5, 1),
-    ("kmsg", 0o600, 1, 11),
-    ("null", 0o666, 1, 3),
-    ("zero", 0o666, 1, 5),
-    ("full", 0o666, 1, 7),
-    ("random", 0o666, 1, 8),
-    ("urandom", 0o666, 1, 9),
-    ("tty", 0o666, 5, 0),
-    ("ptmx", 0o666, 5, 2),
-)
-LINKS = (
-    ("fd", "/proc/self/fd"),
-    ("stdin", "/proc/self/fd/0"),
-    ("stdout", "/proc/self/fd/1"),
-    ("stderr", "/proc/self/fd/2"),
-)
+NODES = (("console", 0o600, 5, 1), ("kmsg", 0o600, 1, 11), *DEVICES, ("ptmx", 0o666, 5, 2))
+LINKS = tuple(link for link in DEVICE_LINKS if link[0] != "ptmx")  # of a jail, where it leads to pts
 FOLDERS = ("/var/run", "/var/lock", "/var/log", "/var/tmp")
 KEPT = frozenset(("/", "/proc", "/sys", "/dev"))
 
