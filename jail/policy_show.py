@@ -123,7 +123,7 @@ def filters_of(pid: int) -> list[bytes]:
         if ret < 0:
             if found and -ret == _errno("ENOENT"):
                 break
-            raise JailError(f"process {pid}: {_reason(-ret)}")
+            raise JailError(f"process {pid}: {_reason(-ret, pid)}")
         found.append(bytes(ffi.buffer(code, ret * 8)))
     return found
 
@@ -134,9 +134,21 @@ def _errno(name: str) -> int:
     return int(getattr(errno, name))
 
 
-def _reason(number: int) -> str:
+def is_filtered(pid: int) -> bool:
+    """Whether a process has a filter, as /proc says."""
+    try:
+        with open(f"/proc/{pid}/status", "rb") as file:
+            return any(line.split() == [b"Seccomp:", b"2"] for line in file)
+    except OSError:
+        return False
+
+
+def _reason(number: int, pid: int) -> str:
     if number in (_errno("ENOENT"), _errno("EINVAL")):
-        return "has no seccomp filter"
+        # the kernel says the same where it has no CONFIG_CHECKPOINT_RESTORE
+        return (
+            "this kernel shows no filters, and it has some" if is_filtered(pid) else "has no seccomp filter"
+        )
     if number in (_errno("EPERM"), _errno("EACCES")):
         return "its filters are shown to root only, outside of any filter"
     return os.strerror(number)
