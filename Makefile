@@ -10,7 +10,7 @@ BUILD_PACKAGES := gcc libc6-dev musl-tools python3-dev python3-venv
 DEMO_PACKAGES := dnsmasq-base dropbear-bin bind9-dnsutils
 # the kernel's headers of the other architectures: the system call tables are compared with them
 HEADER_PACKAGES := $(foreach arch,mips mipsel i386 armhf arm64 riscv64,linux-libc-dev-$(arch)-cross)
-TEST_PACKAGES := $(DEMO_PACKAGES) $(HEADER_PACKAGES) busybox-static gcc-multilib libcap2-bin libseccomp2 strace
+TEST_PACKAGES := $(DEMO_PACKAGES) $(HEADER_PACKAGES) busybox-static gcc-multilib iproute2 libcap2-bin libseccomp2 strace
 LINT_PACKAGES := clang-format shellcheck
 BENCH_PACKAGES := bubblewrap firejail crun valgrind libc6-dbg binutils strace libseccomp2
 
