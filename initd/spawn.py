@@ -36,9 +36,9 @@ NICE_MAX = 19  # scripts may say 20, which the kernel takes for this
 class Started:
     """An instance that runs.
 
-    pid: our child, for a jail its PID 1, which forwards signals. service_pid: the service; 0 if /proc could not
-    tell. stdout_fd, stderr_fd: read ends, non-blocking, or -1. has_stub: a TERM becomes a KILL after
-    term_timeout without our doing.
+    pid: our child, for a jail its PID 1, which forwards signals. service_pid: the service.
+    stdout_fd, stderr_fd: read ends, non-blocking, or -1. has_stub: a TERM becomes a KILL after term_timeout
+    without our doing.
     """
 
     __slots__ = ("has_stub", "pid", "service_pid", "stderr_fd", "stdout_fd", "warnings")

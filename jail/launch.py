@@ -46,7 +46,8 @@ def launch(plan: Plan | Packed, flags: int = 0, stdio: tuple[int, int, int] = OW
         packed.group.remove()
     cause = OSError(result.error, os.strerror(result.error))
     if result.step < 0:
-        raise SetupError("clone the jail", cause)
+        reads_proc = result.step == lib.LAUNCH_READ_PROC
+        raise SetupError("read the service's pid in /proc" if reads_proc else "clone the jail", cause)
     error = SetupError(packed.describe(result.step), cause)
     if packed.is_exec(result.step) and result.error == ENOENT:
         error.status = EXIT_NOT_FOUND

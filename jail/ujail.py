@@ -207,8 +207,6 @@ def _run(spec: JailSpec, options: Options, debug: int, argv0: str) -> int:
     jail = launch(plan)
     self_path, service_pid = os.path.abspath(argv0), str(jail.service_pid)
     try:
-        if "pidfile" in options.given and not jail.service_pid:
-            raise JailError("the service's pid for the pidfile is unknown: /proc cannot be read")
         if "pidfile" in options.given:
             _write_pidfile(options.given["pidfile"], jail.service_pid)
         os.execv(

@@ -118,12 +118,17 @@ static int walk(struct launch_state *state, unsigned int first)
 	return result;
 }
 
-static void report(struct launch_state *state, int error)
+static void report_at(struct launch_state *state, int step, int error)
 {
 	if (state->error)
 		return; /* the first one counts */
-	state->step = state->current;
+	state->step = step;
 	state->error = error;
+}
+
+static void report(struct launch_state *state, int error)
+{
+	report_at(state, state->current, error);
 }
 
 /* The pid by which the parent knows this process: /proc was mounted in the parent's namespace. */
@@ -134,20 +139,26 @@ static int read_host_pid(struct launch_state *state)
 	int pid = 0;
 
 	if (readlinkat(state->proc_fd, "self", text, sizeof(text) - 1) < 0)
-		return 0;
+		return -errno;
 	for (digit = text; *digit >= '0' && *digit <= '9'; digit++)
 		pid = pid * 10 + (*digit - '0');
-	return pid;
+	return pid ? pid : -ESRCH;
 }
 
 static int service_main(void *argument)
 {
 	struct launch_state *state = argument;
 	char go;
+	int pid;
 
 	if (read(state->life_fd, &go, 1) != 1)
 		_exit(127); /* PID 1 has failed, or the parent is gone */
-	state->service_pid = read_host_pid(state);
+	pid = read_host_pid(state);
+	if (pid < 0) {
+		report_at(state, LAUNCH_READ_PROC, pid);
+		_exit(127);
+	}
+	state->service_pid = pid;
 	report(state, walk(state, state->stub_exec + 1));
 	_exit(127); /* a filter may be in force: no other call from here on */
 }
@@ -159,7 +170,10 @@ static int first_main(void *argument)
 	close(state->life_write_fd); /* else nobody here would see the parent's end of it close */
 	state->first_pid = syscall(SYS_getpid);
 	state->proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	report(state, walk(state, 0));
+	if (state->proc_fd < 0)
+		report_at(state, LAUNCH_READ_PROC, -errno);
+	else
+		report(state, walk(state, 0));
 	_exit(125);
 }
 

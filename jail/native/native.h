@@ -92,6 +92,8 @@ struct wire_step {
 /* launch() flags */
 #define LAUNCH_OLD_KERNEL 1 /* tests: do without what Linux 5.0 to 5.12 brought */
 
+#define LAUNCH_READ_PROC (-2) /* a step: the host's /proc did not tell the service's pid */
+
 /* What a launch has beside its plan, which may be used again */
 struct launch_request {
 	unsigned long namespaces; /* CLONE_NEW* flags */
@@ -103,8 +105,8 @@ struct launch_request {
 
 struct launch_result {
 	int pid; /* the child: PID 1 of the jail as seen from here, or the service itself */
-	int service_pid; /* the service, as seen from here; 0 if /proc could not tell */
-	int step; /* index of the step that failed, or -1 */
+	int service_pid; /* the service, as seen from here */
+	int step; /* index of the step that failed, -1 for the clone, or LAUNCH_READ_PROC */
 	int error; /* its errno */
 };
 
