@@ -65,6 +65,7 @@ class Initd:
             self.commands,
             self.bus,
             settings.init_dir,
+            settings.root,
             settings.socket,
             {"nofile": str(nofile[0])} if nofile != resource.getrlimit(resource.RLIMIT_NOFILE) else {},
         )

@@ -8,6 +8,7 @@ from initd.host import Host
 from initd.log import INFO
 from initd.objects import ServiceMethods
 from initd.output import Output
+from initd.rcd import script_command
 from initd.service import Services
 from initd.spawn import CONTAINERS, Plans, make_spec, spawn
 
@@ -36,6 +37,7 @@ class Model:
         commands: "Commands",
         bus: "Bus",
         init_dir: str,
+        root: str,
         ubus_socket: str,
         limits: "Mapping[str, str] | None" = None,
     ) -> None:
@@ -43,6 +45,7 @@ class Model:
         self._commands = commands
         self._bus = bus
         self._init_dir = init_dir
+        self._root = root
         # instances of both trees may have one name
         self._plans = (Plans(ubus_socket, limits), Plans(ubus_socket, limits, CONTAINERS))
         self.services = Services(self._host(self._plans[0]))
@@ -83,8 +86,8 @@ class Model:
     def _run_hook(self, service: str) -> None:
         """`/etc/init.d/NAME running`, by which a script hears that its service does."""
         script = f"{self._init_dir}/{service}"
-        if os.access(script, os.X_OK):
-            self._commands.run([script, "running"], 0)
+        if os.access(script, os.R_OK | os.X_OK):
+            self._commands.run(script_command(script, "running", self._root), 0)
 
     def stop_all(self, on_end: "Callable[[], None]") -> None:
         """End every instance and start none any more: on_end() when no process is left."""

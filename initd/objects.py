@@ -87,6 +87,9 @@ class ServiceMethods:
         if problem := name_fault(name):
             self._services.host.log.error(f"service {call.method}: {problem}")
             raise UbusError(wire.INVALID_ARGUMENT)
+        if self._services.are_ending:
+            self._services.host.log.warning(f"{name}: not set, for everything is being stopped")
+            raise UbusError(wire.SYSTEM_ERROR)
         self._services.update(name, call.data, is_set)
         self.on_change()
 

@@ -168,10 +168,6 @@ class Services:
 
     def update(self, name: str, given: "Table", is_set: bool) -> None:
         """`set` replaces the instances, `add` leaves the others."""
-        if self._on_all_gone is not None:
-            # it would be left behind
-            self.host.log.warning(f"{name}: not set, for everything is being stopped")
-            return
         service = self.table.get(name)
         is_new = service is None or service.is_deleted
         if service is None:
@@ -181,6 +177,11 @@ class Services:
             self.host.notify("service.start", {"service": name})
         if is_new or given.get("instances"):
             self.host.run_hook(name)
+
+    @property
+    def are_ending(self) -> bool:
+        """Everything is being stopped: what is set now would be left behind."""
+        return self._on_all_gone is not None
 
     def _forget(self, service: Service) -> None:
         del self.table[service.name]

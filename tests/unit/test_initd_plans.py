@@ -110,7 +110,7 @@ def test_instances_of_both_trees_have_groups_of_their_own(
     (tmp_path / "cgroup.controllers").write_text("memory")
     monkeypatch.setattr("jail.cgroup.hierarchy", lambda: str(tmp_path))
     rest: Any = MagicMock()
-    model = Model(rest, rest, rest, rest, rest, "", "")
+    model = Model(rest, rest, rest, rest, rest, "", "", "")
     definition = define(cgroup={"memory.max": "16M"})
     groups = [plans.make(definition).group for plans in model._plans]
     assert [group and group.name for group in groups] == ["services/svc/one", "containers/svc/one"]

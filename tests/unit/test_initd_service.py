@@ -392,8 +392,8 @@ def test_everything_stops_and_nothing_starts_any_more(world: World) -> None:
     ends: list[int] = []
     world.services.stop_all(lambda: ends.append(1))
     assert world.kills == [(FIRST_PID + 2, 15), (FIRST_PID, 15)]
-    world.call("set", {"name": "c", "instances": {"one": D}})
-    world.set("b", one=D)
+    for name in ("c", "b"):
+        assert world.call("set", {"name": name, "instances": {"one": D}}) == (wire.SYSTEM_ERROR, {})
     world.end(FIRST_PID)
     assert not ends
     world.end(FIRST_PID + 2)

@@ -276,7 +276,7 @@ class TestWords:
         (etc / "shadow").write_text("root:*:0::::::\n")
         ran = world.source(
             shell,
-            "user_exists root && group_exists root && ! user_exists roo && echo exist\n"
+            "user_exists root && group_exists root && ! user_exists roo && ! user_exists 'r.*t' && echo exist\n"
             "group_add www 33\ngroup_add www 34\ngroup_add_next www\ngroup_add_next new\ngroup_add_user www root\n"
             "group_add_user www root\ngroup_add_user www other\nuser_add a 5 6 words /home /bin/sh\n"
             "user_add a\nuser_add b\n",

@@ -81,6 +81,7 @@ def test_odd_strings_survive(world: World, shell: str, locale: str) -> None:
 def test_bytes_that_are_no_text_survive(world: World, shell: str, locale: str) -> None:
     texts = [bytes([code]) for code in range(128, 256)]
     texts += [b'\xff"\x80\n\xc3(', b"\xed\xa0\x80\\", b'"\xf8\x88\x80\x80\x80"', b'\xff"' * 400]
+    texts += [b"X\xaa\xcf\xcf\x0b\xf3\\\x02<"]
     got = quoted(world, shell, texts, LC_ALL=locale)
     assert [json.loads(text.decode("utf-8", "surrogateescape")) for text in got] == [
         text.decode("utf-8", "surrogateescape") for text in texts

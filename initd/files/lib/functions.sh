@@ -143,8 +143,17 @@ include() { # DIRECTORY: read its *.sh
 
 # --- users and groups
 
-user_exists() { grep -qs "^$1:" "$_functions_root/etc/passwd"; }  # NAME
-group_exists() { grep -qs "^$1:" "$_functions_root/etc/group"; } # NAME
+user_exists() { _users_have "$1" "$_functions_root/etc/passwd"; }  # NAME
+group_exists() { _users_have "$1" "$_functions_root/etc/group"; } # NAME
+
+_users_have() { # NAME FILE
+	local name _
+	[ -r "$2" ] || return 1
+	while IFS=: read -r name _; do
+		[ "$name" != "$1" ] || return 0
+	done <"$2"
+	return 1
+}
 
 # The first number from 65536 on that nobody has
 _users_free_id() { # FILE

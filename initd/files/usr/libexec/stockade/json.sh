@@ -5,6 +5,7 @@
 
 # _procd_quote TEXT: leave it as a JSON string in _procd_q. Bytes that are no UTF-8 stay what they are.
 _procd_quote() {
+	local LC_ALL=C # bash cuts bytes that are no UTF-8 at other places than it finds them
 	case $1 in
 	*[\"\\[:cntrl:]]*) _procd_escape "$1" ;;
 	*) _procd_q=\"$1\" ;;
