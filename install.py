@@ -64,12 +64,16 @@ class Tree:
         self.ours.add(name)
 
     def link(self, name: str, target: Path) -> None:
-        """A link to something else in the tree."""
+        """A link to something else in the tree, in one step as well."""
+        if not self.is_free(name):
+            print(f"kept: /{name}, which is not ours")
+            return
         path = self.top / name
+        beside = path.with_name(f".{path.name}.new")
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_symlink():
-            path.unlink()
-        path.symlink_to(os.path.relpath(self.top / target, path.parent))
+        beside.unlink(missing_ok=True)
+        beside.symlink_to(os.path.relpath(self.top / target, path.parent))
+        os.replace(beside, path)
         self.ours.add(name)
 
     def close(self) -> None:

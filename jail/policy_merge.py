@@ -8,6 +8,7 @@ from jail.errors import ConfigError
 from jail.learn import by_frequency
 from jail.policyfile import Policy, Rule, chain, conditions_of, is_plain, names_of, said_by
 
+SPEC_ALLOW = "SECCOMP_FILTER_FLAG_SPEC_ALLOW"
 SAME = ("defaultAction", "defaultErrnoRet", "architectures", "archMap")
 
 
@@ -93,10 +94,16 @@ def _add_head(merged: Policy, other: Policy, notes: list[str]) -> None:
             merged.head[key] = [*mine, *(each for each in theirs if each not in mine)]
         elif theirs:
             merged.head[key] = theirs
+        if key == "flags" and _is_weak(mine) != _is_weak(theirs):
+            notes.append(f"only one of them has {SPEC_ALLOW}, which is kept: no guard against speculation")
         if key == "startup" and bool(mine) != bool(theirs):
             notes.append(
                 "only one of them has a startup list, which is kept and takes the place of the libc's"
             )
+
+
+def _is_weak(flags: object) -> bool:
+    return isinstance(flags, list) and SPEC_ALLOW in flags
 
 
 def _sort(policy: Policy) -> None:

@@ -61,6 +61,14 @@ def test_another_prefix_has_a_link_for_the_shell_files(host: Host, tmp_path: Pat
     assert host.run(link, "-s", "/none", "list").err == "Failed to connect to ubus\n"
 
 
+def test_a_file_in_the_links_place_is_kept_and_said(host: Host, tmp_path: Path) -> None:
+    theirs = tmp_path / "usr/libexec/stockade/ubus"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("theirs\n")
+    assert install(host, tmp_path, "/opt/stockade") == "kept: /usr/libexec/stockade/ubus, which is not ours\n"
+    assert theirs.read_text() == "theirs\n"
+
+
 def test_what_is_not_ours_is_kept_and_said(host: Host, tmp_path: Path) -> None:
     for name in ("sbin/service", "lib/functions.sh", "etc/other"):
         (tmp_path / name).parent.mkdir(exist_ok=True)

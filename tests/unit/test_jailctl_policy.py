@@ -158,6 +158,13 @@ def test_merge_says_what_it_could_not_join() -> None:
     assert not _allowed(made, "mount")
 
 
+def test_merge_says_whose_flag_weakens_the_other() -> None:
+    weak = policy(rule("read"), path="q", flags=["SECCOMP_FILTER_FLAG_SPEC_ALLOW"])
+    for pair in ([policy(rule("read")), weak], [weak, policy(rule("read"))]):
+        assert "SPEC_ALLOW, which is kept" in merge(pair)[1][0]
+    assert not merge([weak, weak])[1]
+
+
 def test_merge_refuses_different_defaults() -> None:
     with pytest.raises(ConfigError, match="q: defaultAction is"):
         merge([policy(rule("read")), policy(rule("read"), path="q", defaultAction=ERRNO)])
