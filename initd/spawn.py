@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 # what can be asked for and is refused: to leave it out would give less than was asked for, or more
 NOT_YET = ("bundle", "trace", "vrf")
-JAIL_NOT_YET = ("netns", "userns", "cgroupsns", "console")
+JAIL_NOT_YET = ("userns", "cgroupsns", "console")
 # a jail with none of these is procd's wrapper: ids, capabilities and a policy, but no namespace
-ISOLATING = ("procfs", "sysfs", "ubus", "udebug", "log", "ronly", "mount", "hostname")
+ISOLATING = ("procfs", "sysfs", "ubus", "udebug", "log", "ronly", "mount", "hostname", "netns")
 SERVICES, CONTAINERS = "services", "containers"  # of control groups
 NICE_MAX = 19  # scripts may say 20, which the kernel takes for this
 
@@ -207,6 +207,7 @@ def _add_jail(spec: JailSpec, jail: "JailDefinition", ubus_socket: str) -> None:
     spec.sysfs = jail.sysfs
     spec.required = jail.requirejail
     spec.ronly = jail.ronly
+    spec.netns = jail.netns
     spec.staged_etc = True
     spec.joins = list(jail.setns)
     for socket in ("log", "ubus", "udebug"):

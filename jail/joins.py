@@ -63,8 +63,8 @@ def parse(text: str) -> tuple[int, list[str]]:
     return int(pid), [name for name in names.split(",") if name]
 
 
-def make_joins(asked: list[tuple[int, list[str]]], hostname: str) -> list[Join]:
-    """All that is to be joined; of each kind one. Raises UsageError."""
+def make_joins(asked: list[tuple[int, list[str]]], hostname: str, netns: bool = False) -> list[Join]:
+    """All that is to be joined; of each kind one, and none that is to be the jail's own. Raises UsageError."""
     joins = [Join(pid, names) for pid, names in asked]
     seen = 0
     for join in joins:
@@ -73,6 +73,8 @@ def make_joins(asked: list[tuple[int, list[str]]], hostname: str) -> list[Join]:
         seen |= join.flags
     if hostname and seen & lib.CLONE_NEWUTS:
         raise UsageError("join: a host name would be set for the joined uts namespace too")
+    if netns and seen & lib.CLONE_NEWNET:
+        raise UsageError("join: a network namespace cannot be joined and the jail's own")
     return joins
 
 

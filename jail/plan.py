@@ -26,6 +26,7 @@ NAMESPACES = (
     ("pid", lib.CLONE_NEWPID),
     ("ipc", lib.CLONE_NEWIPC),
     ("uts", lib.CLONE_NEWUTS),
+    ("net", lib.CLONE_NEWNET),
 )
 
 
@@ -118,7 +119,7 @@ def _join(plan: Plan, spec: JailSpec) -> int:
     from jail.joins import make_joins
 
     joined = 0
-    for join in make_joins(spec.joins, spec.hostname):
+    for join in make_joins(spec.joins, spec.hostname, spec.netns):
         started = join.started()
         plan.joins.append((join.pid, started))
         plan.steps.append(steps.setns(join.pid, started, join.files))
@@ -133,7 +134,8 @@ def _isolate(plan: Plan, spec: JailSpec, path: str, program: Closure) -> None:
     if program.needs_proc and not spec.procfs:
         raise ConfigError(f"{path}: its libraries are found through $ORIGIN, which needs /proc: add -p")
     for _, flag in NAMESPACES:
-        plan.namespaces |= flag
+        if flag != lib.CLONE_NEWNET or spec.netns:
+            plan.namespaces |= flag
     plan.steps += root_steps(spec, program, plan.missing)
 
 

@@ -48,6 +48,7 @@ class JailSpec:
         "joins",
         "limits",
         "name",
+        "netns",
         "nice",
         "no_new_privs",
         "overlay_dir",
@@ -88,6 +89,7 @@ class JailSpec:
         self.overlay_dir = ""  # `/` is writable, and this directory keeps what is written
         self.overlay_size = ""  # `/` is writable, in memory
         self.ronly = False  # `/` is read-only also with an overlay
+        self.netns = False  # a network of its own, with nothing but loopback
         self.joins: list[tuple[int, list[str]]] = []  # pid → names of its namespaces that are joined
         self.cgroup = ""  # the group's path below the hierarchy of version 2, used if there are files
         self.cgroup_files: dict[str, str] = {}  # "memory.max" → "16M"
@@ -132,7 +134,7 @@ class JailSpec:
         if self.joins:
             from jail.joins import make_joins
 
-            make_joins(self.joins, self.hostname)
+            make_joins(self.joins, self.hostname, self.netns)
         if self.cgroup_files:
             self._check_cgroup()
         for share in self.shares:
@@ -173,3 +175,5 @@ class JailSpec:
             raise UsageError(f"overlay: {size[:40]!r} is no size such as 8m")
         if (self.extroot or self.overlay_dir or size) and not self.isolate:
             raise UsageError("a root of its own needs a jail with namespaces")
+        if self.netns and not self.isolate:
+            raise UsageError("a network of its own needs a jail with namespaces")

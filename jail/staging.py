@@ -35,6 +35,8 @@ def root_steps(spec: JailSpec, program: Closure, missing: dict[str, str]) -> lis
     out = [steps.private(), steps.open_sources(), steps.root(spec.root_size), *rootfs.build()]
     if spec.hostname:
         out.append(steps.hostname(spec.hostname))
+    if spec.netns:
+        out.append(steps.loopback())
     out.append(steps.pivot())
     if spec.ronly or not (spec.overlay_dir or spec.overlay_size):
         out.append(steps.read_only("/"))

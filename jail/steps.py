@@ -179,6 +179,11 @@ def hostname(name: str) -> Step:
 
 
 @remembered
+def loopback() -> Step:
+    return Step(lib.STEP_LOOPBACK, "bring the loopback device up")
+
+
+@remembered
 def pivot() -> Step:
     return Step(lib.STEP_PIVOT, "pivot into the new root, detach the old one")
 

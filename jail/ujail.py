@@ -51,8 +51,9 @@ OPTIONS: tuple[tuple[str, ...], ...] = (
     ("", "nice", "N", "nice value, -20 to 19"),
     ("Policy",),
     ("S", "seccomp", "FILE", "seccomp policy, JSON"),
+    ("Network",),
+    ("N", "netns", "", "a network of its own, with nothing but loopback"),
     ("Not yet",),
-    ("N", "netns", "", "network namespace"),
     ("f", "userns", "", "user namespace"),
     ("F", "cgroupsns", "", "cgroup namespace"),
     ("J", "bundle", "DIR", "OCI bundle"),
@@ -73,7 +74,7 @@ EXAMPLES = """\
 
 Exit status: the service's own, 128+N if signal N killed it; 125 ujail failed, 126 the program cannot be
 executed, 127 it was not found."""
-NOT_YET = "NfFJiy"
+NOT_YET = "fFJiy"
 # options that procd's capability wrapper has, a jail without namespaces
 WRAPPER = frozenset("nhtPdUGCceSEj") - {"h"}
 
@@ -102,6 +103,7 @@ def make_spec(options: Options) -> JailSpec:
     spec.procfs = "procfs" in given
     spec.sysfs = "sysfs" in given
     spec.ronly = "ronly" in given
+    spec.netns = "netns" in given
     spec.extroot = _absolute("--extroot", given["extroot"]) if "extroot" in given else ""
     spec.overlay_dir = _absolute("--overlaydir", given["overlaydir"]) if "overlaydir" in given else ""
     spec.overlay_size = given.get("tmpoverlaysize", "") or ("0" if "tmpoverlaysize" in given else "")

@@ -10,6 +10,7 @@
  * under policies that allow little more than write(2).
  */
 #define _GNU_SOURCE
+#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -25,9 +26,11 @@
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <time.h>
@@ -473,6 +476,84 @@ static long try_take_tty(char **arguments)
 	return ioctl(0, TIOCSCTTY, 1);
 }
 
+/* ---- network ---- */
+
+/* Connect to an abstract socket. */
+static long try_abstract(char **arguments)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	const size_t size = strlen(arguments[0]);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	memcpy(address.sun_path + 1, arguments[0], size < 100 ? size : 100);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&address,
+			      offsetof(struct sockaddr_un, sun_path) + 1 + size))
+		return -1;
+	return close(fd);
+}
+
+/* An IPv4 or IPv6 address and a port. */
+static socklen_t read_address(char **arguments, struct sockaddr_in6 *address)
+{
+	struct sockaddr_in *old = (struct sockaddr_in *)address;
+
+	memset(address, 0, sizeof(*address));
+	if (inet_pton(AF_INET, arguments[0], &old->sin_addr) == 1) {
+		old->sin_family = AF_INET;
+		old->sin_port = htons(atoi(arguments[1]));
+		return sizeof(*old);
+	}
+	inet_pton(AF_INET6, arguments[0], &address->sin6_addr);
+	address->sin6_family = AF_INET6;
+	address->sin6_port = htons(atoi(arguments[1]));
+	return sizeof(*address);
+}
+
+static int open_socket(char **arguments, int type, struct sockaddr_in6 *address, socklen_t *size)
+{
+	const struct timeval limit = {.tv_sec = 2};
+	const int on = 1;
+	int fd;
+
+	*size = read_address(arguments, address);
+	fd = socket(address->sin6_family, type | SOCK_CLOEXEC, 0);
+	if (fd >= 0 && (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) ||
+			setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) ||
+			setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on))))
+		return -1;
+	return fd;
+}
+
+static long try_connect(char **arguments)
+{
+	struct sockaddr_in6 address;
+	socklen_t size;
+	int fd = open_socket(arguments, SOCK_STREAM, &address, &size);
+
+	return fd < 0 || connect(fd, (struct sockaddr *)&address, size) ? -1 : close(fd);
+}
+
+/* The socket stays: others can connect while the probe runs. */
+static long try_listen(char **arguments)
+{
+	struct sockaddr_in6 address;
+	socklen_t size;
+	int fd = open_socket(arguments, SOCK_STREAM, &address, &size);
+
+	return fd < 0 || bind(fd, (struct sockaddr *)&address, size) ? -1 : listen(fd, 8);
+}
+
+static long try_send(char **arguments)
+{
+	struct sockaddr_in6 address;
+	socklen_t size;
+	int fd = open_socket(arguments, SOCK_DGRAM, &address, &size);
+
+	if (fd < 0 || sendto(fd, "probe", 5, 0, (struct sockaddr *)&address, size) != 5)
+		return -1;
+	return close(fd);
+}
+
 /* ---- system calls ---- */
 
 static long try_i386_call(char **arguments)
@@ -777,6 +858,10 @@ static const struct verb {
 	{"setns", 1, TRY, try_setns},
 	{"tiocsti", 0, TRY, try_tiocsti},
 	{"take-tty", 0, TRY, try_take_tty},
+	{"abstract", 1, TRY, try_abstract},
+	{"connect", 2, TRY, try_connect},
+	{"listen", 2, TRY, try_listen},
+	{"send", 2, TRY, try_send},
 	{"int80", 0, TRY, try_i386_call},
 	{"far64", 0, TRY, try_x86_64_call},
 	{"x32", 0, TRY, try_x32_call},

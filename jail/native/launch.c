@@ -67,6 +67,7 @@ static const step_function functions[] = {
 	[STEP_UPPER] = step_upper,
 	[STEP_UPPER_MEMORY] = step_upper_memory,
 	[STEP_OVERLAY] = step_overlay,
+	[STEP_LOOPBACK] = step_loopback,
 };
 
 /* ---- the children ---- */

@@ -71,7 +71,8 @@ struct wire_step {
 #define STEP_UPPER 40 /* the same: "upper" and "work" in it take what is written */
 #define STEP_UPPER_MEMORY 41 /* s0 options: the same in a tmpfs */
 #define STEP_OVERLAY 42 /* the layers become the new root; read-only without an upper one */
-#define STEP_LAST STEP_OVERLAY
+#define STEP_LOOPBACK 43 /* lo of this network namespace is up */
+#define STEP_LAST STEP_LOOPBACK
 
 /* STEP_BIND and STEP_REBIND */
 #define BIND_READ_ONLY 1

@@ -102,6 +102,7 @@ int step_lower(struct launch_state *state, struct step *step);
 int step_upper(struct launch_state *state, struct step *step);
 int step_upper_memory(struct launch_state *state, struct step *step);
 int step_overlay(struct launch_state *state, struct step *step);
+int step_loopback(struct launch_state *state, struct step *step);
 
 /* The same for the stub as step_open() does with the modern calls; the new root has to be writable. */
 int seal_stub(struct launch_state *state);

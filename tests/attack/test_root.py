@@ -5,6 +5,7 @@ import errno
 import os
 import shutil
 import signal
+import socket
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -276,3 +277,14 @@ def test_script_that_unsets_the_preload_stays_held(host: "Host", tmp_path: Path)
     assert (seen["seccomp"], seen["call:sched_yield"]) == ("2", "EXFULL")
     twin = host.jail(*words[:4], *words[6:])
     assert (twin["seccomp"], twin["call:sched_yield"]) == ("0", "ok")
+
+
+def test_reach_the_hosts_abstract_sockets(host: "Host") -> None:
+    """They have no path that a mount could hide: only a network namespace keeps them away."""
+    name = f"stockade-{os.getpid()}"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(f"\0{name}")
+        listener.listen()
+        denied(host.probe("abstract", name, options=["-N"]))
+        worked(host.probe("abstract", name))
+        worked(host.outside("abstract", name))

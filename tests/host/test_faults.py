@@ -35,7 +35,9 @@ CANNOT_FAIL = {BRK, UMASK}  # the kernel gives no error for these
 JAILS: dict[str, dict[str, Any]] = {
     "root": {"options": ["-r", "/etc/group"]},
     "policy": {"options": ["-U", "65534", "-p", "-S", "POLICY", "-r", "/etc/passwd", "-w", "FOLDER"]},
-    "capabilities": {"options": ["-C", "cap_net_raw,cap_chown", "-s", "-p", "-h", "name", "-S", "POLICY"]},
+    "capabilities": {
+        "options": ["-C", "cap_net_raw,cap_chown", "-N", "-s", "-p", "-h", "name", "-S", "POLICY"]
+    },
     "wrapper": {"options": ["-c", "-U", "65534"]},
     "supervised": {
         "options": [

@@ -113,7 +113,7 @@ def test_what_cannot_be_started(host: "Host", initd: Supervised, folder: Path) -
     }
     faulty: dict[str, dict[str, Any]] = {
         "user": {"command": good, "user": "no-such-user"},
-        "netns": {"command": good, "jail": {"netns": True}},
+        "console": {"command": good, "jail": {"console": True}},
         "type": {"command": good, "seccomp": ["x"]},
     }
     initd.set("s", **wrong, **faulty, fine={"command": good})

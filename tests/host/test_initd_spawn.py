@@ -166,7 +166,7 @@ def test_failed_start_leaves_nothing_and_the_next_one_works(host: "Host", tmp_pa
         {"command": [str(bad)], "stdout": True},
         {"command": ["/no/such/program"], "stdout": True},
         {"command": ["/bin/true"], "limits": {"nofile": "unlimited"}, "stdout": True, "stderr": True},
-        {"command": ["/bin/true"], "jail": {"name": "x", "netns": True}},
+        {"command": ["/bin/true"], "jail": {"name": "x", "console": True}},
         {"command": [str(host.probes["glibc"]), "exit", "4"]},
     ]
     report = spawn(host, *tables)
@@ -174,9 +174,18 @@ def test_failed_start_leaves_nothing_and_the_next_one_works(host: "Host", tmp_pa
         f"execute {bad}: Exec format error",
         "/no/such/program: no such program",
         "set limit nofile to 18446744073709551615, at most 18446744073709551615: Operation not permitted",
-        "jail netns is not yet there",
+        "jail console is not yet there",
         4,
     ]
+
+
+def test_netns_flag_gives_a_network_with_loopback_alone(host: "Host") -> None:
+    words = ["listen", "127.0.0.1", 40002, "connect", "127.0.0.1", 40002, "link", "/proc/self/ns/net"]
+    own = one(host, *words, jail={"name": "x", "procfs": True, "netns": True})
+    shared = one(host, *words[-2:], jail={"name": "x", "procfs": True})
+    assert "connect:127.0.0.1 ok" in own["out"]
+    here = os.readlink("/proc/self/ns/net")
+    assert here in shared["out"] and here not in own["out"]
 
 
 def test_pidfile_of_a_jail_has_the_services_pid(host: "Host", tmp_path: Path) -> None:

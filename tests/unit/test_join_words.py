@@ -47,7 +47,10 @@ def test_one_kind_comes_from_one_process_and_a_host_name_is_not_set_for_others()
         make_joins([(1, ["net"]), (2, ["ipc", "net"])], "")
     with pytest.raises(UsageError, match="host name"):
         make_joins([(1, ["uts"])], "name")
+    with pytest.raises(UsageError, match="and the jail's own"):
+        make_joins([(1, ["net"])], "", True)
     assert len(make_joins([(1, ["net"]), (2, ["ipc"])], "name")) == 2
+    assert len(make_joins([(1, ["ipc"])], "", True)) == 1
 
 
 def test_process_that_is_not_there_is_said() -> None:
