@@ -40,7 +40,7 @@ def declarations(header: str) -> str:
 # What Python needs of the target's own headers: no kernel number is written in Python
 SYSTEM_HEADERS = (
     *("sched.h", "sys/mount.h", "sys/resource.h", "linux/securebits.h", "signal.h", "sys/reboot.h"),
-    *("sys/socket.h", "net/if.h", "linux/sockios.h", "linux/watchdog.h", "sys/ioctl.h"),
+    *("sys/socket.h", "net/if.h", "linux/sockios.h", "linux/watchdog.h", "sys/ioctl.h", "sys/prctl.h"),
 )
 SYSTEM_CONSTANTS = [
     *("CLONE_NEWNS", "CLONE_NEWPID", "CLONE_NEWIPC", "CLONE_NEWUTS", "CLONE_NEWNET", "CLONE_NEWCGROUP"),
@@ -62,6 +62,15 @@ SYSTEM_CONSTANTS = [
     *("MS_REMOUNT", "MNT_DETACH", "SO_PEERGROUPS", "IFF_UP", "SIOCGIFFLAGS", "SIOCSIFFLAGS", "TIOCSCTTY"),
     *("RB_AUTOBOOT", "RB_POWER_OFF", "RB_HALT_SYSTEM", "RB_DISABLE_CAD"),
     *("WDIOC_SETTIMEOUT", "WDIOC_GETTIMEOUT"),
+    # words for the arguments of denied calls
+    *("CLONE_VM", "CLONE_FS", "CLONE_FILES", "CLONE_SIGHAND", "CLONE_THREAD", "CLONE_VFORK", "CLONE_SETTLS"),
+    *("CLONE_NEWUSER", "CLONE_SYSVSEM", "CLONE_PARENT_SETTID", "CLONE_CHILD_SETTID", "CLONE_CHILD_CLEARTID"),
+    *("PR_SET_PDEATHSIG", "PR_SET_DUMPABLE", "PR_SET_KEEPCAPS", "PR_SET_NAME", "PR_GET_NAME"),
+    *("PR_SET_SECCOMP", "PR_CAPBSET_READ", "PR_CAPBSET_DROP", "PR_SET_SECUREBITS", "PR_SET_TIMERSLACK"),
+    *("PR_SET_MM", "PR_SET_CHILD_SUBREAPER", "PR_SET_NO_NEW_PRIVS", "PR_CAP_AMBIENT", "PR_SET_PTRACER"),
+    *("TCGETS", "TCSETS", "TIOCGWINSZ", "TIOCSTI", "TIOCGPGRP", "TIOCSPGRP", "FIONREAD", "FIONBIO"),
+    *("SIOCGIFCONF", "SIOCGIFADDR", "SIOCSIFADDR", "SIOCGIFINDEX", "SIOCGIFHWADDR", "SIOCETHTOOL"),
+    *("SIOCGIFMTU", "SIOCSIFMTU", "SIOCADDRT", "SIOCDELRT"),
     *("BPF_LD", "BPF_W", "BPF_ABS", "BPF_JMP", "BPF_JEQ", "BPF_K"),
     # the rest of what a seccomp filter may hold, for jailctl
     *("BPF_LDX", "BPF_ST", "BPF_STX", "BPF_ALU", "BPF_RET", "BPF_MISC", "BPF_IMM", "BPF_MEM", "BPF_LEN"),

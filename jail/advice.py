@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: MIT
+"""A denied call and the policy that was in force → the change to that policy which would allow it, in words.
+
+Each change that is worth a thought is made to a copy, and the compiler's own filter says whether it does it: what
+is advised works. Never raises: a policy that cannot be read any more is a sentence too.
+"""
+
+from json import dumps, loads
+
+from jail._native import ffi, lib
+from jail.bpf import Program
+from jail.errors import ConfigError
+from jail.policy import compile_filter
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from jail.denial import Denial
+
+    Rule = dict[str, object]
+    Value = dict[str, object]
+
+ALLOW = "SCMP_ACT_ALLOW"
+PERMITS = (ALLOW, "SCMP_ACT_LOG")
+
+
+def advice(denial: "Denial") -> str:
+    """What to do so that the call is allowed: the end of a sentence, "" where a policy has no say."""
+    path = denial.policy
+    if denial.number < 0 or not path:
+        return ""
+    if not denial.call:
+        return "no policy can allow it"
+    try:
+        with open(path, "rb") as file:
+            text = file.read(lib.POLICY_MAX_BYTES + 1)
+        if _permits(text, denial) and denial.kind != "log":
+            return _not_this_one(denial)
+        for words, changed in changes(loads(text), denial):
+            if _permits(dumps(changed).encode(), denial):
+                return f"to allow it, {words}"
+    except OSError as error:
+        return f"the policy cannot be read any more: {error.strerror}"
+    except (ConfigError, ValueError) as error:
+        return f"the policy is not as it was: {error}"
+    return "no change to one rule would allow it"
+
+
+def _not_this_one(denial: "Denial") -> str:
+    """Why a call was denied that the policy, as it is now, allows."""
+    if denial.abi != ffi.string(lib.native_arch()).decode():
+        return f"the policy is in force for another ABI: a program for {denial.abi} needs a jail of its own"
+    if denial.call in ("execve", "execveat"):
+        return "before the program's main only the launcher's own is allowed"
+    return "the policy allows it by now: restart the service"
+
+
+def _permits(text: bytes, denial: "Denial") -> bool:
+    """Whether the filter of a policy allows the call; if its arguments are not known, whatever they are."""
+    big = bool(lib.arch_kind(denial.abi.encode()) & lib.ARCH_BIG)
+    program = Program(compile_filter(text, denial.abi, path=denial.policy, lenient=True).code, big_endian=big)
+    verdict = program.run(lib.arch_audit(denial.abi.encode()), denial.number, denial.args)
+    is_sure = bool(denial.args) or not verdict.depends
+    return verdict.value & lib.SECCOMP_RET_ACTION_FULL == lib.SECCOMP_RET_ALLOW and is_sure
+
+
+def changes(policy: "Value", denial: "Denial") -> "Iterator[tuple[str, Value]]":
+    """Changes in words, each with the policy that comes of it; what opens least comes first."""
+    call = dumps(denial.call)
+    if "whitelist" in policy:
+        names = policy["whitelist"]
+        assert isinstance(names, list)
+        yield f'add {call} to its "whitelist"', {**policy, "whitelist": [*names, denial.call]}
+        return
+    rules = _rules(policy)
+    tested = {index for rule in rules if denial.call in _names(rule) for index in _tested(rule)}
+    if tested and denial.args:
+        args = [
+            {"index": index, "value": denial.args[index], "op": "SCMP_CMP_EQ"}
+            for index in sorted(tested)
+            if index < len(denial.args)
+        ]
+        yield _first(policy, {"names": [denial.call], "action": ALLOW, "args": args})
+    if policy.get("defaultAction") in PERMITS:
+        yield _taken_out(policy, denial.call)
+    for at, rule in enumerate(rules):
+        if rule.get("action") == ALLOW and not _is_limited(rule) and "names" in rule:
+            more = {**rule, "names": [*_names(rule), denial.call]}
+            words = f'add {call} to the "names" of its rule {at + 1} ({ALLOW})'
+            yield words, _with(policy, [*rules[:at], more, *rules[at + 1 :]])
+    yield _first(policy, {"names": [denial.call], "action": ALLOW})
+
+
+def _first(policy: "Value", rule: "Rule") -> "tuple[str, Value]":
+    return f'make {dumps(rule)} the first of its "syscalls"', _with(policy, [rule, *_rules(policy)])
+
+
+def _taken_out(policy: "Value", call: str) -> "tuple[str, Value]":
+    """Of every rule that denies it. A rule without names would be none."""
+    kept: list[Rule] = []
+    places = []
+    for at, rule in enumerate(_rules(policy), 1):
+        names = _names(rule)
+        if call in names and rule.get("action") not in PERMITS:
+            places.append(f"rule {at} ({rule.get('action')})")
+            names = [name for name in names if name != call]
+            rule = {**{key: rule[key] for key in rule if key != "name"}, "names": names}
+        if names:
+            kept.append(rule)
+    return f"take {dumps(call)} out of its {' and '.join(places)}", _with(policy, kept)
+
+
+def _with(policy: "Value", rules: "list[Rule]") -> "Value":
+    return {**policy, "syscalls": rules}
+
+
+def _rules(policy: "Value") -> "list[Rule]":
+    rules = policy.get("syscalls")
+    return rules if isinstance(rules, list) else []
+
+
+def _names(rule: "Rule") -> list[str]:
+    names = rule.get("names", [rule.get("name")])
+    return names if isinstance(names, list) else []
+
+
+def _is_limited(rule: "Rule") -> bool:
+    return any(rule.get(key) for key in ("args", "includes", "excludes"))
+
+
+def _tested(rule: "Rule") -> set[int]:
+    """The indices of the arguments that a rule looks at."""
+    args = rule.get("args")
+    return {each["index"] for each in args} if isinstance(args, list) else set()
