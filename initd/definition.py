@@ -7,6 +7,8 @@ What is unknown lands in `warnings`. Must not start, open or change anything.
 
 from initd.fields import Fields, show
 from initd.identity import identity
+from initd.jailparams import KEYS as PARAMETER_KEYS
+from initd.jailparams import read_params
 from initd.log import FACILITIES, facility_fault
 from jail.errors import ConfigError
 from jail.ids import lookup
@@ -42,18 +44,23 @@ PROTECTIONS = (
 )
 # scripts give these from variables, which may be empty
 MAY_BE_EMPTY = ("user", "group", "seccomp", "capabilities", "extroot")
-JAIL_PROTECTIONS = ("ronly", "netns", "userns", "cgroupsns", "requirejail", "hostname", "mount", "setns")
+JAIL_PROTECTIONS = (
+    "ronly", "netns", "userns", "cgroupsns", "requirejail", "hostname", "mount", "setns", *PARAMETER_KEYS,
+)
 # fmt: on
-JAIL_KEYS = ("name", "hostname", "pidfile", *FLAGS, "mount", "setns")
+JAIL_KEYS = ("name", "hostname", "pidfile", *FLAGS, "mount", "setns", *PARAMETER_KEYS)
 
 
 class JailDefinition:
-    """The `jail` table: names, flags, `mount` path → writable, `setns` [(pid, [namespace, …]), …]."""
+    """The `jail` table: names, flags, `mount` path → writable, `setns` [(pid, [namespace, …]), …].
+
+    `params` are those of jailparams.py, by key.
+    """
 
     # fmt: off
     __slots__ = (
-        "cgroupsns", "console", "hostname", "immediately", "log", "mount", "name", "netns", "pidfile", "procfs",
-        "requirejail", "ronly", "setns", "sysfs", "ubus", "udebug", "userns",
+        "cgroupsns", "console", "hostname", "immediately", "log", "mount", "name", "netns", "params", "pidfile",
+        "procfs", "requirejail", "ronly", "setns", "sysfs", "ubus", "udebug", "userns",
     )
     # fmt: on
 
@@ -75,6 +82,7 @@ class JailDefinition:
         self.immediately = fields.flag("immediately")
         self.mount = fields.flags("mount")
         self.setns = _setns(fields)
+        self.params = read_params(fields)
         fields.unknown(JAIL_KEYS, (*JAIL_PROTECTIONS, *PROTECTIONS))
 
 

@@ -117,11 +117,13 @@ def _jail(jail: "JailDefinition | None") -> "Mark":
     out: list[object] = [True]
     for key in jail.__slots__:
         value = getattr(jail, key)
-        out.append(_sorted(value) if isinstance(value, dict) else _frozen(value))
+        out.append(_frozen(value))
     return tuple(out)
 
 
 def _frozen(value: object) -> object:
     if isinstance(value, list | tuple):
         return tuple([_frozen(item) for item in value])
+    if isinstance(value, dict):
+        return tuple([(key, _frozen(item)) for key, item in sorted(value.items())])
     return value

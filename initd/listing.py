@@ -3,6 +3,7 @@
 
 from initd import death
 from initd.definition import WATCHDOG_OFF
+from initd.jailparams import listed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def _jail(jail: "JailDefinition", has_bundle: bool) -> "Table":
     out |= {name: getattr(jail, name) for name in JAIL_FLAGS}
     if jail.pidfile:
         out["pidfile"] = jail.pidfile
-    return out
+    return out | listed(jail.params)
 
 
 def _ours(instance: "Instance") -> "Table":

@@ -10,6 +10,7 @@ import os
 from errno import ESTALE
 
 from initd.identity import digest
+from initd.jailparams import asks_for_namespaces, land
 from initd.pidfile import write_pid
 from jail.errors import ConfigError, SetupError, UsageError
 from jail.launch import launch
@@ -186,7 +187,7 @@ def make_spec(
     root = (definition.extroot, definition.overlaydir, definition.tmpoverlaysize)
     spec.extroot, spec.overlay_dir, spec.overlay_size = root
     spec.stub = spec.isolate = jail is not None and (
-        any(root) or any(getattr(jail, flag) for flag in ISOLATING)
+        any(root) or any(getattr(jail, flag) for flag in ISOLATING) or asks_for_namespaces(jail.params)
     )
     if jail and jail.requirejail and not spec.isolate:
         raise UsageError("requirejail: the jail names no file, root or namespace, so there would be none")
@@ -216,6 +217,7 @@ def _add_jail(spec: JailSpec, jail: "JailDefinition", ubus_socket: str) -> None:
     for path, writable in jail.mount.items():
         source, _, target = path.partition(":")
         spec.shares.append(Share(source, target, writable=writable))
+    land(spec, jail.params)
     if spec.user or spec.group:
         spec.show_users()
 

@@ -40,7 +40,7 @@ class _Bind:
 class Rootfs:
     """The model: nodes that we make ourselves, and binds on top of some. Keys are paths without links."""
 
-    __slots__ = ("binds", "covers", "layers", "links", "masks", "mounts", "nodes", "real", "seen")
+    __slots__ = ("asked", "binds", "covers", "layers", "links", "masks", "mounts", "nodes", "real", "seen")
 
     def __init__(self, layers: list[steps.Step] | None = None) -> None:
         """`layers` are the steps that put a root of layers together, on top of which is what we make."""
@@ -49,6 +49,7 @@ class Rootfs:
         self.links: dict[str, str] = {}
         self.binds: dict[str, _Bind] = {}
         self.mounts: dict[str, str] = {}  # our own mounts and their types
+        self.asked: dict[str, tuple[int, str]] = {}  # of those, what was asked for: flags and options
         self.masks: list[tuple[str, bool]] = []
         self.seen: dict[str, os.stat_result] = {}  # host paths, without their last link followed
         self.real: dict[str, str] = {}  # directories of the host, and what they are without links
@@ -126,6 +127,15 @@ class Rootfs:
         if self._add_mount("/sys", "sysfs", flags):
             self.masks.extend(present("/sys", SYS_MASKS))
 
+    def add_tmpfs(self, path: str, options: str, *, executable: bool = False) -> None:
+        """A file system in memory that was asked for."""
+        path = self._resolve(path)
+        flags = lib.MS_NOSUID | lib.MS_NODEV | (0 if executable else lib.MS_NOEXEC)
+        if path in self.mounts or path in self.binds:
+            raise ConfigError(f"tmpfs: {path} is taken: it was asked for in two ways")
+        self._add_mount(path, "tmpfs", flags, options)
+        self.asked[path] = (flags, options)
+
     def has_own_dev(self) -> bool:
         return "/dev" in self.mounts
 
@@ -177,8 +187,8 @@ class Rootfs:
             self.nodes[target] = steps.directory(target) if is_directory else steps.file(target)
 
     def _add_mount(self, path: str, fstype: str, flags: int, options: str = "") -> bool:
-        if path in self.binds:
-            return False  # asked for by name: the host's own is shown
+        if path in self.binds or path in self.mounts:
+            return False  # asked for by name
         self._add_directory(path)
         self.mounts[path] = fstype
         self.nodes[f"{path}/"] = steps.mount(
@@ -236,6 +246,28 @@ class Rootfs:
                         bound.source, target, bound.read_only, bound.devices, status.st_dev, status.st_ino
                     )
                 )
+        return out + self._build_late()
+
+    def _build_late(self) -> list[steps.Step]:
+        """What was asked for in a directory of the host, once that is there."""
+        out = []
+        for path in sorted(self.asked):
+            flags, options = self.asked[path]
+            cover = self._covering(path)
+            if not cover:
+                continue
+            if cover not in self.binds:
+                raise ConfigError(f"tmpfs: {path}: {cover} is the kernel's in a jail")
+            if inner := [
+                node
+                for node in (*self.nodes, *self.binds)
+                if node.startswith(f"{path}/") and node != f"{path}/"
+            ]:
+                raise ConfigError(
+                    f"tmpfs: {path}: it is in {cover} of the host, so {inner[0]} cannot be in it"
+                )
+            self._check_place(path)
+            out.append(steps.mount(path, "tmpfs", flags, options, True))
         return out
 
     def _is_in_mount(self, path: str) -> bool:

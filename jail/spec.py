@@ -63,6 +63,7 @@ class JailSpec:
         "staged_etc",
         "stub",
         "sysfs",
+        "tmpfs",
         "user",
     )
 
@@ -93,6 +94,7 @@ class JailSpec:
         self.joins: list[tuple[int, list[str]]] = []  # pid → names of its namespaces that are joined
         self.cgroup = ""  # the group's path below the hierarchy of version 2, used if there are files
         self.cgroup_files: dict[str, str] = {}  # "memory.max" → "16M"
+        self.tmpfs: list[str] = []  # "PATH:SIZE,mode=MODE", see fileargs.py
         self.required = False  # a missing share stops the start
         self.grace_s = 5
         self.root_size = "1m"
@@ -131,6 +133,7 @@ class JailSpec:
             for name, text in self.limits.items():
                 parse(name, text)
         self._check_root()
+        self._check_files()
         if self.joins:
             from jail.joins import make_joins
 
@@ -151,6 +154,16 @@ class JailSpec:
         for name in self.env:
             if not name or "=" in name:
                 raise UsageError(f"bad variable name {name!r}")
+
+    def _check_files(self) -> None:
+        if not self.tmpfs:
+            return
+        from jail.fileargs import read_tmpfs
+
+        if not self.isolate:
+            raise UsageError("what is mounted needs a jail with namespaces")
+        for word in self.tmpfs:
+            read_tmpfs(word)
 
     def _check_cgroup(self) -> None:
         from jail.cgroup import is_limit

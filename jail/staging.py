@@ -27,6 +27,12 @@ def root_steps(spec: JailSpec, program: Closure, missing: dict[str, str]) -> lis
         _stage_in(rootfs, spec, shares)
     else:
         _stage_all(rootfs, spec, shares, program)
+    if spec.tmpfs:
+        from jail.fileargs import read_tmpfs
+
+        for word in spec.tmpfs:
+            asked = read_tmpfs(word)
+            rootfs.add_tmpfs(asked.path, asked.options, executable=asked.executable)
     rootfs.add_dev()
     if spec.procfs:
         rootfs.add_proc()

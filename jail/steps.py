@@ -149,10 +149,11 @@ def node(path: str, mode: int, major: int, minor: int) -> Step:
 
 
 @remembered
-def mount(path: str, fstype: str, flags: int, options: str = "") -> Step:
+def mount(path: str, fstype: str, flags: int, options: str = "", is_hosts: bool = False) -> Step:
+    """`is_hosts`: the place is in a directory of the host, where a link may be swapped in."""
     texts = (_relative(path), f"{fstype}\0{options}".encode())
     read_only = " read-only" if flags & lib.MS_RDONLY else ""
-    return Step(lib.STEP_MOUNT, f"mount {fstype} on {path}{read_only}", flags, texts=texts)
+    return Step(lib.STEP_MOUNT, f"mount {fstype} on {path}{read_only}", flags, is_hosts, texts=texts)
 
 
 def bind(source: str, target: str, read_only: bool, devices: bool, dev: int, ino: int) -> Step:

@@ -30,6 +30,7 @@ OPTIONS: tuple[tuple[str, ...], ...] = (
     ("Files",),
     ("r", "ro", "PATH[:TARGET]", "show a file or directory read-only, with the libraries it needs"),
     ("w", "rw", "PATH[:TARGET]", "the same, writable"),
+    ("", "tmpfs", "PATH[:SIZE,OPTION]", "a file system in memory: SIZE (4m), mode=1777, inodes=4096, exec"),
     ("p", "procfs", "", "a /proc of its own"),
     ("s", "sysfs", "", "a read-only /sys"),
     ("l", "log", "", f"{LOG_SOCKET}"),
@@ -75,6 +76,8 @@ EXAMPLES = """\
 Exit status: the service's own, 128+N if signal N killed it; 125 ujail failed, 126 the program cannot be
 executed, 127 it was not found."""
 NOT_YET = "fFJiy"
+# options that may be given again and again; each is the list of words of that name in JailSpec
+LISTS = ("tmpfs",)
 # options that procd's capability wrapper has, a jail without namespaces
 WRAPPER = frozenset("nhtPdUGCceSEj") - {"h"}
 
@@ -117,7 +120,9 @@ def make_spec(options: Options) -> JailSpec:
         _add(spec, option, value)
     short = {row[0] for row in OPTIONS if len(row) > 1 and row[1] in given and row[0]}
     # procd's own rule: capabilities or no_new_privs alone make no namespace
-    spec.isolate = not (short & {"C", "c"} and short <= WRAPPER)
+    spec.isolate = not (short & {"C", "c"} and short <= WRAPPER) or any(
+        name in LISTS for name, _ in options.pairs
+    )
     # a jail with nothing asked for holds the program and nothing else
     spec.staged_etc = bool(short & set("rwpsluDoUGROT"))
     if spec.user or spec.group:
@@ -132,6 +137,8 @@ def _add(spec: JailSpec, option: str, value: str) -> None:
         spec.shares.append(Share(source, target, writable=option == "rw"))
     elif option in SOCKETS:
         spec.show_socket(option)
+    elif option in LISTS:
+        getattr(spec, option).append(value)
     elif option == "setns":
         from jail.joins import parse as parse_join
 

@@ -110,9 +110,9 @@ int step_mount(struct launch_state *state, struct step *step)
 
 	if (strlen(type) >= step->len[1])
 		return -EINVAL;
-	if (!state->layered)
+	if (!state->layered && !step->a[1])
 		return mount(type, step->s[0], type, step->a[0], options) ? -errno : 0;
-	/* an upper layer that was written to before may have a link here */
+	/* the host, or an upper layer that was written to before, may have a link here */
 	fd = open_target(state, step->s[0]);
 	if (fd < 0)
 		return -errno;

@@ -30,7 +30,8 @@ struct wire_step {
 #define STEP_FILE 4 /* s0 path, a0 mode: an empty file */
 #define STEP_SYMLINK 5 /* s0 path, s1 what it says */
 #define STEP_NODE 6 /* s0 path, a0 mode with type, a1 major, a2 minor */
-#define STEP_MOUNT 7 /* s0 path, s1 "fstype\0options", a0 MS_ flags */
+#define STEP_MOUNT                                                                                 \
+	7 /* s0 path, s1 "fstype\0options", a0 MS_ flags, a1: 1 where the path may have links */
 #define STEP_BIND 8 /* s0 source, s1 target, a0 BIND_ flags, a1 st_dev, a2 st_ino */
 #define STEP_REBIND 9 /* s0 path in the new root, s1 target, a0 BIND_ flags */
 #define STEP_UNLINK 10 /* s0 path */

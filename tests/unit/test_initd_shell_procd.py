@@ -139,6 +139,16 @@ INSTANCES: dict[str, tuple[str, dict[str, Any]]] = {
             }
         },
     ),
+    "jail parameters that are set again, and added to": (
+        "procd_add_jail x\nprocd_set_jail_param tmpfs /a\nprocd_set_jail_param tmpfs /b:1m,exec '/c d'\n"
+        "procd_append_jail_param tmpfs '/e\\:f'\nprocd_set_jail_param hostname g\n"
+        "procd_set_jail_param hostname h",
+        {"jail": {"name": "x", "tmpfs": ["/b:1m,exec", "/c d", "/e\\:f"], "hostname": "h"}},
+    ),
+    "jail parameters begin anew with each jail": (
+        "procd_add_jail x\nprocd_set_jail_param tmpfs /a\nprocd_add_jail y",
+        {"jail": {"name": "y"}},
+    ),
     "trace": (
         "TRACE_SYSCALLS=1 procd_open_instance; procd_set_param command x",
         {"trace": True, "command": ["x"]},
@@ -378,6 +388,11 @@ UNKNOWN = {
         "unknown jail parameter 'hostnme', did you mean 'hostname'?",
         True,
     ),
+    "procd_add_jail x; procd_set_jail_param tmpf /a": (
+        "unknown jail parameter 'tmpf', did you mean 'tmpfs'?",
+        True,
+    ),
+    "procd_add_jail x; procd_set_jail_param": ("unknown jail parameter '' is left out", False),
     "procd_set_jail_param hostname h": ("jail parameter hostname without a jail", True),
     "procd_set_param limits nofile": ("limits: 'nofile' is not NAME=VALUE", True),
     "procd_set_param env =x '' A=b": ("env: '=x' is not NAME=VALUE and left out", False),

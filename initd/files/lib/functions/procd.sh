@@ -178,13 +178,13 @@ _procd_join() {
 procd_set_param() { # KEY [VALUE...]
 	_procd_is_settable "$1" || return
 	_procd_begin "$1"
-	_procd_put "$@"
+	_procd_put_value "v_$1" "$@"
 }
 
 procd_append_param() { # KEY VALUE...
 	_procd_is_settable "$1" || return
 	_procd_has "$1" || _procd_begin "$1"
-	_procd_put "$@"
+	_procd_put_value "v_$1" "$@"
 }
 
 _procd_is_settable() {
@@ -198,10 +198,11 @@ _procd_is_settable() {
 	fi
 }
 
-_procd_put() { # KEY VALUE...
-	local key=$1 value name all
-	shift
-	eval "all=\$_procd_v_$key"
+# Into _procd_VARIABLE, in the shape of _procd_type
+_procd_put_value() { # VARIABLE KEY VALUE...
+	local variable=$1 key=$2 value name all
+	shift 2
+	eval "all=\$_procd_$variable"
 	case $_procd_type in
 	array)
 		for value; do
@@ -239,7 +240,7 @@ _procd_put() { # KEY VALUE...
 	array | table) ;;
 	*) all=$_procd_q ;;
 	esac
-	eval "_procd_v_$key=\$all"
+	eval "_procd_$variable=\$all"
 }
 
 # Without a limit that was asked for a service must not run; without a variable it may

@@ -5,6 +5,11 @@
 # shellcheck disable=SC2034 # _procd_v_jail is read through eval
 
 _procd_jail_flags='log ubus udebug procfs sysfs ronly requirejail netns userns cgroupsns'
+# parameters by shape, the same as in initd/jailparams.py
+_procd_jail_arrays='tmpfs'
+_procd_jail_tables=
+_procd_jail_strings=
+_procd_jail_bools=
 
 procd_add_jail() { # NAME FLAG...
 	if [ -z "$_procd_instance" ]; then
@@ -16,6 +21,7 @@ procd_add_jail() { # NAME FLAG...
 	_procd_jail=\"name\":$_procd_q
 	_procd_mounts=
 	_procd_setns=
+	_procd_jail_keys=
 	shift
 	local flag
 	for flag; do
@@ -28,42 +34,75 @@ procd_add_jail() { # NAME FLAG...
 }
 
 _procd_put_jail() {
+	local key
 	_procd_v_jail="{$_procd_jail"
+	for key in $_procd_jail_keys; do
+		_procd_jail_kind "$key"
+		case $_procd_type in
+		array) eval "_procd_v_jail=\$_procd_v_jail,\\\"\$key\\\":[\$_procd_j_$key]" ;;
+		table) eval "_procd_v_jail=\$_procd_v_jail,\\\"\$key\\\":{\$_procd_j_$key}" ;;
+		*) eval "_procd_v_jail=\$_procd_v_jail,\\\"\$key\\\":\$_procd_j_$key" ;;
+		esac
+	done
 	[ -z "$_procd_mounts" ] || _procd_v_jail="$_procd_v_jail,\"mount\":{$_procd_mounts}"
 	[ -z "$_procd_setns" ] || _procd_v_jail="$_procd_v_jail,\"setns\":[$_procd_setns]"
 	_procd_v_jail="$_procd_v_jail}"
 }
 
-# Not in OpenWrt: hostname NAME, pidfile PATH, console [BOOL], immediately [BOOL], setns PID NAMESPACE...
-procd_set_jail_param() { # KEY VALUE...
-	if ! _procd_has jail; then
-		_procd_refuse "jail parameter $1 without a jail"
-		return 1
-	fi
-	local key=$1
-	shift
-	case $key in
-	hostname | pidfile)
-		_procd_quote "${1:-}"
-		_procd_jail=$_procd_jail,\"$key\":$_procd_q
-		;;
-	console | immediately)
-		_procd_bool "$key" "${1:-1}"
-		_procd_jail=$_procd_jail,\"$key\":$_procd_q
-		;;
-	setns)
-		_procd_int "${1:-}"
-		key=$_procd_q
-		[ $# = 0 ] || shift
-		_procd_strings "$@"
-		_procd_setns="$_procd_setns${_procd_setns:+,}{\"pid\":$key,\"namespaces\":[$_procd_q]}"
-		;;
+# _procd_jail_kind KEY: leave the shape of a jail's parameter in _procd_type, or fail
+_procd_jail_kind() {
+	case " $1 " in
+	' hostname ' | ' pidfile ') _procd_type=string ;;
+	' console ' | ' immediately ') _procd_type=bool ;;
+	' setns ') _procd_type=setns ;;
 	*)
-		_procd_unknown 'jail parameter' "$key"
+		case $1 in '' | *' '*) return 1 ;; esac
+		case " $_procd_jail_arrays " in *" $1 "*) _procd_type=array && return ;; esac
+		case " $_procd_jail_tables " in *" $1 "*) _procd_type=table && return ;; esac
+		case " $_procd_jail_strings " in *" $1 "*) _procd_type=string && return ;; esac
+		case " $_procd_jail_bools " in *" $1 "*) _procd_type=bool && return ;; esac
 		return 1
 		;;
 	esac
+}
+
+# Not in OpenWrt, see procd.sh(7)
+procd_set_jail_param() { _procd_jail_param set "$@"; }       # KEY [VALUE...]
+procd_append_jail_param() { _procd_jail_param append "$@"; } # KEY VALUE...
+
+_procd_jail_param() { # set|append KEY VALUE...
+	local how=$1 key=${2:-}
+	if ! _procd_has jail; then
+		_procd_refuse "jail parameter $key without a jail"
+		return 1
+	fi
+	if ! _procd_jail_kind "$key"; then
+		_procd_unknown 'jail parameter' "$key"
+		return 1
+	fi
+	shift 2
+	if [ "$_procd_type" = setns ]; then
+		_procd_add_setns "$@"
+	else
+		case " $_procd_jail_keys " in
+		*" $key "*) [ "$how" = append ] || eval "_procd_j_$key=" ;;
+		*)
+			_procd_jail_keys="$_procd_jail_keys $key"
+			eval "_procd_j_$key="
+			;;
+		esac
+		[ "$_procd_type$#" != bool0 ] || set -- 1
+		_procd_put_value "j_$key" "$key" "$@"
+	fi
 	_procd_put_jail
+}
+
+_procd_add_setns() { # PID|NAME NAMESPACE...
+	_procd_int "${1:-}"
+	local target=$_procd_q
+	[ $# = 0 ] || shift
+	_procd_strings "$@"
+	_procd_setns="$_procd_setns${_procd_setns:+,}{\"pid\":$target,\"namespaces\":[$_procd_q]}"
 }
 
 procd_add_jail_mount() { _procd_mount 0 "$@"; }    # PATH...
@@ -101,7 +140,7 @@ _procd_others='command env data netdev file respawn watch watchdog error nice te
 _procd_unknown() { # WHAT WORD
 	local word plain
 	plain=$(printf '%s' "$2" | tr 'A-Z-' 'a-z_' | tr -d _)
-	for word in $_procd_protections; do
+	for word in $_procd_protections $_procd_jail_arrays $_procd_jail_tables $_procd_jail_strings $_procd_jail_bools; do
 		if _procd_is_near "$plain" "$word"; then
 			_procd_refuse "unknown $1 '$2', did you mean '$word'?"
 			return
