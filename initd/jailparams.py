@@ -12,9 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from jail.spec import JailSpec
-
     from initd.ubus.blob import Value
+    from jail.spec import JailSpec
 
     Param = str | bool | list[str] | dict[str, str]
 
@@ -24,6 +23,8 @@ TEXT, FLAG, TEXTS, WORDS = "text", "flag", "texts", "words"
 PARAMETERS: tuple[tuple[str, str, str, bool], ...] = (
     # key, shape, attribute of JailSpec, asks for namespaces
     ("tmpfs", TEXTS, "tmpfs", True),
+    ("no_default_filter", FLAG, "no_default_filter", False),
+    ("allow_userns", FLAG, "allow_userns", False),
 )
 # fmt: on
 KEYS = tuple(row[0] for row in PARAMETERS)

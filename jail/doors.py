@@ -3,7 +3,7 @@
 
 Door 1 goes on right before execve: the policy and what the loader, libc and the shim itself call before main.
 Door 2, put on by the shim right before main, is the policy alone. A program that does not load the shim has
-door 1 only.
+door 1 only. A jail without a policy has the default filter, at exec alone: it allows what programs start with.
 """
 
 import os
@@ -14,13 +14,14 @@ from jail import steps
 from jail._native import ffi, lib
 from jail.elf import closure
 from jail.errors import ConfigError
-from jail.policy import compile_filter
+from jail.policy import Filter, compile_filter
 from jail.tree import Closure, Tree
 
 PACKAGE = os.path.dirname(os.path.abspath(__file__))
 SHIM = f"{PACKAGE}/libpreload-seccomp.so"
 SHIM_32 = f"{PACKAGE}/libpreload-seccomp-32.so"  # where it was built: for 32-bit programs of a 64-bit kernel
 FILTERS = f"{PACKAGE}/json-filters"
+DEFAULT = f"{FILTERS}/default.json"
 EXEC_PIN = (lib.EXEC_PIN_PATH, lib.EXEC_PIN_ARGV, lib.EXEC_PIN_ENVP)
 # one byte more than the compiler takes, so that it sees that a file is too long
 READ_MAX = lib.POLICY_MAX_BYTES + 1
@@ -42,6 +43,24 @@ def link(path: str, root: str = "/") -> tuple[Closure, str]:
     return program, SHIM_32 if program.preloaded else ""
 
 
+def default_door(program: Closure, capabilities: int) -> steps.Step:
+    """Compile the filter of a jail that names no policy: it denies what few services need, by an errno.
+
+    Raises ConfigError for a program of an architecture not known here.
+    """
+    if not program.abi:
+        raise ConfigError(
+            f"{program.files[0]}: the default filter is not made for this program's architecture"
+        )
+    text = _read(DEFAULT)
+    asked = (text, b"", program.abi, capabilities)
+    step = _compiled.get(asked)
+    if step is None:
+        compiled = compile_filter(text, program.abi, path=DEFAULT, capabilities=capabilities)
+        step = _remember(asked, _gated(compiled, program.abi, "the default filter"))
+    return step
+
+
 def native_arch() -> str:
     return ffi.string(lib.native_arch()).decode()
 
@@ -60,16 +79,20 @@ def door1(path: str, program: Closure, capabilities: int, notes: list[str]) -> s
     asked = (text, startup, program.abi, capabilities)
     step = _compiled.get(asked)
     if step is None:
-        step = _compile(text, path, program.abi, startup, capabilities)
-        if len(_compiled) >= KEPT:
-            _compiled.clear()
-        _compiled[asked] = step
+        step = _remember(asked, _compile(text, path, program.abi, startup, capabilities))
     if not program.preloaded:
         notes.append(f"{program.files[0]} cannot load the shim: door 1 only, its start-up calls stay allowed")
     return step
 
 
 _compiled: dict[tuple[bytes, bytes, str, int], steps.Step] = {}
+
+
+def _remember(asked: tuple[bytes, bytes, str, int], step: steps.Step) -> steps.Step:
+    if len(_compiled) >= KEPT:
+        _compiled.clear()
+    _compiled[asked] = step
+    return step
 
 
 def _compile(text: bytes, path: str, abi: str, startup: bytes, capabilities: int) -> steps.Step:
@@ -82,9 +105,13 @@ def _compile(text: bytes, path: str, abi: str, startup: bytes, capabilities: int
         exec_pin=EXEC_PIN,
         capabilities=capabilities,
     )
+    return _gated(compiled, abi, "the filter of door 1")
+
+
+def _gated(compiled: Filter, abi: str, name: str) -> steps.Step:
     native = native_arch()
     code = compiled.code if abi == native else _launcher_gate(native) + compiled.code
-    return steps.filter_(code, compiled.flags)
+    return steps.filter_(code, compiled.flags, name)
 
 
 def _launcher_gate(native: str) -> bytes:

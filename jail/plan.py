@@ -20,6 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jail.cgroup import Group
 
+CAP_SYS_ADMIN = 21
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 NAMESPACES = (
     ("mount", lib.CLONE_NEWNS),
@@ -86,6 +87,7 @@ def make_plan(spec: JailSpec) -> Plan:
             env = {**env, **shim_environment(shim, spec.seccomp, env)}
     elif spec.isolate:
         program = closure(path, root=spec.extroot or "/")
+        door = _default_door(plan, spec, program, bounding_of(sets, identity))
     if sets and sets.keep and sets.permitted and not sets.ambient:
         plan.warnings.append("capabilities without an ambient set end at exec: the service will have none")
     has_stub = spec.isolate or spec.stub
@@ -112,6 +114,19 @@ def make_plan(spec: JailSpec) -> Plan:
     plan.steps += door
     plan.steps.append(steps.execute(path, spec.argv, [f"{name}={value}" for name, value in env.items()]))
     return plan
+
+
+def _default_door(plan: Plan, spec: JailSpec, program: Closure, capabilities: int) -> list[steps.Step]:
+    """The filter of a jail that names no policy."""
+    if spec.no_default_filter:
+        plan.warnings.append(
+            "the default filter is off, and no policy is named: every system call is allowed"
+        )
+        return []
+    from jail.doors import default_door
+
+    # in a user namespace of its own a process has all capabilities, and what they are for is asked for with it
+    return [default_door(program, capabilities | (1 << CAP_SYS_ADMIN if spec.allow_userns else 0))]
 
 
 def _join(plan: Plan, spec: JailSpec) -> int:

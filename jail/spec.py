@@ -35,6 +35,7 @@ class JailSpec:
     """One jail: the program, what it may see, who it is and what holds it."""
 
     __slots__ = (
+        "allow_userns",
         "argv",
         "capabilities",
         "cgroup",
@@ -50,6 +51,7 @@ class JailSpec:
         "name",
         "netns",
         "nice",
+        "no_default_filter",
         "no_new_privs",
         "overlay_dir",
         "overlay_size",
@@ -76,6 +78,8 @@ class JailSpec:
         self.group = ""
         self.capabilities: str | None = None
         self.seccomp = ""
+        self.no_default_filter = False  # in a jail without a policy
+        self.allow_userns = False  # processes of the jail may make user namespaces
         self.hostname = ""
         self.procfs = False
         self.sysfs = False

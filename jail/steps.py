@@ -285,8 +285,8 @@ def no_new_privs() -> Step:
     return Step(lib.STEP_NO_NEW_PRIVS, "set no_new_privs")
 
 
-def filter_(code: bytes, flags: int) -> Step:
-    text = f"install the filter of door 1 ({len(code) // 8} instructions)"
+def filter_(code: bytes, flags: int, name: str) -> Step:
+    text = f"install {name} ({len(code) // 8} instructions)"
     return Step(lib.STEP_FILTER, text, flags, texts=(code,))
 
 

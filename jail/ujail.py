@@ -52,6 +52,8 @@ OPTIONS: tuple[tuple[str, ...], ...] = (
     ("", "nice", "N", "nice value, -20 to 19"),
     ("Policy",),
     ("S", "seccomp", "FILE", "seccomp policy, JSON"),
+    ("", "no-default-filter", "", "without -S, allow every system call"),
+    ("", "allow-userns", "", "let processes of the jail make user namespaces"),
     ("Network",),
     ("N", "netns", "", "a network of its own, with nothing but loopback"),
     ("Not yet",),
@@ -107,6 +109,8 @@ def make_spec(options: Options) -> JailSpec:
     spec.sysfs = "sysfs" in given
     spec.ronly = "ronly" in given
     spec.netns = "netns" in given
+    spec.no_default_filter = "no-default-filter" in given
+    spec.allow_userns = "allow-userns" in given
     spec.extroot = _absolute("--extroot", given["extroot"]) if "extroot" in given else ""
     spec.overlay_dir = _absolute("--overlaydir", given["overlaydir"]) if "overlaydir" in given else ""
     spec.overlay_size = given.get("tmpoverlaysize", "") or ("0" if "tmpoverlaysize" in given else "")

@@ -18,6 +18,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -673,6 +674,18 @@ static long do_spawn(char **arguments)
 	return 0;
 }
 
+/* A child by clone(2) with these flags, which ends at once. */
+static long do_spawn_with(char **arguments)
+{
+	long pid = syscall(SYS_clone, strtoul(arguments[0], NULL, 0), 0UL, 0UL, 0UL, 0UL);
+
+	if (pid < 0)
+		return -1;
+	if (!pid)
+		_exit(0);
+	return waitpid(pid, NULL, 0) == pid ? 0 : -1;
+}
+
 /* Use that many MiB of memory. */
 static long do_fill(char **arguments)
 {
@@ -868,6 +881,7 @@ static const struct verb {
 	{"call", 2, TRY, try_call},
 	{"exec", REST, TRY, do_exec},
 	{"spawn", REST, TRY, do_spawn},
+	{"spawn-with", 1, TRY, do_spawn_with},
 	{"script", 1, FACT, do_nothing},
 	{"exit", 1, FACT, do_exit},
 	{"fill", 1, TRY, do_fill},

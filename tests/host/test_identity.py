@@ -199,7 +199,7 @@ def test_ids_nobody_cannot_become_root(host: "Host") -> None:
         ["-w", "relative"],
         ["-r", "/etc/passwd:/../x"],
         ["-t", "soon"],
-        ["-N"],
+        ["-J", "/"],
         ["--no-such-option"],
     ],
 )

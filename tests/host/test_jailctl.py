@@ -52,7 +52,7 @@ def test_filters_of_a_service_are_those_of_its_policy(host: "Host", jailctl: str
 
 
 def test_process_without_a_filter_is_told_from_one_that_is_not_there(host: "Host", jailctl: str) -> None:
-    process = host.start("hold")
+    process = host.start("hold", options=["--no-default-filter"])
     host.wait_ready(process)
     pid = service_of(host, process.pid)
     shown = host.run(jailctl, "policy", "show", pid)

@@ -7,11 +7,14 @@ from typing import Any
 
 import pytest
 
+from jail._native import lib
+from jail.bpf import Program
 from jail.policy import ARCHES, compile_filter
 
 FOLDER = Path(__file__).resolve().parents[2] / "json-filters"
 STARTUP = sorted(FOLDER.glob("startup-*.json"))
-POLICIES = sorted(set(FOLDER.glob("*.json")) - set(STARTUP) - {FOLDER / "schema.json"})
+DEFAULT = FOLDER / "default.json"  # of jails that name no policy
+POLICIES = sorted(set(FOLDER.glob("*.json")) - set(STARTUP) - {FOLDER / "schema.json", DEFAULT})
 
 
 def read(path: Path) -> Any:
@@ -19,7 +22,7 @@ def read(path: Path) -> Any:
 
 
 @pytest.mark.parametrize("arch", ARCHES)
-@pytest.mark.parametrize("path", [*POLICIES, *STARTUP], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [*POLICIES, *STARTUP, DEFAULT], ids=lambda path: path.stem)
 def test_policy_compiles_for_every_architecture(path: Path, arch: str) -> None:
     # not lenient: a name that no architecture has is an error
     assert compile_filter(path.read_bytes(), arch, path=str(path)).code
@@ -49,7 +52,7 @@ def test_policy_has_each_name_once_and_the_watched_ones_by_frequency(path: Path)
     assert all(rule.get("comment") for rule in policy["syscalls"]), "a rule without its reason"
 
 
-@pytest.mark.parametrize("path", [*POLICIES, *STARTUP], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [*POLICIES, *STARTUP, DEFAULT], ids=lambda path: path.stem)
 def test_policy_follows_the_schema(path: Path) -> None:
     jsonschema = pytest.importorskip("jsonschema")  # not of Python alone: guests go without
     jsonschema.Draft202012Validator(read(FOLDER / "schema.json")).validate(read(path))
@@ -60,3 +63,43 @@ def test_policy_follows_the_schema(path: Path) -> None:
 def test_policy_allows_no_call_that_administers_the_machine(path: Path, call: str) -> None:
     for rule in read(path)["syscalls"]:
         assert rule["action"] != "SCMP_ACT_ALLOW" or call not in rule["names"]
+
+
+def default_verdict(arch: str, call: str, *args: int, capabilities: int = 0) -> int:
+    code = compile_filter(DEFAULT.read_bytes(), arch, path="default", capabilities=capabilities).code
+    program = Program(code, big_endian=bool(lib.arch_kind(arch.encode()) & lib.ARCH_BIG))
+    number = lib.call_number(arch.encode(), call.encode())
+    assert number >= 0
+    return program.run(lib.arch_audit(arch.encode()), number, args).value
+
+
+@pytest.mark.parametrize("arch", ARCHES)
+def test_default_filter_has_the_numbers_of_each_architecture(arch: str) -> None:
+    is_mips = arch.startswith("mips")
+    push, other = (0x5472, 0x5412) if is_mips else (0x5412, 0x5472)  # TIOCSTI
+    denied, enosys, no_family = (
+        lib.SECCOMP_RET_ERRNO | number for number in (1, 89 if is_mips else 38, 124 if is_mips else 97)
+    )
+    allowed = lib.SECCOMP_RET_ALLOW
+    assert default_verdict(arch, "ioctl", 0, push) == denied
+    assert default_verdict(arch, "ioctl", 0, other) == allowed
+    assert [default_verdict(arch, name) for name in ("clone3", "io_uring_setup")] == [enosys] * 2
+    assert [default_verdict(arch, "socket", family) for family in (1, 38, 40)] == [
+        allowed,
+        no_family,
+        no_family,
+    ]
+    assert [default_verdict(arch, "clone", flags) for flags in (0x3D0F00, 0x11, 0x10000011)] == [
+        *[allowed] * 2,
+        denied,
+    ]
+
+
+def test_default_filter_denies_a_call_unless_its_capability_was_given() -> None:
+    sys_admin, sys_time = 1 << 21, 1 << 25
+    for call, capability in (("mount", sys_admin), ("clone3", sys_admin), ("adjtimex", sys_time)):
+        assert default_verdict("x86_64", call) != lib.SECCOMP_RET_ALLOW
+        assert default_verdict("x86_64", call, capabilities=capability) == lib.SECCOMP_RET_ALLOW
+    everything = (1 << 41) - 1
+    for call in ("keyctl", "io_uring_setup", "move_pages"):
+        assert default_verdict("x86_64", call, capabilities=everything) != lib.SECCOMP_RET_ALLOW

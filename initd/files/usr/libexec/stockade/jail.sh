@@ -9,7 +9,7 @@ _procd_jail_flags='log ubus udebug procfs sysfs ronly requirejail netns userns c
 _procd_jail_arrays='tmpfs'
 _procd_jail_tables=
 _procd_jail_strings=
-_procd_jail_bools=
+_procd_jail_bools='no_default_filter allow_userns'
 
 procd_add_jail() { # NAME FLAG...
 	if [ -z "$_procd_instance" ]; then
