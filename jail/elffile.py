@@ -309,8 +309,12 @@ def _read(fd: int, name: str, size_bytes: int) -> "Content":
 
 
 def version_of(info: os.stat_result) -> tuple[int, ...]:
-    """What changes when a file's content does; the key of everything that is kept between two starts."""
-    return (info.st_dev, info.st_ino, info.st_mtime_ns, info.st_size, info.st_ctime_ns)
+    """What changes when a file does; the key of everything that is kept between two starts.
+
+    Times alone are those of the kernel's last tick: a change of the mode soon after another change leaves them as they
+    were.
+    """
+    return (info.st_dev, info.st_ino, info.st_mtime_ns, info.st_size, info.st_ctime_ns, info.st_mode)
 
 
 _contents: "dict[tuple[int, ...], Content]" = {}

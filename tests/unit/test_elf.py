@@ -772,6 +772,13 @@ def test_what_is_remembered_of_a_program_goes_with_any_file_that_decided_it(
         elf.closure(str(script))
 
 
+def test_change_of_the_mode_within_one_tick_of_the_clock_is_noticed(tmp_path: Path) -> None:
+    info = tmp_path.stat()
+    changed = os.stat_result((info.st_mode ^ 0o111, *info[1:]), {"st_ctime_ns": info.st_ctime_ns})
+    same = os.stat_result(info[:], {"st_ctime_ns": info.st_ctime_ns})
+    assert elffile.version_of(changed) != elffile.version_of(same)
+
+
 def test_file_that_comes_where_none_was_is_noticed(tmp_path: Path) -> None:
     tree = Tree("/")
     late = tmp_path / "late"
