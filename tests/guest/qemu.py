@@ -18,8 +18,9 @@ from tests.guest.shell import GuestError
 LIMIT_S = int(os.environ.get("STOCKADE_GUEST_LIMIT_S", "2400"))
 RESULTS_BYTES = 32 * 1024 * 1024
 SHOWN_LINES = 40
-# no_timer_check: on a busy host the emulated timer may be late for the kernel's test of it, which then panics
-BOOT = "console=ttyS0 panic=-1 loglevel=4 mitigations=off no_timer_check"
+# no_timer_check: on a busy host the emulated timer may be late for the kernel's test of it, which then panics.
+# norandmaps: the emulator keeps translated code by its virtual address, and would translate Python anew for each start
+BOOT = "console=ttyS0 panic=-1 loglevel=4 mitigations=off no_timer_check norandmaps"
 PANIC = re.compile(r"Kernel panic|BUG: |Oops[: ]|Unable to handle kernel|guest: no ")
 
 

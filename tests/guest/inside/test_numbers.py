@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 ARCH = os.environ.get("STOCKADE_GUEST", "")
 FIRST_ERROR = 1000  # no kernel gives these
-LISTED = re.compile(r"^\tCALL\((\w+)\)", re.MULTILINE)
+LISTED = re.compile(r"CALL\((\w+)\),")
 X86 = {
     **{"ENAMETOOLONG": 36, "ENOSYS": 38, "ELOOP": 40, "EOVERFLOW": 75, "ENOTSOCK": 88, "ETIMEDOUT": 110},
     **{"SIGBUS": 7, "SIGUSR1": 10, "SIGUSR2": 12, "SIGCHLD": 17, "SIGCONT": 18, "SIGSYS": 31},
