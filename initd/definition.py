@@ -13,6 +13,8 @@ from initd.log import FACILITIES, facility_fault
 from jail.errors import ConfigError
 from jail.ids import lookup
 from jail.limits import parse as parse_limit
+from jail.near import did_you_mean
+from jail.spec import ENFORCE, MODES, TRACE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -159,6 +161,11 @@ class Definition:
         return identity(self)
 
     @property
+    def mode(self) -> str:
+        """Of its policy: one of jail.spec.MODES."""
+        return TRACE if self.trace else self.seccomp_mode or ENFORCE
+
+    @property
     def full_name(self) -> str:
         """For messages: service::instance."""
         return f"{self.service}::{self.instance}"
@@ -183,6 +190,10 @@ def _check(definition: Definition, table: "Table") -> None:
         faults.append(problem)
     if not definition.bundle and not (definition.command and definition.command[0]):
         faults.append("command: there is none")
+    if definition.mode not in MODES:
+        faults.append(f"seccomp_mode: no mode {show(definition.mode)}{did_you_mean(definition.mode, MODES)}")
+    if definition.seccomp_mode and not definition.seccomp and definition.mode != TRACE:
+        definition.warnings.append(f"seccomp_mode {definition.seccomp_mode}: there is no policy")
     for name, text in definition.limits.items():
         try:
             parse_limit(name, text)

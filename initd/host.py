@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from initd.children import Children
     from initd.definition import Definition
     from initd.loop import Loop
+    from initd.tracing import Tracing
     from initd.triggers import Trigger
     from initd.ubus.blob import Table, Value
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
         stdout_fd: int
         stderr_fd: int
         warnings: list[str]
+        trace: Tracing | None
 
     class Lines(Protocol):
         """Where the lines of a pipe go: initd.output.Output."""

@@ -120,6 +120,12 @@ class Instance:
             action(self)
 
     @property
+    def trace_file(self) -> str:
+        """Where the trace of the process is or will be, or that of the last one; "" if it is not traced."""
+        process = self.process or self._last
+        return process.trace.path if process is not None and process.trace is not None else ""
+
+    @property
     def is_startable(self) -> bool:
         """Whether there is nothing wrong with what was asked for."""
         return not (self.definition.faults or self.definition.error)
@@ -232,6 +238,8 @@ class Instance:
         assert process is not None and self.exit_code is not None
         ran_s = self._host.loop.now() - process.began_s
         how = f"ended after {ran_s:.0f} s: {death.words(self.exit_code)}"
+        if process.trace is not None and process.trace.failure:
+            how = f"cannot start: {process.trace.failure}"
         if death.is_denial(self.exit_code):
             self._explain(process)
         self.state = STOPPED

@@ -97,8 +97,10 @@ def _ours(instance: "Instance") -> "Table":
         out["crashes"] = instance.crashes
     if definition.cgroup:
         out["cgroup"] = dict(definition.cgroup)
-    if definition.seccomp_mode:
-        out["seccomp_mode"] = definition.seccomp_mode
+    if definition.seccomp_mode or definition.seccomp or definition.trace:
+        out["seccomp_mode"] = definition.mode
+    if instance.trace_file:
+        out["trace_file"] = instance.trace_file
     if warnings := [*definition.warnings, *(process.warnings if process else ())]:
         shown: list[Value] = [*warnings]
         out["warnings"] = shown

@@ -96,13 +96,16 @@ class ServiceMethods:
     def _list(self, call: Call) -> "Table":
         return self._services.listing(_text(call, "name"), bool(call.data.get("verbose")))
 
-    def _delete(self, call: Call) -> None:
+    def _delete(self, call: Call) -> "Table | None":
         service = self._find(call)
         instance = self._find_instance(call, service)
+        traced = _trace_files([instance] if instance else list(service.instances.values()))
         if instance is None:
             service.delete()
         else:
             instance.remove()
+        # as `list` has it, which has no entry any more when the files are written
+        return {service.name: {"instances": traced}} if traced else None
 
     def _signal(self, call: Call) -> None:
         service = self._find(call)
@@ -211,6 +214,14 @@ def _name(call: Call) -> str:
     if name is None:
         raise UbusError(wire.INVALID_ARGUMENT)
     return name
+
+
+def _trace_files(instances: "list[Instance]") -> "Table":
+    return {
+        one.definition.instance: {"trace_file": one.trace_file}
+        for one in instances
+        if one.trace_file and one.process is not None
+    }
 
 
 def _text(call: Call, key: str) -> str | None:

@@ -42,6 +42,7 @@ class Process:
         "is_over",
         "pid",
         "service_pid",
+        "trace",
         "warnings",
     )
 
@@ -66,6 +67,7 @@ class Process:
         started = host.spawn(definition, identity)
         self.pid, self.service_pid = started.pid, started.service_pid
         self.warnings = started.warnings
+        self.trace = started.trace
         try:
             host.children.watch(started.pid, self._ended)
             self._take(definition, started)
@@ -80,10 +82,23 @@ class Process:
         for text in started.warnings:
             self._host.log.warning(f"{self._name}: {text}")
         self._open_outputs(definition, started)
+        if self.trace is not None:
+            self.trace.follow(self._host.loop, self._host.log, self._name, self._found_service)
         if definition.pidfile:
             self._write_pidfile(definition.pidfile)
         if definition.jail is not None and definition.jail.pidfile:
-            self._pidfiles.append(definition.jail.pidfile)  # which spawn() has written
+            self._pidfiles.append(
+                definition.jail.pidfile
+            )  # which spawn() has written, or the tracer's word will
+
+    def _found_service(self, pid: int) -> None:
+        """The tracer has started it."""
+        self.service_pid = pid
+        if self._definition.jail is not None and self._definition.jail.pidfile:
+            try:
+                write_pid(self._definition.jail.pidfile, pid)
+            except OSError as error:
+                self._warn(f"pidfile {self._definition.jail.pidfile}", error)
 
     def kill(self, number: int) -> None:
         """Send a signal. Only initd reaps, so until `on_end` the pid is no other process's. Raises OSError."""
@@ -92,12 +107,15 @@ class Process:
         self._host.kill(self.pid, number)
 
     def kill_all(self) -> None:
-        """KILL, to all of the group if there is one."""
+        """KILL, to all of the group if there is one; to the tracer last, for it has a file to write."""
         try:
             self._host.kill_group(self._definition)
         except OSError as error:
             self._warn("kill the cgroup", error)
-        self.try_kill(signal.SIGKILL)
+        if self.trace is not None:
+            self.trace.end(self._host.loop, self.try_kill)
+        else:
+            self.try_kill(signal.SIGKILL)
 
     def try_kill(self, number: int) -> None:
         """Send a signal; a kernel that refuses is worth a line."""
@@ -128,6 +146,8 @@ class Process:
         self.is_over, self._ended_s = True, self._host.loop.now()
         for output in self._outputs:
             output.close()
+        if self.trace is not None:
+            self.trace.close()
         for path in self._pidfiles:
             try:
                 remove_pid(path)

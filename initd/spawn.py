@@ -16,17 +16,18 @@ from jail.errors import ConfigError, SetupError, UsageError
 from jail.launch import launch
 from jail.packed import Packed
 from jail.plan import make_plan
-from jail.spec import SOCKETS, JailSpec, Share
+from jail.spec import COMPLAIN, SOCKETS, TRACE, JailSpec, Share
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from initd.definition import Definition, JailDefinition
+    from initd.tracing import Tracing
     from jail.cgroup import Group
 
 # what can be asked for and is refused: to leave it out would give less than was asked for, or more
-NOT_YET = ("bundle", "trace", "vrf")
+NOT_YET = ("bundle", "vrf")
 JAIL_NOT_YET = ("userns", "cgroupsns", "console")
 # a jail with none of these is procd's wrapper: ids, capabilities and a policy, but no namespace
 ISOLATING = ("procfs", "sysfs", "ubus", "udebug", "log", "ronly", "mount", "hostname", "netns")
@@ -39,10 +40,10 @@ class Started:
 
     pid: our child, for a jail its PID 1, which forwards signals. service_pid: the service.
     stdout_fd, stderr_fd: read ends, non-blocking, or -1. has_stub: a TERM becomes a KILL after term_timeout
-    without our doing.
+    without our doing. trace: if the child is the tracer, which will tell the pid of the service.
     """
 
-    __slots__ = ("has_stub", "pid", "service_pid", "stderr_fd", "stdout_fd", "warnings")
+    __slots__ = ("has_stub", "pid", "service_pid", "stderr_fd", "stdout_fd", "trace", "warnings")
 
     def __init__(self, pid: int, service_pid: int, output: "_Stdio", warnings: list[str]) -> None:
         self.pid = pid
@@ -50,6 +51,7 @@ class Started:
         self.has_stub = pid != service_pid
         self.stdout_fd, self.stderr_fd = output.read_fds
         self.warnings = warnings
+        self.trace: Tracing | None = None
 
 
 class Plans:
@@ -147,6 +149,8 @@ def spawn(definition: "Definition", plans: Plans, identity: tuple[object, ...] |
     packed = kept or plans.make(definition, mark)
     stdio = _Stdio(definition.stdout, definition.stderr)
     try:
+        if definition.mode == TRACE:
+            return _spawn_traced(definition, packed, stdio)
         try:
             jail = launch(packed, stdio=stdio.service_fds)
         except SetupError as error:
@@ -166,6 +170,18 @@ def spawn(definition: "Definition", plans: Plans, identity: tuple[object, ...] |
     return started
 
 
+def _spawn_traced(definition: "Definition", packed: Packed, stdio: "_Stdio") -> Started:
+    """The tracer, which starts it: what fails then is told by its end."""
+    from initd.tracing import launch_traced
+
+    pid, trace = launch_traced(definition, packed, stdio.service_fds)
+    started = Started(pid, pid, stdio, list(packed.warnings))
+    if definition.seccomp:
+        started.warnings.append(f"{definition.seccomp} is not in force while everything is recorded")
+    started.trace = trace
+    return started
+
+
 def make_spec(
     definition: "Definition", ubus_socket: str = SOCKETS["ubus"][0], tree: str = SERVICES
 ) -> JailSpec:
@@ -182,6 +198,7 @@ def make_spec(
     spec.grace_s = definition.term_timeout
     spec.cgroup = f"{tree}/{definition.service}/{definition.instance}"
     spec.cgroup_files = dict(definition.cgroup)
+    spec.mode = definition.mode
     if definition.seccomp:
         spec.hold(os.path.abspath(definition.seccomp))
     root = (definition.extroot, definition.overlaydir, definition.tmpoverlaysize)
@@ -227,7 +244,7 @@ def _refuse(definition: "Definition") -> None:
     asked = [key for key in NOT_YET if getattr(definition, key)]
     if definition.jail:
         asked += [f"jail {key}" for key in JAIL_NOT_YET if getattr(definition.jail, key)]
-    if definition.seccomp_mode not in ("", "enforce"):
+    if definition.mode == COMPLAIN:
         asked.append(f"seccomp_mode {definition.seccomp_mode}")
     if asked:
         raise UsageError(f"{asked[0]} is not yet there")

@@ -15,7 +15,13 @@ from jail._native import ffi, lib
 from jail.elf import closure
 from jail.errors import ConfigError
 from jail.policy import Filter, compile_filter
+from jail.spec import TRACE
 from jail.tree import Closure, Tree
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jail.plan import Plan
+    from jail.spec import JailSpec
 
 PACKAGE = os.path.dirname(os.path.abspath(__file__))
 SHIM = f"{PACKAGE}/libpreload-seccomp.so"
@@ -25,6 +31,7 @@ DEFAULT = f"{FILTERS}/default.json"
 EXEC_PIN = (lib.EXEC_PIN_PATH, lib.EXEC_PIN_ARGV, lib.EXEC_PIN_ENVP)
 # one byte more than the compiler takes, so that it sees that a file is too long
 READ_MAX = lib.POLICY_MAX_BYTES + 1
+TRACE_BYTES = 1024  # more than the tracer's filter has
 KEPT = 16  # compiled policies
 
 
@@ -63,6 +70,42 @@ def default_door(program: Closure, capabilities: int) -> steps.Step:
 
 def native_arch() -> str:
     return ffi.string(lib.native_arch()).decode()
+
+
+def hold(
+    spec: "JailSpec", path: str, capabilities: int, env: dict[str, str], plan: "Plan"
+) -> "tuple[Closure | None, list[steps.Step], dict[str, str]]":
+    """What a program is held by in the mode of the spec: its closure, the filter, its environment with the shim.
+
+    Raises ConfigError, for a policy or for a program that cannot be held by one.
+    """
+    root = spec.extroot or "/"
+    if spec.mode == TRACE:
+        program, shim = _link_for_trace(spec, path, root)
+        env = {name: value for name, value in env.items() if not name.startswith("SECCOMP_")}
+        return program, [_tracing()], {**env, **_preload(shim, env)}
+    program, shim = link(path, root)
+    if spec.extroot and not shim:
+        plan.warnings.append(f"{spec.extroot} has no {SHIM}: the start-up calls stay allowed")
+    step = door1(spec.seccomp, program, capabilities, plan.notes)
+    return program, [step], {**env, **shim_environment(shim, spec.seccomp, env)}
+
+
+def _link_for_trace(spec: "JailSpec", path: str, root: str) -> tuple[Closure | None, str]:
+    """Without a jail whatever the kernel executes can be traced."""
+    try:
+        return link(path, root)
+    except ConfigError:
+        if spec.isolate:
+            raise
+        return None, ""
+
+
+def _tracing() -> steps.Step:
+    """The filter that stops every call for the tracer."""
+    code = ffi.new("unsigned char[]", TRACE_BYTES)
+    n = lib.trace_filter(code, TRACE_BYTES)
+    return steps.tracing(bytes(ffi.buffer(code, 8 * n)))
 
 
 def door1(path: str, program: Closure, capabilities: int, notes: list[str]) -> steps.Step:
@@ -136,9 +179,14 @@ def _launcher_gate(native: str) -> bytes:
 
 
 def shim_environment(shim: str, path: str, env: dict[str, str]) -> dict[str, str]:
-    """What the shim reads, and removes before main. Another LD_PRELOAD in `env` is kept, behind ours."""
+    """What the shim reads, and removes before main; nothing without a shim."""
+    return {"SECCOMP_FILE": path, **_preload(shim, env)} if shim else {}
+
+
+def _preload(shim: str, env: dict[str, str]) -> dict[str, str]:
+    """Another LD_PRELOAD in `env` is kept, behind ours."""
     others = env.get("LD_PRELOAD", "")
-    return {"SECCOMP_FILE": path, "LD_PRELOAD": shim + (f":{others}" if others else "")}
+    return {"LD_PRELOAD": shim + (f":{others}" if others else "")} if shim else {}
 
 
 def _read(path: str) -> bytes:

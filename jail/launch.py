@@ -10,6 +10,10 @@ from jail.errors import EXIT_CANNOT_EXECUTE, EXIT_NOT_FOUND, SetupError
 from jail.packed import Packed
 from jail.plan import Plan
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jail._native import FFI
+
 OWN_STDIO = (-1, -1, -1)
 WORD = (1 << 64) - 1
 
@@ -24,18 +28,25 @@ class Jail:
         self.service_pid = service_pid
 
 
-def launch(plan: Plan | Packed, flags: int = 0, stdio: tuple[int, int, int] = OWN_STDIO) -> Jail:
+def launch(
+    plan: Plan | Packed,
+    flags: int = 0,
+    stdio: tuple[int, int, int] = OWN_STDIO,
+    trace: "FFI.CData | None" = None,
+) -> Jail:
     """Start the jail and return once the service's program runs in it.
 
     `stdio` are descriptors of this process that the service gets as 0, 1 and 2; -1 leaves it our own.
     Raises SetupError with the step that failed; then nothing is left of the jail. `flags` are LAUNCH_* of
-    jail._native, for tests.
+    jail._native, for tests. A `trace` is attached to the service, whose plan has its filter; from here on
+    nothing but the trace may wait for children.
     """
     packed = plan if isinstance(plan, Packed) else Packed(plan)
     code = packed.join()
     reset = _signals_to_reset()
     request = ffi.new(
-        "struct launch_request *", (packed.namespaces, flags, stdio, (reset & WORD, reset >> 64))
+        "struct launch_request *",
+        (packed.namespaces, flags, stdio, (reset & WORD, reset >> 64), ffi.NULL if trace is None else trace),
     )
     result = ffi.new("struct launch_result *")
     if packed.group:

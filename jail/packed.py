@@ -13,11 +13,12 @@ _FILTER = int(lib.STEP_FILTER)
 class Packed:
     """A plan as the launcher takes it. `group`, `joins`, `missing` and `warnings` are the plan's."""
 
-    __slots__ = ("group", "joins", "missing", "name", "namespaces", "parts", "text", "warnings")
+    __slots__ = ("group", "joins", "missing", "name", "namespaces", "parts", "program", "text", "warnings")
 
     def __init__(self, plan: Plan, filters: dict[bytes, bytes] | None = None) -> None:
         """`filters` holds filters that are in memory already; this plan's is added to it."""
         self.name = plan.name
+        self.program = plan.program
         self.namespaces = plan.namespaces
         self.group = plan.group
         self.joins = tuple(plan.joins)

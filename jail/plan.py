@@ -13,7 +13,7 @@ from jail._native import lib
 from jail.elf import closure
 from jail.errors import EXIT_CANNOT_EXECUTE, EXIT_NOT_FOUND, ConfigError
 from jail.privilege import bounding_of, capabilities_of, identity_of, service_steps, stub_steps
-from jail.spec import JailSpec
+from jail.spec import TRACE, JailSpec
 from jail.tree import Closure, Tree
 
 TYPE_CHECKING = False
@@ -34,10 +34,11 @@ NAMESPACES = (
 class Plan:
     """What the launcher will do. `steps[index]` is what an error at `index` was about."""
 
-    __slots__ = ("group", "joins", "missing", "name", "namespaces", "notes", "steps", "warnings")
+    __slots__ = ("group", "joins", "missing", "name", "namespaces", "notes", "program", "steps", "warnings")
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.program = ""  # its path, as its root has it
         self.namespaces = 0
         self.group: Group | None = None
         self.joins: list[
@@ -74,17 +75,13 @@ def make_plan(spec: JailSpec) -> Plan:
     identity = identity_of(spec)
     sets = capabilities_of(spec, identity)
     env = spec.env if spec.plain else {"PATH": PATH, "container": "ujail", **spec.env}
+    plan.program = path
     program = None
     door: list[steps.Step] = []
-    if spec.seccomp:
-        from jail.doors import SHIM, door1, link, shim_environment
+    if spec.seccomp or spec.mode == TRACE:
+        from jail.doors import hold
 
-        program, shim = link(path, spec.extroot or "/")
-        if spec.extroot and not shim:
-            plan.warnings.append(f"{spec.extroot} has no {SHIM}: the start-up calls stay allowed")
-        door = [door1(spec.seccomp, program, bounding_of(sets, identity), plan.notes)]
-        if shim:
-            env = {**env, **shim_environment(shim, spec.seccomp, env)}
+        program, door, env = hold(spec, path, bounding_of(sets, identity), env, plan)
     elif spec.isolate:
         program = closure(path, root=spec.extroot or "/")
         door = _default_door(plan, spec, program, bounding_of(sets, identity))

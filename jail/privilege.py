@@ -11,7 +11,7 @@ from jail._native import lib
 from jail.capabilities import CapabilitySets, default_for, describe, last_capability, parse
 from jail.errors import ConfigError
 from jail.ids import Identity, lookup
-from jail.spec import JailSpec
+from jail.spec import TRACE, JailSpec
 
 PACKAGE = os.path.dirname(os.path.abspath(__file__))
 STUB = f"{PACKAGE}/ujail-init"
@@ -98,7 +98,7 @@ def service_steps(
         if sets.ambient:
             out.append(steps.ambient(sets.ambient))
     out.append(steps.die_with_parent())
-    if spec.no_new_privs or spec.seccomp:
+    if spec.no_new_privs or spec.seccomp or spec.mode == TRACE:
         out.append(steps.no_new_privs())
     out.append(steps.signals())
     return out

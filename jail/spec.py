@@ -7,6 +7,8 @@ host's files are in plan.py. Must not read a file.
 
 from jail.errors import UsageError
 
+# of a policy: it is put on; its denials are allowed and logged; there is none, and every call is recorded
+ENFORCE, COMPLAIN, TRACE = MODES = ("enforce", "complain", "trace")
 SIZE_MAX = 8  # characters, as in procd
 HOSTNAME_MAX = 64  # __NEW_UTS_LEN
 # what options and jail flags name: the path, and whether a jail that asks for it can do without
@@ -48,6 +50,7 @@ class JailSpec:
         "isolate",
         "joins",
         "limits",
+        "mode",
         "name",
         "netns",
         "nice",
@@ -80,6 +83,7 @@ class JailSpec:
         self.seccomp = ""
         self.no_default_filter = False  # in a jail without a policy
         self.allow_userns = False  # processes of the jail may make user namespaces
+        self.mode = ENFORCE
         self.hostname = ""
         self.procfs = False
         self.sysfs = False
@@ -113,9 +117,10 @@ class JailSpec:
         self.shares += [Share("/etc/passwd", required=True), Share("/etc/group", required=True)]
 
     def hold(self, policy: str) -> None:
-        """Put a policy on; the shim reads it inside."""
+        """Put a policy on; the shim reads it inside. While everything is traced it need not even exist."""
         self.seccomp = policy
-        self.shares.append(Share(policy, required=True))
+        if self.mode != TRACE:
+            self.shares.append(Share(policy, required=True))
 
     def validate(self) -> None:
         """Raise UsageError, for a limit ConfigError, for what can be refused by looking at the words alone."""
@@ -129,6 +134,10 @@ class JailSpec:
             raise UsageError("the grace period is 0 to 86400 seconds")
         if self.plain and (self.isolate or self.stub):
             raise UsageError("a service whose privileges stay cannot have a jail")
+        if self.mode not in MODES:
+            from jail.near import did_you_mean
+
+            raise UsageError(f"no mode {self.mode!r}{did_you_mean(self.mode, MODES)}")
         if self.nice is not None and not -20 <= self.nice <= 19:
             raise UsageError("a nice value is -20 to 19")
         if self.limits:

@@ -290,6 +290,11 @@ def filter_(code: bytes, flags: int, name: str) -> Step:
     return Step(lib.STEP_FILTER, text, flags, texts=(code,))
 
 
+def tracing(code: bytes) -> Step:
+    text = "install the filter that stops every call for the tracer"
+    return Step(lib.STEP_FILTER, text, 0, texts=(code,))
+
+
 # --- processes ---
 
 

@@ -14,6 +14,8 @@ from jail.errors import EXIT_CANNOT_EXECUTE, EXIT_NOT_FOUND, JailError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jail._native import FFI
+    from jail.launch import Jail
+    from jail.packed import Packed
 
 NATIVE = ffi.string(lib.native_arch()).decode()
 SECOND = ffi.string(lib.second_arch()).decode() if lib.second_arch() else ""
@@ -99,6 +101,14 @@ class Trace:
         if pid < 0:
             raise JailError(f"cannot trace: {os.strerror(-pid)}")
         self.pid = pid
+
+    def launch(self, plan: "Packed", stdio: tuple[int, int, int]) -> "Jail":
+        """Start a jail whose filter is the tracer's. Raises SetupError, as launch() does."""
+        from jail.launch import launch
+
+        jail = launch(plan, stdio=stdio, trace=self._native)
+        self.pid = jail.service_pid
+        return jail
 
     def run(self, path: str) -> int:
         """Trace until all has ended; returns the first process's exit status, 128+N for a signal."""

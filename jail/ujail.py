@@ -13,7 +13,11 @@ from stat import S_ISREG
 from jail.errors import EXIT_FAILURE, JailError, UsageError
 from jail.options import Options, number, parse
 from jail.options import usage as make_usage
-from jail.spec import SOCKETS, JailSpec, Share
+from jail.spec import COMPLAIN, ENFORCE, SOCKETS, TRACE, JailSpec, Share
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jail.plan import Plan
 
 LOG_SOCKET = SOCKETS["log"][0]
 
@@ -54,6 +58,7 @@ OPTIONS: tuple[tuple[str, ...], ...] = (
     ("S", "seccomp", "FILE", "seccomp policy, JSON"),
     ("", "no-default-filter", "", "without -S, allow every system call"),
     ("", "allow-userns", "", "let processes of the jail make user namespaces"),
+    ("m", "mode", "MODE", "enforce it (default), or trace: record every call instead, and write a policy"),
     ("Network",),
     ("N", "netns", "", "a network of its own, with nothing but loopback"),
     ("Not yet",),
@@ -116,6 +121,9 @@ def make_spec(options: Options) -> JailSpec:
     spec.overlay_size = given.get("tmpoverlaysize", "") or ("0" if "tmpoverlaysize" in given else "")
     spec.required = "requirejail" in given
     spec.grace_s = number("--term-timeout", given.get("term-timeout", "5"))
+    spec.mode = given.get("mode", ENFORCE)
+    if spec.mode == COMPLAIN:
+        raise UsageError("mode complain is not yet there")
     if "seccomp" in given:
         spec.hold(_absolute("--seccomp", given["seccomp"]))
     if "nice" in given:
@@ -214,6 +222,8 @@ def _run(spec: JailSpec, options: Options, debug: int, argv0: str) -> int:
         return 0
     if os.geteuid() != 0:
         raise JailError("must be run as root")
+    if spec.mode == TRACE:
+        return _trace(spec, plan, options.given.get("pidfile", ""))
     from jail.launch import launch
 
     _hold_signals()
@@ -229,6 +239,21 @@ def _run(spec: JailSpec, options: Options, debug: int, argv0: str) -> int:
     except OSError as error:
         # leaving takes the jail along: its PID 1 dies with this process
         raise JailError(f"{error.filename or STUB}: {error.strerror}") from error
+
+
+def _trace(spec: JailSpec, plan: "Plan", pidfile: str) -> int:
+    """This process stays and records."""
+    from jail.traced import trace_here
+
+    if spec.seccomp:
+        say(f"ujail: {spec.name}: warning: {spec.seccomp} is not in force while everything is recorded")
+    _hold_signals()
+    return trace_here(
+        plan,
+        spec.extroot,
+        lambda line: say(f"ujail: {spec.name}: {line}"),
+        lambda pid: _write_pidfile(pidfile, pid) if pidfile else None,
+    )
 
 
 def _hold_signals() -> None:

@@ -181,13 +181,9 @@ def _write(
     trace: "Trace", program: "Closure | None", file: "TraceFile", options: Options, before: "Policy | None"
 ) -> None:
     """The policy, or the policies, and on stderr what is to be said about them."""
-    from jail import learn
-    from jail.trace import NATIVE, SECOND, has_call
+    from jail import learn, record
 
-    if not trace.programs:
-        raise JailError("nothing was recorded: no program has been executed")
-    abi = learn.abi_of(trace.programs[0], NATIVE, SECOND)
-    always = [name for name in learn.ALWAYS if has_call(abi, name)]
+    abi, always = record.abi_and_always(trace)
     groups = [[each] for each in trace.programs] if "per-program" in options.given else [trace.programs]
     others: list[list[Program]] = groups[1:]
     for group in [groups[0], *others]:
@@ -195,9 +191,7 @@ def _write(
             group, abi, always, early="all" in options.given, arguments="args" in options.given
         )
         if group is groups[0] and program is not None and program.preloaded:
-            startup = _startup(trace.programs[0], abi, program)
-            if startup:
-                policy["startup"] = startup
+            record.add_startup(policy, trace.programs[0], abi, program)
         policy["programs"] = learn.describe_programs(group, abi)
         if before is not None:
             limited = learn.limited_calls(before, policy)
@@ -209,7 +203,8 @@ def _write(
         say(f"wrote {target.commit(text)}")
         for note in notes:
             say(note)
-    _report(trace, abi)
+    for line in record.remarks(trace, abi):
+        say(line)
     if "paths" in options.given:
         from jail.propose import propose
 
@@ -221,40 +216,6 @@ def _beside(file: "TraceFile", program: str, options: Options) -> "TraceFile":
     from jail.tracefile import TraceFile
 
     return TraceFile(f"{file.path}.{os.path.basename(program)}", replace="file" in options.given)
-
-
-def _startup(program: "Program", abi: str, closure: "Closure") -> list[str]:
-    """The policy's own start-up list, if the libc's set lacks something."""
-    import json
-
-    from jail.doors import FILTERS
-    from jail.learn import startup_names
-
-    libc = "musl" if closure.libc == "uclibc" else closure.libc
-    try:
-        with open(f"{FILTERS}/startup-{libc}.json") as file:
-            rules = json.load(file)["syscalls"]
-    except OSError:
-        return []
-    allowed = {name for rule in rules for name in rule["names"]}
-    free = {name for rule in rules for name in rule["names"] if "args" not in rule}
-    return startup_names(program, abi, allowed, free)
-
-
-def _report(trace: "Trace", abi: str) -> None:
-    from jail.learn import strangers
-
-    if not trace.programs[0].from_main:  # static, or its loader did not take the shim
-        say(
-            f"{trace.programs[0].name}: recorded from its entry point on, its start-up calls are in the policy"
-        )
-    for other, counts in strangers(trace.programs, abi).items():
-        calls = ", ".join(f"{name} {count}" for name, count in counts.items())
-        say(f"not in the policy, which is for {abi}: calls of {other}: {calls}")
-    if trace.lost_arguments:
-        say("the arguments of some calls could not be read")
-    if trace.lost_files:
-        say("more files were used than are kept: some are missing")
 
 
 def say(line: str) -> None:

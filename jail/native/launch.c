@@ -160,7 +160,8 @@ static int service_main(void *argument)
 		_exit(127);
 	}
 	state->service_pid = pid;
-	report(state, walk(state, state->stub_exec + 1));
+	if (!state->request->trace || await_tracer(state))
+		report(state, walk(state, state->stub_exec + 1));
 	_exit(127); /* a filter may be in force: no other call from here on */
 }
 
@@ -173,7 +174,7 @@ static int first_main(void *argument)
 	state->proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (state->proc_fd < 0)
 		report_at(state, LAUNCH_READ_PROC, -errno);
-	else
+	else if (state->stub_exec || !state->request->trace || await_tracer(state))
 		report(state, walk(state, 0));
 	_exit(125);
 }
@@ -182,12 +183,15 @@ static int first_main(void *argument)
 
 /* Let the service go if PID 1 is in place, and wait until its program runs or its process is gone.
  * Without a stub both is so already: the clone's vfork has waited for it. */
-static void release_service(struct launch_state *state, int *go_fd, int done_fd)
+static void release_service(struct launch_state *state, int pid, int *go_fd, int done_fd)
 {
 	char byte = 0;
 
 	if (!state->error && state->stub == PROGRESS_EXEC && write(*go_fd, &byte, 1) != 1)
 		report(state, -errno);
+	if (!state->error && state->request->trace &&
+	    (!state->stub_exec || state->stub == PROGRESS_EXEC))
+		report(state, attach_tracer(state, pid, *go_fd, done_fd));
 	close(*go_fd); /* who has not been let go reads end-of-file and ends */
 	*go_fd = -1;
 	/* The other end is open in the service's process alone; its stack is our memory until then */
@@ -197,7 +201,7 @@ static void release_service(struct launch_state *state, int *go_fd, int done_fd)
 
 static void conclude(struct launch_state *state, int pid, struct launch_result *result)
 {
-	int status;
+	int status, ended;
 
 	if (!state->error && state->service == PROGRESS_EXEC &&
 	    (!state->stub_exec || state->stub == PROGRESS_EXEC)) {
@@ -208,9 +212,13 @@ static void conclude(struct launch_state *state, int pid, struct launch_result *
 	}
 	report(state,
 	       -ECHILD); /* gone without a word: killed from outside, or by a lack of memory */
-	kill(pid, SIGKILL);
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
+	/* the tracer may have waited for it already, and then the pid is nobody's */
+	if (waitpid(pid, &status, WNOHANG) == 0)
+		kill(pid, SIGKILL);
+	/* tracees have to be waited for before PID 1 of their namespace ends */
+	do
+		ended = waitpid(state->request->trace ? -1 : pid, &status, __WALL);
+	while (ended != pid && (ended > 0 || errno == EINTR));
 	result->step = state->step;
 	result->error = -state->error;
 }
@@ -218,19 +226,23 @@ static void conclude(struct launch_state *state, int pid, struct launch_result *
 static void clone_first(struct launch_state *state, char *stack, int life[2], int done[2],
 			struct launch_result *result)
 {
-	int pid;
+	int pid, wait = CLONE_VFORK;
 
 	state->life_fd = life[0];
 	state->life_write_fd = life[1];
-	pid = clone(first_main, stack,
-		    state->request->namespaces | CLONE_VM | CLONE_VFORK | SIGCHLD, state);
+	state->ready_fd = done[1];
+	/* Without a stub the first process is the service, and nobody attaches to it from inside a vfork */
+	if (state->request->trace && !state->stub_exec)
+		wait = 0;
+	pid = clone(first_main, stack, state->request->namespaces | CLONE_VM | wait | SIGCHLD,
+		    state);
 	if (pid < 0) {
 		result->error = errno;
 		return;
 	}
 	close(done[1]);
 	done[1] = -1;
-	release_service(state, &life[1], done[0]);
+	release_service(state, pid, &life[1], done[0]);
 	conclude(state, pid, result);
 }
 

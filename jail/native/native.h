@@ -8,6 +8,7 @@
 
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -96,6 +97,8 @@ struct wire_step {
 
 #define LAUNCH_READ_PROC (-2) /* a step: the host's /proc did not tell the service's pid */
 
+struct trace;
+
 /* What a launch has beside its plan, which may be used again */
 struct launch_request {
 	unsigned long namespaces; /* CLONE_NEW* flags */
@@ -103,6 +106,7 @@ struct launch_request {
 	int stdio
 		[3]; /* descriptors of the caller for 0, 1 and 2 of the service; -1: the caller's own */
 	uint64_t reset[2]; /* bit n-1 for each signal n that the caller handles or ignores */
+	struct trace *trace; /* NULL, or attaches to the service, whose filter is trace_filter() */
 };
 
 struct launch_result {
@@ -212,8 +216,6 @@ struct trace_file {
 	char *text; /* a path, perhaps "FOLDER/" first; or a struct sockaddr */
 };
 
-struct trace;
-
 /* Returns NULL without memory. `watches` are copied. */
 struct trace *trace_open(const struct trace_watch *watches, unsigned int n, unsigned int flags);
 
@@ -223,18 +225,15 @@ struct trace *trace_open(const struct trace_watch *watches, unsigned int n, unsi
  */
 int trace_spawn(struct trace *trace, const char *path, char *const *argv, char *const *envp);
 
-/*
- * Attach to somebody else's process, which waits, puts the filter on when it is let go, and
- * executes something. Returns 0 or -errno.
- */
-int trace_seize(struct trace *trace, int pid);
-
 /* The filter itself, struct sock_filter[n] in `code`; returns n, or -E2BIG. */
 int trace_filter(unsigned char *code, size_t size);
 
+/* As this signal the first process gets KILL, and once it has ended all that are left */
+#define TRACE_SIGNAL_END (_NSIG - 1)
+
 /*
- * Trace until everything has ended. TERM, INT, HUP, QUIT, USR1 and USR2 go to the first process,
- * later to all. Returns 0 with the first process's wait status, or -errno; then `status` is 1 if
+ * Trace until everything has ended. TERM, INT, HUP, QUIT, USR1, USR2, ALRM, WINCH, IO, PWR, URG,
+ * CONT, VTALRM, PROF and TRACE_SIGNAL_END go to the first process, later to all. Returns 0 with the first process's wait status, or -errno; then `status` is 1 if
  * the filter could not be put on, 2 if the exec failed, 0 if the tracer itself did.
  */
 int trace_run(struct trace *trace, int *status);

@@ -45,6 +45,7 @@ struct launch_state {
 	int proc_fd; /* the host's /proc */
 	int life_fd; /* the service's go from the parent; end-of-file once that is gone */
 	int life_write_fd;
+	int ready_fd; /* a traced service tells the parent that it can be attached to */
 	pid_t first_pid; /* PID 1 as it sees itself */
 	char pid_text[12]; /* the same in digits, the stub's last argument */
 	char *service_stack;
@@ -106,6 +107,12 @@ int step_loopback(struct launch_state *state, struct step *step);
 
 /* The same for the stub as step_open() does with the modern calls; the new root has to be writable. */
 int seal_stub(struct launch_state *state);
+
+/* The service's process: wait until it is attached to. False: that will not be. */
+bool await_tracer(struct launch_state *state);
+
+/* The parent: attach to the service, a descendant of its child `pid`, let it go, see it through its exec. */
+int attach_tracer(struct launch_state *state, int pid, int go_fd, int done_fd);
 
 /* Whether the kernel has the mount calls of Linux 5.12. */
 bool has_modern_mounts(void);

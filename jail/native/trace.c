@@ -128,9 +128,11 @@ static void on_end(struct trace *trace, pid_t tid, int status)
 {
 	struct task *task = find_task(&trace->tasks, tid);
 
-	if (tid == trace->main_pid) {
-		trace->main_status = status;
+	if (tid == trace->main_pid)
 		trace->main_pid = 0;
+	if (tid == trace->first_pid) {
+		trace->first_status = status;
+		trace->first_pid = 0;
 		first_has_ended(trace);
 	}
 	if (!task)
@@ -242,7 +244,7 @@ static int conclude(struct trace *trace, int *status)
 {
 	struct failure failure;
 
-	*status = trace->main_status;
+	*status = trace->first_status;
 	if (trace->is_started || trace->failure_fd < 0)
 		return 0;
 	if (read(trace->failure_fd, &failure, sizeof(failure)) != sizeof(failure))
@@ -251,25 +253,37 @@ static int conclude(struct trace *trace, int *status)
 	return -failure.error;
 }
 
+static int work(struct trace *trace)
+{
+	int status = 0;
+	const pid_t tid = next_event(trace, &status);
+
+	if (tid < 0)
+		return tid;
+	if (WIFSTOPPED(status))
+		return on_stop(trace, tid, status);
+	on_end(trace, tid, status);
+	return 0;
+}
+
+int trace_until_exec(struct trace *trace)
+{
+	int result = 0;
+
+	while (!result && trace->main_pid && !trace->is_started)
+		result = work(trace);
+	return result;
+}
+
 int trace_run(struct trace *trace, int *status)
 {
-	int result = 0, stop = 0;
+	int result = 0;
 
 	*status = 0;
 	forward_signals(trace);
 	if (trace->go_fd >= 0 && write(trace->go_fd, "", 1) != 1)
 		return -errno;
-	while (!result) {
-		const pid_t tid = next_event(trace, &stop);
-
-		if (tid == -ECHILD)
-			return conclude(trace, status);
-		if (tid < 0)
-			return tid;
-		if (WIFSTOPPED(stop))
-			result = on_stop(trace, tid, stop);
-		else
-			on_end(trace, tid, stop);
-	}
-	return result;
+	while (!result)
+		result = work(trace);
+	return result == -ECHILD ? conclude(trace, status) : result;
 }

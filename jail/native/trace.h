@@ -17,7 +17,7 @@
 #define MESSAGE_FOREIGN (TRACE_FOREIGN << MESSAGE_ABI_SHIFT)
 #define MESSAGE_MARK (MESSAGE_FOREIGN | 1) /* main begins */
 
-#define N_SIGNALS 6 /* that are handed on */
+#define N_SIGNALS 15 /* that are handed on */
 
 /* What one exec made: shared by the threads and forks that have not executed anything since */
 struct image {
@@ -65,8 +65,9 @@ struct trace {
 	unsigned int flags;
 	unsigned int lost; /* TRACE_LOST_ bits */
 	unsigned int n_held;
-	pid_t main_pid; /* 0 once it has ended */
-	int main_status;
+	pid_t main_pid; /* the program that was started; 0 once it has ended */
+	pid_t first_pid; /* gets the signals: the same, or its parent, PID 1 of a jail; 0 once it has ended */
+	int first_status;
 	int go_fd, failure_fd; /* of a child of our own: lets it go on; a struct failure */
 	sigset_t mask; /* as it was */
 	struct sigaction actions[N_SIGNALS]; /* as they were */
@@ -81,6 +82,12 @@ struct failure {
 struct call {
 	uint64_t args[6];
 };
+
+/* trace_start.c: attach to a process that waits; `first_pid` is our child, itself or its parent. 0 or -errno */
+int trace_seize(struct trace *trace, pid_t pid, pid_t first_pid);
+
+/* trace.c: until it has executed something, or has ended. Returns 0 or -errno. */
+int trace_until_exec(struct trace *trace);
 
 /* trace_call.c: the arguments of the call that a tracee has stopped at. Returns 0 or -errno. */
 int read_call(pid_t tid, unsigned int flags, struct call *call);

@@ -2,7 +2,8 @@
 /*
  * The signals that are for the traced program. As long as its first process lives, a handler
  * hands them on, so that the loop can wait for nothing but stops, which takes half of the
- * calls; later they are held, and the loop asks for them and tells all that are left.
+ * calls; later they are held, and the loop asks for them and tells all that are left. One
+ * signal means KILL: who sent that to the tracer itself would not get a trace.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -12,7 +13,10 @@
 
 #include "trace.h"
 
-static const int signals[N_SIGNALS] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
+static const int signals[N_SIGNALS] = {
+	SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1,   SIGUSR2, SIGALRM,          SIGWINCH,
+	SIGIO,   SIGPWR, SIGURG, SIGCONT, SIGVTALRM, SIGPROF, TRACE_SIGNAL_END,
+};
 
 /* All that a handler can know; there is one trace at a time */
 static volatile sig_atomic_t first_process;
@@ -25,19 +29,25 @@ static bool is_for_them(const siginfo_t *info)
 	return info->si_signo != SIGCHLD && info->si_code != SI_KERNEL;
 }
 
+static int meant(int number)
+{
+	return number == TRACE_SIGNAL_END ? SIGKILL : number;
+}
+
 static void on_signal(int number, siginfo_t *info, void *context)
 {
 	const int error = errno;
 	siginfo_t end = {0};
+	bool lives;
 	size_t i;
 
 	if (!first_process || !is_for_them(info))
 		return;
-	if (!waitid(P_PID, first_process, &end, WEXITED | WNOHANG | WNOWAIT) && !end.si_pid)
-		kill(first_process, number);
-	else
-		for (i = 0; i < N_SIGNALS; i++)
-			missed[i] |= signals[i] == number;
+	lives = !waitid(P_PID, first_process, &end, WEXITED | WNOHANG | WNOWAIT) && !end.si_pid;
+	if (lives)
+		kill(first_process, meant(number));
+	for (i = 0; i < N_SIGNALS; i++)
+		missed[i] |= signals[i] == number && (!lives || number == TRACE_SIGNAL_END);
 	errno = error;
 }
 
@@ -68,7 +78,7 @@ void forward_signals(struct trace *trace)
 	fill(&set);
 	for (i = 0; i < N_SIGNALS; i++)
 		missed[i] = 0;
-	first_process = trace->main_pid;
+	first_process = trace->first_pid;
 	for (i = 0; i < N_SIGNALS; i++)
 		sigaction(signals[i], &action, &trace->actions[i]);
 	signal(SIGCHLD, SIG_DFL); /* who ignores it is not told of a child's end */
@@ -103,7 +113,7 @@ static void tell_all(const struct trace *trace, int number)
 
 	for (i = 0; i < trace->tasks.size; i++)
 		if (trace->tasks.slots[i].tid)
-			kill(trace->tasks.slots[i].tid, number);
+			kill(trace->tasks.slots[i].tid, meant(number));
 }
 
 pid_t next_event(const struct trace *trace, int *status)
@@ -113,7 +123,7 @@ pid_t next_event(const struct trace *trace, int *status)
 	pid_t tid;
 	size_t i;
 
-	for (i = 0; !trace->main_pid && i < N_SIGNALS; i++) {
+	for (i = 0; !trace->first_pid && i < N_SIGNALS; i++) {
 		if (missed[i])
 			tell_all(trace, signals[i]);
 		missed[i] = 0;
@@ -121,12 +131,12 @@ pid_t next_event(const struct trace *trace, int *status)
 	fill(&set);
 	sigaddset(&set, SIGCHLD);
 	for (;;) {
-		tid = waitpid(-1, status, __WALL | (trace->main_pid ? 0 : WNOHANG));
+		tid = waitpid(-1, status, __WALL | (trace->first_pid ? 0 : WNOHANG));
 		if (tid > 0)
 			return tid;
 		if (tid < 0 && errno != EINTR)
 			return -errno;
-		if (!trace->main_pid && sigwaitinfo(&set, &info) > 0 && is_for_them(&info))
+		if (!trace->first_pid && sigwaitinfo(&set, &info) > 0 && is_for_them(&info))
 			tell_all(trace, info.si_signo);
 	}
 }

@@ -84,7 +84,7 @@ static void wait_and_execute(const struct trace *trace, int go_fd, int failure_f
 	_exit(127);
 }
 
-int trace_seize(struct trace *trace, int pid)
+int trace_seize(struct trace *trace, pid_t pid, pid_t first_pid)
 {
 	const uintptr_t options = PTRACE_O_TRACESECCOMP | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
 				  PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL;
@@ -94,6 +94,7 @@ int trace_seize(struct trace *trace, int pid)
 	if (!add_task(&trace->tasks, pid))
 		return -ENOMEM;
 	trace->main_pid = pid;
+	trace->first_pid = first_pid;
 	return 0;
 }
 
@@ -121,10 +122,10 @@ int trace_spawn(struct trace *trace, const char *path, char *const *argv, char *
 	trace->go_fd = go[1];
 	trace->failure_fd = failure[0];
 	if (pid > 0) {
-		const int error = trace_seize(trace, pid);
+		const int error = trace_seize(trace, pid, pid);
 
 		result = error ? error : pid;
-		trace->main_pid = pid; /* to be ended by trace_close() */
+		trace->first_pid = pid; /* to be ended by trace_close() */
 	}
 	return result;
 }
@@ -160,12 +161,12 @@ void trace_close(struct trace *trace)
 {
 	size_t i;
 
-	if (trace->go_fd >= 0) {
-		/* Not run, or broken off: nobody may go on with a filter that asks a tracer */
-		if (trace->main_pid && !kill(trace->main_pid, SIGKILL))
-			waitpid(trace->main_pid, NULL, __WALL);
+	/* Not run, or broken off: nobody may go on with a filter that asks a tracer. PID 1 of a jail ends
+	 * only when the tracees in it are waited for, so there our own end has to do */
+	if (trace->first_pid && !kill(trace->first_pid, SIGKILL) && trace->go_fd >= 0)
+		waitpid(trace->first_pid, NULL, __WALL);
+	if (trace->go_fd >= 0)
 		close(trace->go_fd);
-	}
 	restore_signals(trace);
 	if (trace->failure_fd >= 0)
 		close(trace->failure_fd);

@@ -206,6 +206,28 @@ def test_boot_and_shutdown_run_the_links(router: Router) -> None:
     assert all(router.host.is_gone(pid) for pid in pids.values())
 
 
+def test_trace_and_stop_say_where_the_trace_is(router: Router) -> None:
+    router.start()
+    router.script(
+        "two",
+        "#!/bin/sh /etc/rc.common\nUSE_PROCD=1\nstart_service() {\n\tlocal one\n\tfor one in a b; do\n"
+        "\t\tprocd_open_instance $one\n\t\tprocd_set_param command /bin/sh -c 'read x </none; read x'\n"
+        "\t\tprocd_set_param command sleep 1000\n\t\tprocd_add_jail $one procfs\n"
+        "\t\tprocd_close_instance\n\tdone\n}\n",
+    )
+    assert router.call("two", "start").out == ""  # a service that runs is traced as well
+    said = router.call("two", "trace")
+    files = [Path(line.split()[-1]) for line in said.out.splitlines()]
+    assert said.status == 0 and len(files) == 2
+    assert said.out.startswith(f"two: once it is stopped, the trace is in {router.root}/tmp/sleep.json.")
+    router.until(lambda: all("service_pid" in one for one in router.instances().values()), "the services")
+    said = router.call("two", "stop")
+    assert said.out == "".join(f"two: the trace is in {file}\n" for file in files)
+    assert all(json.loads(file.read_text())["syscalls"] for file in files)
+    assert router.call("two", "start").out == router.call("two", "stop").out == ""
+    assert router.stop() == 0
+
+
 def test_a_misspelt_protection_is_no_start(router: Router) -> None:
     """The twin is the same script with the word right."""
     text = (

@@ -11,6 +11,7 @@ from initd.instance import Instance
 from initd.loop import Loop
 from initd.objects import ServiceMethods
 from initd.service import Services
+from initd.tracing import Tracing
 from initd.ubus import wire
 from initd.ubus.blob import unpack_table
 from initd.ubus.object import Object, serve_call
@@ -24,6 +25,7 @@ class FakeStarted:
         self.pid, self.service_pid = pid, service_pid
         self.stdout_fd = self.stderr_fd = -1
         self.warnings: list[str] = []
+        self.trace: Tracing | None = None
 
 
 class FakeChildren:

@@ -25,7 +25,7 @@ FULL: "Table" = {
     "trace": True,
     "no_new_privs": True,
     "seccomp": "/etc/d.json",
-    "seccomp_mode": "enforce",
+    "seccomp_mode": "trace",
     "capabilities": "/etc/c.json",
     "pidfile": "/no/such/place",
     "user": "root",
@@ -88,7 +88,7 @@ EXPECTED = {
     "watchdog": {"mode": 1, "timeout": 10},
     "state": "running",
     "cgroup": {"memory.max": "16M"},
-    "seccomp_mode": "enforce",
+    "seccomp_mode": "trace",
     "warnings": ['respwan: unknown, ignored: did you mean "respawn"?'],
 }
 

@@ -118,9 +118,42 @@ def test_rc_procd_opens_a_service_around_a_function(world: World, shell: str) ->
     assert json.loads(ran.calls[1][2])["instances"] == {"instance1": {"command": ["y"]}}
 
 
+def traced(**states: str) -> dict[str, Any]:
+    """What `list` and `delete` answer of traced instances."""
+    return {
+        "svc": {
+            "instances": {
+                name: {"state": state, "trace_file": f"/tmp/{name}.json"} for name, state in states.items()
+            }
+        }
+    }
+
+
 def test_trace_starts_with_tracing(world: World, shell: str) -> None:
+    world.answer(traced(instance1="running"))
     ran = world.call(shell, "svc", "trace")
-    assert ran.sent["instances"] == {"instance1": {"trace": True, "command": ["/bin/x"]}}
+    assert [call[1] for call in ran.calls] == ["set", "list"] and ran.status == 0
+    assert json.loads(ran.calls[0][2])["instances"] == {"instance1": {"trace": True, "command": ["/bin/x"]}}
+    assert ran.out.endswith("svc: once it is stopped, the trace is in /tmp/instance1.json\n")
+
+
+def test_trace_of_what_does_not_start_fails(world: World, shell: str) -> None:
+    world.answer({"svc": {"instances": {"instance1": {"state": "failed"}}}})
+    ran = world.call(shell, "svc", "trace")
+    assert ran.status == 1 and ran.err == "svc: nothing is traced; the log says why\n"
+
+
+def test_stop_waits_for_the_trace(world: World, shell: str) -> None:
+    answer = traced(one="stopping")
+    for name in ("one", "two"):
+        path = world.root / f"tmp/{name}.json"
+        answer["svc"]["instances"][name] = {"trace_file": str(path)}
+    world.answer(answer)
+    (world.root / "tmp/one.json").write_text("{}")  # the other one is gone: there was nothing to be written
+    ran = world.call(shell, "svc", "stop")
+    assert [call[1] for call in ran.calls] == ["delete"] and ran.status == 0
+    assert f"svc: the trace is in {world.root}/tmp/one.json\n" in ran.out
+    assert ran.err == f"svc: nothing was written to {world.root}/tmp/two.json; the log says why\n"
 
 
 def test_a_script_that_does_its_own_starting(world: World, shell: str) -> None:

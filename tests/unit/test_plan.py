@@ -37,6 +37,22 @@ def place(out: list[str], *starts: str) -> list[int]:
     return [each[0] for each in found]
 
 
+def test_what_is_traced_has_the_tracers_filter_and_the_shim() -> None:
+    plan = make_plan(spec(mode="trace"))
+    out = lines(plan)
+    [door] = place(out, "install the filter that stops every call for the tracer")
+    assert out[door - 2] == "set no_new_privs" and door == len(out) - 2
+    assert f"LD_PRELOAD={doors.SHIM}".encode() in plan.steps[-1].texts[1] and plan.program == "/bin/true"
+    assert make_plan(spec(mode="trace", seccomp="/no/such/policy")).steps[-2].text == out[-2]
+    with pytest.raises(ConfigError, match="/no/such/policy"):
+        make_plan(spec(seccomp="/no/such/policy"))
+
+
+def test_unknown_mode_is_refused() -> None:
+    with pytest.raises(UsageError, match="no mode 'complian': did you mean \"complain\""):
+        spec(mode="complian")
+
+
 PLAIN = {"isolate": False, "stub": False, "plain": True, "no_new_privs": False}
 
 

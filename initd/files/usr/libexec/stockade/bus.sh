@@ -55,7 +55,55 @@ _procd_call() {
 }
 
 procd_kill() { # SERVICE [INSTANCE]
-	_procd_call delete "$1" "${2:-}"
+	local answer status
+	answer=$(_procd_call delete "$1" "${2:-}")
+	status=$?
+	[ -z "$answer" ] || _procd_wait_for_traces "$1" "$answer"
+	return $status
+}
+
+_procd_traces() { # SERVICE ANSWER: the files in it
+	printf '%s\n' "$2" | LC_ALL=C SERVICE=$1 awk -f "$_procd_libexec/json.awk" -f "$_procd_libexec/traces.awk"
+}
+
+# Not every sleep knows less than a second
+_procd_pause() { sleep 0.1 2>/dev/null || sleep 1; }
+
+# What was traced has been told to end. Its file is empty until it has, and goes if there is nothing to be written
+_procd_wait_for_traces() { # SERVICE ANSWER
+	local file tries
+	_procd_traces "$1" "$2" | while read -r file; do
+		tries=0
+		while [ -f "$file" ] && ! [ -s "$file" ] && [ $tries -lt 900 ]; do
+			tries=$((tries + 1))
+			_procd_pause
+		done
+		if [ -s "$file" ]; then
+			echo "$1: the trace is in $file"
+		else
+			echo "$1: nothing was written to $file; the log says why" >&2
+		fi
+	done
+}
+
+# Once all instances run that are to be traced: where their traces will be
+_procd_say_traces() { # SERVICE
+	local answer files status tries=0
+	while :; do
+		answer=$(_procd_call list "$1") || return
+		files=$(_procd_traces "$1" "$answer")
+		status=$?
+		[ $status = 2 ] && [ $tries -lt 900 ] || break
+		tries=$((tries + 1))
+		_procd_pause
+	done
+	[ -n "$files" ] || {
+		echo "$1: nothing is traced; the log says why" >&2
+		return 1
+	}
+	printf '%s\n' "$files" | while read -r answer; do
+		echo "$1: once it is stopped, the trace is in $answer"
+	done
 }
 
 procd_send_signal() { # SERVICE [INSTANCE|* [SIGNAL]]

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: MIT
+"""A trace that has ended → its policy, and the lines that are to be said about it."""
+
+from jail import learn
+from jail.doors import FILTERS
+from jail.errors import JailError
+from jail.trace import NATIVE, SECOND, has_call
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jail.learn import Policy
+    from jail.trace import Program, Trace
+    from jail.tree import Closure
+
+
+def abi_and_always(trace: "Trace") -> tuple[str, list[str]]:
+    """The ABI that the policy is for, and what it allows without having seen it. Raises JailError."""
+    if not trace.programs:
+        raise JailError("nothing was recorded: no program has been executed")
+    abi = learn.abi_of(trace.programs[0], NATIVE, SECOND)
+    return abi, [name for name in learn.ALWAYS if has_call(abi, name)]
+
+
+def policy_of(trace: "Trace", program: "Closure | None") -> tuple[str, list[str]]:
+    """The text of one policy for all that was traced, and what is to be said about it. Raises JailError.
+
+    `program` is what the first program needs, where that can be told.
+    """
+    abi, always = abi_and_always(trace)
+    policy, notes = learn.make_policy(trace.programs, abi, always)
+    if program is not None and program.preloaded:
+        add_startup(policy, trace.programs[0], abi, program)
+    policy["programs"] = learn.describe_programs(trace.programs, abi)
+    return learn.dump(policy) + "\n", notes + remarks(trace, abi)
+
+
+def add_startup(policy: "Policy", program: "Program", abi: str, closure: "Closure") -> None:
+    """The policy's own start-up list, if the libc's set lacks something."""
+    import json
+
+    libc = "musl" if closure.libc == "uclibc" else closure.libc
+    try:
+        with open(f"{FILTERS}/startup-{libc}.json") as file:
+            rules = json.load(file)["syscalls"]
+    except OSError:
+        return
+    allowed = {name for rule in rules for name in rule["names"]}
+    free = {name for rule in rules for name in rule["names"] if "args" not in rule}
+    if startup := learn.startup_names(program, abi, allowed, free):
+        policy["startup"] = startup
+
+
+def remarks(trace: "Trace", abi: str) -> list[str]:
+    """What the policy does not show."""
+    lines = []
+    if not trace.programs[0].from_main:  # static, or its loader did not take the shim
+        name = trace.programs[0].name
+        lines.append(f"{name}: recorded from its entry point on, its start-up calls are in the policy")
+    for other, counts in learn.strangers(trace.programs, abi).items():
+        calls = ", ".join(f"{name} {count}" for name, count in counts.items())
+        lines.append(f"not in the policy, which is for {abi}: calls of {other}: {calls}")
+    if trace.lost_arguments:
+        lines.append("the arguments of some calls could not be read")
+    if trace.lost_files:
+        lines.append("more files were used than are kept: some are missing")
+    return lines
