@@ -22,6 +22,9 @@ TEXT, FLAG, TEXTS, WORDS = "text", "flag", "texts", "words"
 # fmt: off
 PARAMETERS: tuple[tuple[str, str, str, bool], ...] = (
     # key, shape, attribute of JailSpec, asks for namespaces
+    ("bind", TEXTS, "binds", True),
+    ("dev", TEXTS, "devices", True),
+    ("mask", TEXTS, "masks", True),
     ("tmpfs", TEXTS, "tmpfs", True),
     ("no_default_filter", FLAG, "no_default_filter", False),
     ("allow_userns", FLAG, "allow_userns", False),

@@ -16,7 +16,7 @@ from jail.errors import ConfigError, SetupError, UsageError
 from jail.launch import launch
 from jail.packed import Packed
 from jail.plan import make_plan
-from jail.spec import COMPLAIN, SOCKETS, TRACE, JailSpec, Share
+from jail.spec import COMPLAIN, SOCKETS, TRACE, JailSpec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Plans:
         known, packed = self._kept.get(_key(definition), (b"", None))
         if packed is None or known != (mark_of(definition) if mark is None else mark):
             return None
-        return None if any(os.path.exists(path) for path in packed.missing) else packed
+        return packed if packed.is_current() else None
 
     def make(self, definition: "Definition", mark: bytes | None = None) -> Packed:
         """Plan anew. Raises JailError, OSError; then what was kept stays, and is tried before the next one."""
@@ -228,12 +228,12 @@ def _add_jail(spec: JailSpec, jail: "JailDefinition", ubus_socket: str) -> None:
     spec.netns = jail.netns
     spec.staged_etc = True
     spec.joins = list(jail.setns)
+    spec.ubus_socket = ubus_socket
     for socket in ("log", "ubus", "udebug"):
         if getattr(jail, socket):
-            spec.show_socket(socket, ubus_socket if socket == "ubus" else "")
+            spec.show_socket(socket)
     for path, writable in jail.mount.items():
-        source, _, target = path.partition(":")
-        spec.shares.append(Share(source, target, writable=writable))
+        spec.share(path, writable=writable)
     land(spec, jail.params)
     if spec.user or spec.group:
         spec.show_users()

@@ -4,6 +4,8 @@
 The filter stands apart, so that jails with the same policy share one.
 """
 
+import os
+
 from jail._native import lib
 from jail.plan import Plan
 
@@ -11,9 +13,20 @@ _FILTER = int(lib.STEP_FILTER)
 
 
 class Packed:
-    """A plan as the launcher takes it. `group`, `joins`, `missing` and `warnings` are the plan's."""
+    """A plan as the launcher takes it. `group`, `joins`, `missing`, `patterns`, `warnings` are the plan's."""
 
-    __slots__ = ("group", "joins", "missing", "name", "namespaces", "parts", "program", "text", "warnings")
+    __slots__ = (
+        "group",
+        "joins",
+        "missing",
+        "name",
+        "namespaces",
+        "parts",
+        "patterns",
+        "program",
+        "text",
+        "warnings",
+    )
 
     def __init__(self, plan: Plan, filters: dict[bytes, bytes] | None = None) -> None:
         """`filters` holds filters that are in memory already; this plan's is added to it."""
@@ -23,6 +36,7 @@ class Packed:
         self.group = plan.group
         self.joins = tuple(plan.joins)
         self.missing = tuple(plan.missing)
+        self.patterns = tuple(plan.patterns)
         self.warnings = tuple(plan.all_warnings())
         self.text = "\0".join([step.describe() for step in plan.steps])
         parts: list[bytes] = []
@@ -40,6 +54,16 @@ class Packed:
     def filter(self) -> bytes:
         """Door 1's, b"" if there is none that stands apart."""
         return self.parts[1] if len(self.parts) > 1 else b""
+
+    def is_current(self) -> bool:
+        """Whether what was not there is still not there, and patterns match what they did."""
+        if any(os.path.exists(path) for path in self.missing):
+            return False
+        if self.patterns:
+            from jail.patterns import expand
+
+            return all(tuple(expand(pattern)) == found for pattern, found in self.patterns)
+        return True
 
     def join(self) -> bytes:
         return b"".join(self.parts) if len(self.parts) > 1 else self.parts[0]

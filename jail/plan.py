@@ -34,7 +34,18 @@ NAMESPACES = (
 class Plan:
     """What the launcher will do. `steps[index]` is what an error at `index` was about."""
 
-    __slots__ = ("group", "joins", "missing", "name", "namespaces", "notes", "program", "steps", "warnings")
+    __slots__ = (
+        "group",
+        "joins",
+        "missing",
+        "name",
+        "namespaces",
+        "notes",
+        "patterns",
+        "program",
+        "steps",
+        "warnings",
+    )
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -46,6 +57,7 @@ class Plan:
         ] = []  # pid and when it began, of processes whose namespaces are joined
         self.steps: list[steps.Step] = []
         self.missing: dict[str, str] = {}  # path → why it is not there, of shares that were left out
+        self.patterns: list[tuple[str, tuple[str, ...]]] = []  # of shares, and what they matched
         self.warnings: list[str] = []  # what holds less than one may think
         self.notes: list[str] = []  # for -d
 
@@ -60,6 +72,8 @@ class Plan:
         """The warnings, with one line for each reason why shares are missing."""
         reasons: dict[str, list[str]] = {}
         for path, reason in self.missing.items():
+            if not reason:
+                continue  # one of a preset's, which nobody has asked for by name
             reasons.setdefault(reason, []).append(path)
         skipped = [f"{', '.join(paths)}: {reason}, skipped" for reason, paths in reasons.items()]
         return skipped + self.warnings
@@ -148,7 +162,7 @@ def _isolate(plan: Plan, spec: JailSpec, path: str, program: Closure) -> None:
     for _, flag in NAMESPACES:
         if flag != lib.CLONE_NEWNET or spec.netns:
             plan.namespaces |= flag
-    plan.steps += root_steps(spec, program, plan.missing)
+    plan.steps += root_steps(spec, program, plan)
 
 
 def _find_program(spec: JailSpec) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the jail's root will look like, path by path, and the steps that make it so.
+"""What the jail's root will look like, path by path; assemble.py turns it into steps.
 
 A model only: it reads the host to see links and file types, and has no effects. A host path is staged as it
 is seen: its symbolic links become links in the jail, its file is bound at its real place.
@@ -18,20 +18,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 LINKS_MAX = 40  # as the kernel's own limit on links in one path
-MASK_NAME = ".mask"  # a file that exists only while the masks are put on
+BIND_NO_DEVICES = 1 << 31  # never below /dev either; for us alone, the launcher does not see it
+LIVE = "/.live"  # holds the directories of files that are to be seen as they are replaced
 
 
-class _Bind:
-    __slots__ = ("devices", "read_only", "source", "status")
+class Bind:
+    """A file or directory of the host; `flags` are BIND_* of jail._native."""
 
-    def __init__(self, source: str, status: os.stat_result, read_only: bool) -> None:
+    __slots__ = ("flags", "source", "status")
+
+    def __init__(self, source: str, status: os.stat_result, flags: int) -> None:
         self.source = source
         self.status = status
-        self.read_only = read_only
+        self.flags = flags & ~BIND_NO_DEVICES
         # nodev everywhere but where device nodes are the point
-        self.devices = (
-            S_ISCHR(status.st_mode) or S_ISBLK(status.st_mode) or (source + "/").startswith("/dev/")
-        )
+        is_device = S_ISCHR(status.st_mode) or S_ISBLK(status.st_mode) or (source + "/").startswith("/dev/")
+        if is_device and not flags & BIND_NO_DEVICES:
+            self.flags |= lib.BIND_DEVICES
 
     def is_directory(self) -> bool:
         return S_ISDIR(self.status.st_mode)
@@ -40,17 +43,22 @@ class _Bind:
 class Rootfs:
     """The model: nodes that we make ourselves, and binds on top of some. Keys are paths without links."""
 
-    __slots__ = ("asked", "binds", "covers", "layers", "links", "masks", "mounts", "nodes", "real", "seen")
+    # fmt: off
+    __slots__ = (
+        "asked", "binds", "covers", "hidden", "layers", "links", "masks", "mounts", "nodes", "real", "seen",
+    )
+    # fmt: on
 
     def __init__(self, layers: list[steps.Step] | None = None) -> None:
         """`layers` are the steps that put a root of layers together, on top of which is what we make."""
         self.layers = layers or []
         self.nodes: dict[str, steps.Step] = {}  # links too
         self.links: dict[str, str] = {}
-        self.binds: dict[str, _Bind] = {}
+        self.binds: dict[str, Bind] = {}
         self.mounts: dict[str, str] = {}  # our own mounts and their types
         self.asked: dict[str, tuple[int, str]] = {}  # of those, what was asked for: flags and options
-        self.masks: list[tuple[str, bool]] = []
+        self.masks: list[tuple[str, bool]] = []  # of the kernel's: path, is it a directory
+        self.hidden: dict[str, bool | None] = {}  # masks that were asked for; None: the model has to tell
         self.seen: dict[str, os.stat_result] = {}  # host paths, without their last link followed
         self.real: dict[str, str] = {}  # directories of the host, and what they are without links
         self.covers: dict[str, str] = {}  # while it is built: directories, and what _cover says of them
@@ -71,8 +79,8 @@ class Rootfs:
         self._add_link(path, text)
         return text
 
-    def stage(self, path: str, *, writable: bool = False) -> None:
-        """Show a host path at the same place, with every link on the way to it.
+    def stage(self, path: str, flags: int = lib.BIND_READ_ONLY) -> None:
+        """Show a host path at the same place, with every link on the way to it. `flags` are BIND_*.
 
         Raises OSError if it does not exist, ConfigError if it cannot be staged.
         """
@@ -88,12 +96,35 @@ class Rootfs:
                 here = follow(here, self._host_link)
         if not here:
             raise ConfigError(f"{path}: the host's root cannot be shared whole")
-        self._add_bind(here, here, self._lstat(here), not writable)
+        self._add_bind(here, here, self._lstat(here), flags)
 
-    def stage_at(self, source: str, target: str, *, writable: bool = False) -> None:
+    def stage_at(self, source: str, target: str, flags: int = lib.BIND_READ_ONLY) -> None:
         """Show a host path at another place of the jail. Links that are staged already are followed there."""
         real = os.path.realpath(source, strict=True)
-        self._add_bind(self._resolve(target), real, self._lstat(real), not writable)
+        self._add_bind(self._resolve(target), real, self._lstat(real), flags)
+
+    def stage_live(self, source: str, target: str, flags: int = lib.BIND_READ_ONLY) -> str:
+        """Show a file as it is replaced: its directory somewhere else, and a link. Returns the directory.
+
+        A bind of the file itself would hold on to the one that was there at the start.
+        """
+        folder, _, name = os.path.realpath(source, strict=True).rpartition("/")
+        if not folder:
+            raise ConfigError(f"{source}: it is in the host's root, which cannot be shared whole")
+        target = self._resolve(target)
+        if self.covering(target):
+            raise ConfigError(f"{target}: {self.covering(target)} is shown whole, so no link can be there")
+        if target in self.nodes:
+            raise ConfigError(f"{target}: asked for in two ways")
+        place = next(
+            (path for path, bound in self.binds.items() if path.startswith(LIVE) and bound.source == folder),
+            "",
+        )
+        if not place:
+            place = f"{LIVE}/{len([path for path in self.binds if path.startswith(LIVE)])}"
+            self._add_bind(place, folder, self._lstat(folder), flags)
+        self._add_link(target, f"{place}/{name}")
+        return folder
 
     def stage_link(self, path: str, target: str) -> None:
         """Make a link as the loader will need it, if nothing stands there yet."""
@@ -136,12 +167,16 @@ class Rootfs:
         self._add_mount(path, "tmpfs", flags, options)
         self.asked[path] = (flags, options)
 
+    def hide(self, path: str, is_directory: bool | None = None) -> None:
+        """Mask what other options show. `is_directory` where it is not in the model: in a layer below."""
+        self.hidden[self._resolve(path)] = is_directory
+
     def has_own_dev(self) -> bool:
         return "/dev" in self.mounts
 
     # --- the model ---
 
-    def _covering(self, path: str) -> str:
+    def covering(self, path: str) -> str:
         """The nearest directory above `path` in which entries are not ours to make, or ""."""
         folder = path.rpartition("/")[0]
         cover = self.covers.get(folder)
@@ -177,11 +212,11 @@ class Rootfs:
         self.links[path] = text
         self.nodes[path] = steps.symlink(path, text)
 
-    def _add_bind(self, target: str, source: str, status: os.stat_result, read_only: bool) -> None:
+    def _add_bind(self, target: str, source: str, status: os.stat_result, flags: int) -> None:
         if target in self.binds:
             return  # the first one counts, as in procd
         self._add_directory(target.rpartition("/")[0])
-        self.binds[target] = _Bind(source, status, read_only)
+        self.binds[target] = Bind(source, status, flags)
         if target not in self.nodes:
             is_directory = S_ISDIR(status.st_mode)
             self.nodes[target] = steps.directory(target) if is_directory else steps.file(target)
@@ -199,101 +234,6 @@ class Rootfs:
     def _resolve(self, path: str) -> str:
         """Follow the links of the model; the result has none. Links in bound directories are not followed."""
         return follow(path, self.links.get)
-
-    # --- steps ---
-
-    def _is_redundant(self, target: str) -> bool:
-        """Whether a bind shows what a bound directory above it shows already, with the same rights."""
-        cover = self._covering(target)
-        above = self.binds.get(cover)
-        bound = self.binds[target]
-        return (
-            above is not None
-            and above.read_only == bound.read_only
-            and above.devices == bound.devices
-            and bound.source == above.source + target[len(cover) :]
-        )
-
-    def _check_place(self, target: str) -> None:
-        """Entries of a bound directory are the host's: what is not there cannot be mounted on."""
-        cover = self._covering(target)
-        if cover in self.binds and not os.path.lexists(self.binds[cover].source + target[len(cover) :]):
-            raise ConfigError(
-                f"{target}: {cover} is {self.binds[cover].source} in the jail, which has no such entry"
-            )
-
-    def build(self) -> list[steps.Step]:
-        """The steps in a safe order: our own nodes, masks, then what comes from the host.
-
-        In a root of layers our directories are the uppermost one: all of them are made before it.
-        """
-        out: list[steps.Step] = []
-        later: list[steps.Step] = []
-        self.covers.clear()
-        for path in sorted(self.nodes, key=_order):
-            if not self._covering(path.rstrip("/")):
-                is_later = self.layers and self._is_in_mount(path)
-                (later if is_later else out).append(self.nodes[path])
-        out += [*self.layers, *later]
-        out.extend(self._build_masks())
-        for target in sorted(self.binds):
-            bound = self.binds[target]
-            if not self._is_redundant(target):
-                self._check_place(target)
-                status = bound.status
-                out.append(
-                    steps.bind(
-                        bound.source, target, bound.read_only, bound.devices, status.st_dev, status.st_ino
-                    )
-                )
-        return out + self._build_late()
-
-    def _build_late(self) -> list[steps.Step]:
-        """What was asked for in a directory of the host, once that is there."""
-        out = []
-        for path in sorted(self.asked):
-            flags, options = self.asked[path]
-            cover = self._covering(path)
-            if not cover:
-                continue
-            if cover not in self.binds:
-                raise ConfigError(f"tmpfs: {path}: {cover} is the kernel's in a jail")
-            if inner := [
-                node
-                for node in (*self.nodes, *self.binds)
-                if node.startswith(f"{path}/") and node != f"{path}/"
-            ]:
-                raise ConfigError(
-                    f"tmpfs: {path}: it is in {cover} of the host, so {inner[0]} cannot be in it"
-                )
-            self._check_place(path)
-            out.append(steps.mount(path, "tmpfs", flags, options, True))
-        return out
-
-    def _is_in_mount(self, path: str) -> bool:
-        """Whether an entry is one of our own mounts (with its slash at the end) or stands in one."""
-        return any(path.startswith(f"{mounted}/") for mounted in self.mounts)
-
-    def _build_masks(self) -> list[steps.Step]:
-        out: list[steps.Step] = []
-        if "/proc" in self.mounts:
-            out.append(steps.rebind("/proc/sys", "/proc/sys"))
-        files = [path for path, is_directory in self.masks if not is_directory]
-        if files:
-            if self.layers and not self.has_own_dev():
-                raise ConfigError(
-                    "/dev of the host and kernel file systems do not go together in a root of layers"
-                )
-            # in a root of layers nothing can be made any more
-            mask = f"/dev/{MASK_NAME}" if self.layers else f"/{MASK_NAME}"
-            out.append(steps.file(mask, 0))
-            out.extend(steps.rebind(mask, path) for path in files)
-            out.append(steps.unlink(mask))
-        flags = lib.MS_RDONLY | lib.MS_NOSUID | lib.MS_NODEV | lib.MS_NOEXEC
-        for path, is_directory in self.masks:
-            if is_directory:
-                out.append(steps.mount(path, "tmpfs", flags, "mode=0,size=4k,nr_inodes=2"))
-        return out
 
 
 def follow(path: str, link_at: "Callable[[str], str | None]") -> str:
@@ -322,8 +262,3 @@ def follow(path: str, link_at: "Callable[[str], str | None]") -> str:
 def _parts(path: str) -> list[str]:
     """The components, last one first."""
     return [part for part in reversed(path.split("/")) if part and part != "."]
-
-
-def _order(path: str) -> str:
-    """Parents before children, a mount right after its directory: a slash comes before any other letter."""
-    return path.replace("/", "\0")

@@ -20,9 +20,18 @@ SOCKETS = {
 
 
 class Share:
-    """A file or directory of the host that the jail sees: at `target`, read-only or not."""
+    """A file or directory of the host that the jail sees: at `target`, read-only or not.
 
-    __slots__ = ("required", "source", "target", "writable")
+    Not `required`: if it does not exist it is left out, aloud unless `is_quiet`. `is_live`: a file is seen as it is
+    replaced, with the directory that it is in; a preset's only where that has nothing else in it.
+    """
+
+    # fmt: off
+    __slots__ = (
+        "has_devices", "is_asked_live", "is_device", "is_live", "is_noexec", "is_pattern", "is_quiet", "is_slave",
+        "required", "source", "target", "writable",
+    )
+    # fmt: on
 
     def __init__(
         self, source: str, target: str = "", *, writable: bool = False, required: bool = False
@@ -31,6 +40,19 @@ class Share:
         self.target = target or source
         self.writable = writable
         self.required = required
+        self.is_pattern = False  # `source` has stars in it
+        self.is_quiet = self.is_live = self.is_asked_live = False
+        self.is_noexec = self.is_slave = self.is_device = False
+        self.has_devices: bool | None = None  # None: if it is a device, or below /dev
+
+    def validate(self) -> None:
+        for path in (self.source, self.target):
+            if not path.startswith("/") or "\0" in path:
+                raise UsageError(f"{path or repr(path)} is not an absolute path")
+        if self.target.strip("/") == "":
+            raise UsageError("the root itself cannot be a target")
+        if ".." in self.target.split("/"):
+            raise UsageError(f'{self.target}: ".." in a target')
 
 
 class JailSpec:
@@ -39,9 +61,11 @@ class JailSpec:
     __slots__ = (
         "allow_userns",
         "argv",
+        "binds",
         "capabilities",
         "cgroup",
         "cgroup_files",
+        "devices",
         "env",
         "extroot",
         "grace_s",
@@ -50,6 +74,7 @@ class JailSpec:
         "isolate",
         "joins",
         "limits",
+        "masks",
         "mode",
         "name",
         "netns",
@@ -69,6 +94,7 @@ class JailSpec:
         "stub",
         "sysfs",
         "tmpfs",
+        "ubus_socket",
         "user",
     )
 
@@ -102,15 +128,31 @@ class JailSpec:
         self.joins: list[tuple[int, list[str]]] = []  # pid → names of its namespaces that are joined
         self.cgroup = ""  # the group's path below the hierarchy of version 2, used if there are files
         self.cgroup_files: dict[str, str] = {}  # "memory.max" → "16M"
-        self.tmpfs: list[str] = []  # "PATH:SIZE,mode=MODE", see fileargs.py
+        # words, see fileargs.py
+        self.binds: list[str] = []  # "SOURCE:TARGET:flag,flag"
+        self.devices: list[str] = []
+        self.masks: list[str] = []
+        self.tmpfs: list[str] = []  # "PATH:SIZE,mode=MODE"
+        self.ubus_socket = SOCKETS["ubus"][0]  # on the host
         self.required = False  # a missing share stops the start
         self.grace_s = 5
         self.root_size = "1m"
 
-    def show_socket(self, name: str, source: str = "") -> None:
-        """Show one of SOCKETS, perhaps from another place of the host."""
+    def share(self, word: str, *, writable: bool = False) -> None:
+        """Show "PATH", "PATH:TARGET", a pattern or "@PRESET". Raises UsageError."""
+        if word.startswith("@") or any(letter in word for letter in "\\*?["):
+            from jail.fileargs import read_share
+
+            self.shares += read_share(word, writable, self.ubus_socket)
+            return
+        source, _, target = word.partition(":")
+        self.shares.append(Share(source, target, writable=writable))
+
+    def show_socket(self, name: str) -> None:
+        """Show one of SOCKETS."""
         path, required = SOCKETS[name]
-        self.shares.append(Share(source or path, path, writable=True, required=required))
+        source = self.ubus_socket if name == "ubus" else path
+        self.shares.append(Share(source, path, writable=True, required=required))
 
     def show_users(self) -> None:
         """The user and the group file, which programs read that change their ids or name them."""
@@ -154,13 +196,7 @@ class JailSpec:
         if self.cgroup_files:
             self._check_cgroup()
         for share in self.shares:
-            for path in (share.source, share.target):
-                if not path.startswith("/"):
-                    raise UsageError(f"{path or repr(path)} is not an absolute path")
-            if share.target.strip("/") == "":
-                raise UsageError("the root itself cannot be a target")
-            if ".." in share.target.split("/"):
-                raise UsageError(f'{share.target}: ".." in a target')
+            share.validate()
         for text in (*self.argv, *self.env, *self.env.values()):
             if "\0" in text:
                 raise UsageError("a NUL byte in an argument or in the environment")
@@ -169,12 +205,16 @@ class JailSpec:
                 raise UsageError(f"bad variable name {name!r}")
 
     def _check_files(self) -> None:
-        if not self.tmpfs:
+        if not (self.binds or self.devices or self.masks or self.tmpfs):
             return
-        from jail.fileargs import read_tmpfs
+        from jail.fileargs import all_shares, read_mask, read_tmpfs
 
         if not self.isolate:
             raise UsageError("what is mounted needs a jail with namespaces")
+        for share in all_shares(self):
+            share.validate()
+        for word in self.masks:
+            read_mask(word)
         for word in self.tmpfs:
             read_tmpfs(word)
 

@@ -5,40 +5,44 @@ import os
 from stat import S_ISDIR
 
 from jail import steps
+from jail._native import lib
+from jail.assemble import assemble
 from jail.elf import closure
 from jail.elffile import load
 from jail.errors import ConfigError
-from jail.rootfs import Rootfs, follow
+from jail.rootfs import BIND_NO_DEVICES, Rootfs
+from jail.shares import present_shares
 from jail.spec import JailSpec, Share
 from jail.tree import Closure, Tree
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jail.plan import Plan
 
 RESOLV_CONF = "/etc/resolv.conf"
 OPTIONAL_ETC = (RESOLV_CONF, "/etc/nsswitch.conf")
 
 
-def root_steps(spec: JailSpec, program: Closure, missing: dict[str, str]) -> list[steps.Step]:
+def root_steps(spec: JailSpec, program: Closure, plan: "Plan") -> list[steps.Step]:
     """From private mounts to a read-only root.
 
-    Shares that do not exist are left out, and put into `missing` with the reason.
+    Shares that do not exist are left out, and put into the plan's `missing` with the reason.
     """
     rootfs = Rootfs(_layers(spec))
-    shares = _present(spec, missing)
+    shares = present_shares(spec, plan)
     if spec.extroot:
-        _stage_in(rootfs, spec, shares)
+        _stage_in(rootfs, spec, shares, plan)
     else:
-        _stage_all(rootfs, spec, shares, program)
-    if spec.tmpfs:
-        from jail.fileargs import read_tmpfs
-
-        for word in spec.tmpfs:
-            asked = read_tmpfs(word)
-            rootfs.add_tmpfs(asked.path, asked.options, executable=asked.executable)
+        _stage_all(rootfs, spec, shares, program, plan)
+    if spec.tmpfs or spec.masks:
+        _add_asked(rootfs, spec)
     rootfs.add_dev()
     if spec.procfs:
         rootfs.add_proc()
     if spec.sysfs:
         rootfs.add_sys()
-    out = [steps.private(), steps.open_sources(), steps.root(spec.root_size), *rootfs.build()]
+    is_slave = any(share.is_slave for share in shares)
+    out = [steps.private(is_slave), steps.open_sources(), steps.root(spec.root_size), *assemble(rootfs)]
     if spec.hostname:
         out.append(steps.hostname(spec.hostname))
     if spec.netns:
@@ -77,25 +81,26 @@ def _directory(path: str) -> os.stat_result:
     return status
 
 
-def _stage_in(rootfs: Rootfs, spec: JailSpec, shares: list[Share]) -> None:
+def _stage_in(rootfs: Rootfs, spec: JailSpec, shares: list[Share], plan: "Plan") -> None:
     """Into another root, which has its own libraries and users. Its links say where a target is."""
     tree = Tree(spec.extroot)
-    targets = {share.target: (share.source, share.writable) for share in reversed(shares)}
+    targets = {share.target: share for share in reversed(shares)}
     if spec.staged_etc and os.path.exists(RESOLV_CONF):
-        targets.setdefault(RESOLV_CONF, (RESOLV_CONF, False))
-    for target, (source, writable) in targets.items():
-        rootfs.stage_at(source, tree.real(target), writable=writable)
+        targets.setdefault(RESOLV_CONF, Share(RESOLV_CONF))
+    for target, share in targets.items():
+        if not _stage_live(rootfs, share, tree.real(target), plan):
+            rootfs.stage_at(share.source, tree.real(target), _flags(share))
 
 
-def _stage_all(rootfs: Rootfs, spec: JailSpec, shares: list[Share], program: Closure) -> None:
+def _stage_all(rootfs: Rootfs, spec: JailSpec, shares: list[Share], program: Closure, plan: "Plan") -> None:
     """Into a root of our own: the program with all that it needs, and what was asked for with its."""
     for share in shares:
-        if share.target == share.source:
-            rootfs.stage(share.source, writable=share.writable)
+        if share.target == share.source and not _stage_live(rootfs, share, share.target, plan):
+            rootfs.stage(share.source, _flags(share))
     _stage_closure(rootfs, program)
     for share in shares:
-        if share.target != share.source:
-            rootfs.stage_at(share.source, share.target, writable=share.writable)
+        if share.target != share.source and not _stage_live(rootfs, share, share.target, plan):
+            rootfs.stage_at(share.source, share.target, _flags(share))
         if needs := _needs(share):
             _stage_closure(rootfs, needs)
     if spec.staged_etc:
@@ -104,51 +109,45 @@ def _stage_all(rootfs: Rootfs, spec: JailSpec, shares: list[Share], program: Clo
                 rootfs.stage(path)
 
 
-def _present(spec: JailSpec, missing: dict[str, str]) -> list[Share]:
-    """The shares whose source exists. Init scripts list files that may be absent: those are skipped aloud."""
-    out = []
-    for share in spec.shares:
-        try:
-            os.stat(share.source)
-        except OSError as error:
-            if share.required or spec.required:
-                raise ConfigError(f"{share.source}: {error.strerror}") from error
-            missing[share.source] = error.strerror or ""
-        else:
-            out.append(share)
-    _check_links(out)
-    return out
+def _stage_live(rootfs: Rootfs, share: Share, target: str, plan: "Plan") -> bool:
+    """Show a file as it is replaced, if that was asked for; False if it is to be bound as any other."""
+    if not share.is_live or os.path.isdir(share.source):
+        return False
+    from jail.presets import is_broad, is_dedicated
+
+    folder = os.path.realpath(share.source).rpartition("/")[0]
+    if not share.is_asked_live and not is_dedicated(folder):
+        plan.notes.append(f"{share.source}: as it is now; {folder} has more in it than a jail should see")
+        return False
+    rootfs.stage_live(share.source, target, _flags(share))
+    if is_broad(folder):
+        plan.warnings.append(f"{share.source}: live shows all of {folder}")
+    return True
 
 
-def _check_links(shares: list[Share]) -> None:
-    """Raise ConfigError for a source that a link in a directory which the jail may write leads elsewhere.
-
-    The service itself could have put it there, to see at its next start what nobody has shared.
-    """
-    written = {os.path.realpath(share.source) for share in shares if share.writable}
-    if not written:
-        return
-    ways = [(share, *_way(share.source, written)) for share in shares]
-    named = {real for share, real, folder in ways if share.writable and not folder}
-    for share, real, folder in ways:
-        if folder and not any(f"{real}/".startswith(f"{each}/") for each in named):
-            raise ConfigError(
-                f"{share.source}: a link in {folder}, which the jail may write, leads to {real}"
-            )
+def _flags(share: Share) -> int:
+    flags = 0 if share.writable else lib.BIND_READ_ONLY
+    if share.is_noexec:
+        flags |= lib.BIND_NO_EXEC
+    if share.is_slave:
+        flags |= lib.BIND_SLAVE
+    if share.has_devices is False:
+        flags |= BIND_NO_DEVICES
+    return int(flags | (lib.BIND_DEVICES if share.has_devices else 0))
 
 
-def _way(path: str, written: set[str]) -> tuple[str, str]:
-    """The path without links, and one of `written` that the links on the way were in, "" if none was."""
-    passed: list[str] = []
+def _add_asked(rootfs: Rootfs, spec: JailSpec) -> None:
+    """File systems in memory, and masks."""
+    from jail.fileargs import read_mask, read_tmpfs
 
-    def link_at(place: str) -> str | None:
-        if not os.path.islink(place):
-            return None
-        passed.extend(folder for folder in written if place.startswith(f"{folder}/"))
-        return os.readlink(place)
-
-    real = follow(path, link_at)
-    return real, passed[0] if passed else ""
+    for word in spec.tmpfs:
+        asked = read_tmpfs(word)
+        rootfs.add_tmpfs(asked.path, asked.options, executable=asked.executable)
+    tree = Tree(spec.extroot)
+    for word in spec.masks:
+        path = read_mask(word)
+        status = tree.stat(path) if spec.extroot else None
+        rootfs.hide(tree.real(path) if status else path, S_ISDIR(status.st_mode) if status else None)
 
 
 def _needs(share: Share) -> Closure | None:

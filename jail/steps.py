@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     Asked = ParamSpec("Asked")
 
 KEPT = 128  # steps of one kind that are remembered
+_BIND_WORDS = (
+    (lib.BIND_READ_ONLY, "read-only"),
+    (lib.BIND_NO_EXEC, "noexec"),
+    (lib.BIND_SLAVE, "with later mounts"),
+)
 # struct wire_step by how many integers it has; the others are zero
 _HEADS = [Struct(f"=IIII{count}Q{8 * (4 - count)}x") for count in range(5)]
 
@@ -95,7 +100,10 @@ def setns(pid: int, started: int, files: list[str]) -> Step:
 
 
 @remembered
-def private() -> Step:
+def private(is_slave: bool = False) -> Step:
+    """`is_slave`: what the host mounts later still comes here, until each bind says that it does not."""
+    if is_slave:
+        return Step(lib.STEP_PRIVATE, "let mounts come from the host and none go there", 1)
     return Step(lib.STEP_PRIVATE, "make mount propagation private")
 
 
@@ -156,13 +164,13 @@ def mount(path: str, fstype: str, flags: int, options: str = "", is_hosts: bool 
     return Step(lib.STEP_MOUNT, f"mount {fstype} on {path}{read_only}", flags, is_hosts, texts=texts)
 
 
-def bind(source: str, target: str, read_only: bool, devices: bool, dev: int, ino: int) -> Step:
-    """`dev` and `ino` are what the plan saw at `source`; a different file there stops the start."""
-    flags = (lib.BIND_READ_ONLY if read_only else 0) | (lib.BIND_DEVICES if devices else 0)
-    text = (
-        f"bind {source}" + (f" on {target}" if target != source else "") + (" read-only" if read_only else "")
-    )
-    return Step(lib.STEP_BIND, text, flags, dev, ino, texts=(_bytes(source), _relative(target)))
+def bind(source: str, target: str, flags: int, dev: int, ino: int) -> Step:
+    """`flags` are BIND_*; `dev` and `ino` are what the plan saw: another file there stops the start."""
+    words = [f"bind {source}"]
+    if target != source:
+        words.append(f"on {target}")
+    words += [word for flag, word in _BIND_WORDS if flags & flag]
+    return Step(lib.STEP_BIND, " ".join(words), flags, dev, ino, texts=(_bytes(source), _relative(target)))
 
 
 def rebind(path: str, target: str) -> Step:

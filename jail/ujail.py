@@ -13,7 +13,7 @@ from stat import S_ISREG
 from jail.errors import EXIT_FAILURE, JailError, UsageError
 from jail.options import Options, number, parse
 from jail.options import usage as make_usage
-from jail.spec import COMPLAIN, ENFORCE, SOCKETS, TRACE, JailSpec, Share
+from jail.spec import COMPLAIN, ENFORCE, SOCKETS, TRACE, JailSpec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +33,15 @@ OPTIONS: tuple[tuple[str, ...], ...] = (
     ("", "explain", "", "print the plan, start nothing"),
     ("Files",),
     ("r", "ro", "PATH[:TARGET]", "show a file or directory read-only, with the libraries it needs"),
-    ("w", "rw", "PATH[:TARGET]", "the same, writable"),
+    (
+        "w",
+        "rw",
+        "PATH[:TARGET]",
+        "the same, writable; PATH may be a pattern, or @resolver, @tls, @tz, @log, @ubus",
+    ),
+    ("", "bind", "SRC[:DST[:FLAG,FLAG]]", "the same with ro, rw, noexec, dev, nodev, slave, live, optional"),
+    ("", "dev", "NODE", "show a device node"),
+    ("", "mask", "PATH", "hide a file or directory that another option shows"),
     ("", "tmpfs", "PATH[:SIZE,OPTION]", "a file system in memory: SIZE (4m), mode=1777, inodes=4096, exec"),
     ("p", "procfs", "", "a /proc of its own"),
     ("s", "sysfs", "", "a read-only /sys"),
@@ -83,8 +91,8 @@ EXAMPLES = """\
 Exit status: the service's own, 128+N if signal N killed it; 125 ujail failed, 126 the program cannot be
 executed, 127 it was not found."""
 NOT_YET = "fFJiy"
-# options that may be given again and again; each is the list of words of that name in JailSpec
-LISTS = ("tmpfs",)
+# options that may be given again and again; each has a list of words in JailSpec
+LISTS = {"bind": "binds", "dev": "devices", "mask": "masks", "tmpfs": "tmpfs"}
 # options that procd's capability wrapper has, a jail without namespaces
 WRAPPER = frozenset("nhtPdUGCceSEj") - {"h"}
 
@@ -145,12 +153,11 @@ def make_spec(options: Options) -> JailSpec:
 
 def _add(spec: JailSpec, option: str, value: str) -> None:
     if option in ("ro", "rw"):
-        source, _, target = value.partition(":")
-        spec.shares.append(Share(source, target, writable=option == "rw"))
+        spec.share(value, writable=option == "rw")
     elif option in SOCKETS:
         spec.show_socket(option)
     elif option in LISTS:
-        getattr(spec, option).append(value)
+        getattr(spec, LISTS[option]).append(value)
     elif option == "setns":
         from jail.joins import parse as parse_join
 

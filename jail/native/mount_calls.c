@@ -45,9 +45,9 @@ int attach_tree(int tree_fd, int target_fd)
 		       MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
 }
 
-int set_attributes(int fd, const char *path, unsigned int flags, uint64_t set)
+int set_attributes(int fd, const char *path, unsigned int flags, uint64_t set, uint64_t propagation)
 {
-	struct attributes attributes = {.set = set};
+	struct attributes attributes = {.set = set, .propagation = propagation};
 
 	return syscall(SYS_mount_setattr, fd, path, flags, &attributes, sizeof(attributes));
 }
@@ -64,7 +64,7 @@ static int open_in_root(int root_fd, const char *path)
 
 bool has_modern_mounts(void)
 {
-	return set_attributes(-1, "", AT_EMPTY_PATH, 0) == 0 || errno != ENOSYS;
+	return set_attributes(-1, "", AT_EMPTY_PATH, 0, 0) == 0 || errno != ENOSYS;
 }
 
 #else
@@ -81,7 +81,7 @@ int attach_tree(int tree_fd, int target_fd)
 	return -1;
 }
 
-int set_attributes(int fd, const char *path, unsigned int flags, uint64_t set)
+int set_attributes(int fd, const char *path, unsigned int flags, uint64_t set, uint64_t propagation)
 {
 	errno = ENOSYS;
 	return -1;

@@ -24,8 +24,9 @@ int open_tree_at(int fd, const char *path, unsigned int flags);
 /* Attach a detached tree at what a descriptor refers to. */
 int attach_tree(int tree_fd, int target_fd);
 
-/* Set MOUNT_ATTR_ bits. */
-int set_attributes(int fd, const char *path, unsigned int flags, uint64_t set);
+/* Set MOUNT_ATTR_ bits and, if that is not 0, the propagation: MS_PRIVATE. */
+int set_attributes(int fd, const char *path, unsigned int flags, uint64_t set,
+		   uint64_t propagation);
 
 /*
  * Open a path below a root, O_PATH. A symbolic link anywhere in it is ELOOP, and nothing leads

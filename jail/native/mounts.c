@@ -24,14 +24,17 @@ static int open_target(struct launch_state *state, const char *path)
 
 int step_private(struct launch_state *state, struct step *step)
 {
-	return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ? -errno : 0;
+	const unsigned long propagation = step->a[0] ? MS_SLAVE : MS_PRIVATE;
+
+	return mount(NULL, "/", NULL, MS_REC | propagation, NULL) ? -errno : 0;
 }
 
 static uint64_t bind_attributes(uint64_t flags)
 {
 	/* nosuid always: no file capability and no setuid bit works in a jail */
 	return MOUNT_ATTR_NOSUID | (flags & BIND_READ_ONLY ? MOUNT_ATTR_RDONLY : 0) |
-	       (flags & BIND_DEVICES ? 0 : MOUNT_ATTR_NODEV);
+	       (flags & BIND_DEVICES ? 0 : MOUNT_ATTR_NODEV) |
+	       (flags & BIND_NO_EXEC ? MOUNT_ATTR_NOEXEC : 0);
 }
 
 static int open_source(struct launch_state *state, struct step *step)
@@ -63,8 +66,8 @@ static int open_stub(struct launch_state *state, struct step *step)
 		return step->fd < 0 ? -errno : 0;
 	}
 	step->fd = open_tree_at(AT_FDCWD, step->s[1], 0);
-	if (step->fd < 0 ||
-	    set_attributes(step->fd, "", AT_EMPTY_PATH, bind_attributes(BIND_READ_ONLY)))
+	if (step->fd < 0 || set_attributes(step->fd, "", AT_EMPTY_PATH,
+					   bind_attributes(BIND_READ_ONLY), MS_PRIVATE))
 		return -errno;
 	return 0;
 }
@@ -125,7 +128,8 @@ int step_mount(struct launch_state *state, struct step *step)
 /* The attributes are in force before the tree can be reached. */
 static int attach_modern(int tree_fd, int target_fd, uint64_t flags)
 {
-	if (set_attributes(tree_fd, "", AT_EMPTY_PATH | AT_RECURSIVE, bind_attributes(flags)))
+	if (set_attributes(tree_fd, "", AT_EMPTY_PATH | AT_RECURSIVE, bind_attributes(flags),
+			   flags & BIND_SLAVE ? 0 : MS_PRIVATE))
 		return -errno;
 	return attach_tree(tree_fd, target_fd) ? -errno : 0;
 }
@@ -137,9 +141,9 @@ static int attach_modern(int tree_fd, int target_fd, uint64_t flags)
 static int attach_old(struct launch_state *state, const char *target, int source_fd, int target_fd,
 		      uint64_t flags)
 {
-	unsigned long remount = MS_REMOUNT | MS_BIND | MS_NOSUID |
-				(flags & BIND_READ_ONLY ? MS_RDONLY : 0) |
-				(flags & BIND_DEVICES ? 0 : MS_NODEV);
+	unsigned long remount =
+		MS_REMOUNT | MS_BIND | MS_NOSUID | (flags & BIND_READ_ONLY ? MS_RDONLY : 0) |
+		(flags & BIND_DEVICES ? 0 : MS_NODEV) | (flags & BIND_NO_EXEC ? MS_NOEXEC : 0);
 	struct statvfs status;
 	char from[32], to[32];
 	int mounted_fd, result = 0;
@@ -157,7 +161,8 @@ static int attach_old(struct launch_state *state, const char *target, int source
 	} else {
 		/* A remount replaces the flags: those that the host has put on the source's mount stay */
 		remount |= status.f_flag & (ST_RDONLY | ST_NODEV | ST_NOEXEC);
-		if (mount(NULL, to, NULL, remount, NULL))
+		if (mount(NULL, to, NULL, remount, NULL) ||
+		    (!(flags & BIND_SLAVE) && mount(NULL, to, NULL, MS_PRIVATE, NULL)))
 			result = -errno;
 	}
 	close(mounted_fd);
@@ -265,7 +270,7 @@ int step_read_only(struct launch_state *state, struct step *step)
 		return -errno;
 	/* A remount replaces the flags */
 	flags |= status.f_flag & (ST_NOSUID | ST_NODEV | ST_NOEXEC);
-	if (state->modern ? set_attributes(AT_FDCWD, step->s[0], 0, MOUNT_ATTR_RDONLY)
+	if (state->modern ? set_attributes(AT_FDCWD, step->s[0], 0, MOUNT_ATTR_RDONLY, 0)
 			  : mount(NULL, step->s[0], NULL, flags, NULL))
 		return -errno;
 	if (statvfs(step->s[0], &status))

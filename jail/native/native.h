@@ -25,7 +25,7 @@ struct wire_step {
 };
 
 /* Set-up, run by the process that becomes PID 1 of the jail */
-#define STEP_PRIVATE 1 /* no mount event crosses between the host and the jail */
+#define STEP_PRIVATE 1 /* no mount event goes to the host; a0: 1 lets them come from there */
 #define STEP_ROOT 2 /* s0 options: a tmpfs becomes the new root and the working directory */
 #define STEP_DIR 3 /* s0 path below the new root, a0 mode */
 #define STEP_FILE 4 /* s0 path, a0 mode: an empty file */
@@ -79,6 +79,8 @@ struct wire_step {
 /* STEP_BIND and STEP_REBIND */
 #define BIND_READ_ONLY 1
 #define BIND_DEVICES 2 /* device nodes work through it */
+#define BIND_NO_EXEC 4 /* no program in it can be executed */
+#define BIND_SLAVE 8 /* what the host mounts in it later is there too, with the host's flags */
 
 /*
  * Stand-ins for the three argument pointers of the service's execve in a compiled

@@ -58,6 +58,14 @@ JAILS: dict[str, dict[str, Any]] = {
         "stdio": True,
         "spec": {"isolate": False, "stub": False, "plain": True, "no_new_privs": False},
     },
+    "files": {
+        "options": [
+            *("-p", "-r", "/etc/group", "--tmpfs", "/t:1m,mode=0755", "--bind", "FOLDER:/x:rw,noexec"),
+            *("--tmpfs", "/x/sub", "--mask", "/x/file", "--mask", "/x/dir", "--dev", "kmsg", "-r", "@tz"),
+            *("--bind", "FOLDER/file:/var/f:live"),
+        ],
+        "files": ["file", "sub/", "dir/"],
+    },
     "layers": {"options": ["-T", "1m", "-p", "-r", "/etc/group"]},
     "old-kernel": {"options": ["-U", "65534", "-p", "-r", "/etc"], "flags": ["LAUNCH_OLD_KERNEL"]},
     "command": {"options": ["-P", "FOLDER/pid", "-S", "POLICY"], "command": True},
@@ -77,6 +85,8 @@ class Walk:
     def __init__(self, host: "Host", inject: Path, name: str, tmp_path: Path) -> None:
         policy = host.policy(*CALLS.split())
         words = {"POLICY": str(policy), "FOLDER": str(tmp_path)}
+        for made in JAILS[name].get("files", ()):
+            (tmp_path / made).mkdir() if made.endswith("/") else (tmp_path / made).write_text("")
         options = [
             words.get(word, word.replace("FOLDER", words["FOLDER"])) for word in JAILS[name]["options"]
         ]
@@ -129,7 +139,7 @@ PROCESSES = {
 
 def is_worth_a_walk(process: int, after: int, name: str) -> bool:
     """Past an exec these are as the others; a plain service has no second child."""
-    if name in ("old-kernel", "wrapper", "supervised", "plain", "layers") and after:
+    if name in ("old-kernel", "wrapper", "supervised", "plain", "layers", "files") and after:
         return False
     return not (name == "plain" and process == SERVICE)
 

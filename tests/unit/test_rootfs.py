@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from jail.assemble import assemble
 from jail.errors import ConfigError
 from jail.rootfs import Rootfs
 
 
 def lines(rootfs: Rootfs) -> list[str]:
-    return [step.describe() for step in rootfs.build()]
+    return [step.describe() for step in assemble(rootfs)]
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ def test_hosts_root_is_refused() -> None:
 
 def test_first_registration_of_a_target_counts(tree: Path) -> None:
     rootfs = Rootfs()
-    rootfs.stage(f"{tree}/real/file", writable=True)
+    rootfs.stage(f"{tree}/real/file", 0)
     rootfs.stage(f"{tree}/real/file")
     rootfs.stage_at("/etc/hosts", f"{tree}/real/file")
     binds = [line for line in lines(rootfs) if line.startswith("bind")]
@@ -91,7 +92,7 @@ def test_entries_of_a_bound_directory_are_not_made_or_bound_again(tree: Path) ->
 def test_nested_bind_with_other_rights_stays(tree: Path) -> None:
     rootfs = Rootfs()
     rootfs.stage(f"{tree}/real/sub")
-    rootfs.stage(f"{tree}/real", writable=True)
+    rootfs.stage(f"{tree}/real", 0)
     binds = [line for line in lines(rootfs) if line.startswith("bind")]
     assert binds == [f"bind {tree}/real", f"bind {tree}/real/sub read-only"]
 
@@ -101,7 +102,7 @@ def test_place_that_a_bound_directory_does_not_have_is_refused(tree: Path) -> No
     rootfs.stage("/etc/hosts")
     rootfs.stage_at(f"{tree}/real", "/etc")
     with pytest.raises(ConfigError, match=f"/etc/hosts: /etc is {tree}/real in the jail"):
-        rootfs.build()
+        assemble(rootfs)
 
 
 def test_parents_come_before_children_and_binds_last(tree: Path) -> None:
@@ -133,7 +134,7 @@ def test_parents_come_before_children_and_binds_last(tree: Path) -> None:
 
 def test_own_dev_gives_way_to_one_that_is_asked_for() -> None:
     rootfs = Rootfs()
-    rootfs.stage("/dev", writable=True)
+    rootfs.stage("/dev", 0)
     rootfs.add_dev()
     out = lines(rootfs)
     assert not rootfs.has_own_dev()

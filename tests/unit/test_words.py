@@ -4,7 +4,8 @@
 import pytest
 
 from jail.errors import UsageError
-from jail.fileargs import read_tmpfs
+from jail.fileargs import read_bind, read_device, read_mask, read_share, read_tmpfs
+from jail.spec import JailSpec
 from jail.words import cut, plain
 
 
@@ -60,3 +61,76 @@ def test_tmpfs(word: str, path: str, options: str) -> None:
 def test_tmpfs_that_is_refused(word: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         read_tmpfs(word)
+
+
+def flags(word: str) -> tuple[object, ...]:
+    share = read_bind(word)
+    return share.writable, share.required, share.is_noexec, share.has_devices, share.is_slave, share.is_live
+
+
+@pytest.mark.parametrize(
+    ("word", "source", "target", "expected"),
+    [
+        ("/a", "/a", "/a", (False, True, False, None, False, False)),
+        ("/a:/b:rw,noexec,nodev", "/a", "/b", (True, True, True, False, False, False)),
+        ("/a::slave,dev,optional", "/a", "/a", (False, False, False, True, True, False)),
+        (r"/a\:b:/c\:d:live", "/a:b", "/c:d", (False, True, False, None, False, True)),
+    ],
+)
+def test_bind(word: str, source: str, target: str, expected: tuple[object, ...]) -> None:
+    share = read_bind(word)
+    assert (share.source, share.target, flags(word)) == (source, target, expected)
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("/a:/b:readonly", "unknown flag 'readonly'"),
+        ("/a:/b:slav", r'unknown flag .*did you mean "slave"'),
+        ("/a:/b:ro,rw", "ro and rw do not go together"),
+        ("/a:/b:slave,live", "slave and live"),
+    ],
+)
+def test_bind_that_is_refused(word: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        read_bind(word)
+
+
+def test_share_with_letters_that_have_a_meaning() -> None:
+    [share] = read_share(r"/a\*\:b:/c", True)
+    assert (share.source, share.target, share.writable, share.is_pattern) == ("/a*:b", "/c", True, False)
+    [share] = read_share(r"/a\:/*", False)
+    assert (share.source, share.is_pattern) == (r"/a\:/*", True)
+    with pytest.raises(UsageError, match="cannot have a target"):
+        read_share("/a*:/b", False)
+
+
+def test_presets() -> None:
+    assert "/etc/ssl/certs" in [share.source for share in read_share("@tls", False)]
+    assert all(share.is_quiet and not share.required for share in read_share("@tz", False))
+    [socket] = read_share("@ubus", False, "/elsewhere")
+    assert (socket.source, socket.target, socket.writable, socket.required) == (
+        "/elsewhere", "/var/run/ubus/ubus.sock", True, True,
+    )  # fmt: skip
+    with pytest.raises(UsageError, match=r'no such preset.*did you mean "@resolver"'):
+        read_share("@resolve", False)
+    with pytest.raises(UsageError, match="is read-only"):
+        read_share("@tls", True)
+
+
+def test_devices_and_masks() -> None:
+    assert read_device("ttyUSB0").source == read_device("/dev/ttyUSB0").source == "/dev/ttyUSB0"
+    assert read_mask(r"/a\:b/") == "/a:b"
+    for word in ("/dev", "x", "/"):
+        with pytest.raises(UsageError):
+            read_mask(word)
+
+
+def test_spec_needs_namespaces_for_what_is_mounted() -> None:
+    for name in ("binds", "devices", "masks", "tmpfs"):
+        spec = JailSpec("x", ["p"])
+        setattr(spec, name, ["/a"])
+        spec.validate()
+        spec.isolate = False
+        with pytest.raises(UsageError, match="needs a jail with namespaces"):
+            spec.validate()

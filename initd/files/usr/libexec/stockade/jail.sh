@@ -6,7 +6,7 @@
 
 _procd_jail_flags='log ubus udebug procfs sysfs ronly requirejail netns userns cgroupsns'
 # parameters by shape, the same as in initd/jailparams.py
-_procd_jail_arrays='tmpfs'
+_procd_jail_arrays='bind dev mask tmpfs'
 _procd_jail_tables=
 _procd_jail_strings=
 _procd_jail_bools='no_default_filter allow_userns'

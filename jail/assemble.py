@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: MIT
+"""The model of a root → its steps, in an order in which each is safe. Reads what is below binds; no effects.
+
+Our own entries first, then masks of the kernel's file systems, then what comes from the host, then what was asked
+for inside of that.
+"""
+
+import os
+from stat import S_ISDIR, S_ISLNK
+
+from jail import steps
+from jail._native import lib
+from jail.errors import ConfigError
+from jail.rootfs import Rootfs
+
+MASK_NAME = ".mask"  # a file that exists only while the masks are put on
+EMPTY = (lib.MS_RDONLY | lib.MS_NOSUID | lib.MS_NODEV | lib.MS_NOEXEC, "mode=0,size=4k,nr_inodes=2")
+
+
+def assemble(rootfs: Rootfs) -> list[steps.Step]:
+    """The steps. In a root of layers our directories are the uppermost one: all of them are made before it."""
+    out: list[steps.Step] = []
+    later: list[steps.Step] = []
+    rootfs.covers.clear()
+    for path in sorted(rootfs.nodes, key=_order):
+        if not rootfs.covering(path.rstrip("/")):
+            is_later = rootfs.layers and _is_in_mount(rootfs, path)
+            (later if is_later else out).append(rootfs.nodes[path])
+    out += [*rootfs.layers, *later]
+    hidden = _hidden(rootfs)
+    mask = _mask_file(rootfs, hidden)
+    if "/proc" in rootfs.mounts:
+        out.append(steps.rebind("/proc/sys", "/proc/sys"))
+    if mask:
+        out.append(steps.file(mask, 0))
+    out += _masks(mask, rootfs.masks, is_hosts=False)
+    is_needed_later = not all(is_directory for _, is_directory in hidden)
+    if mask and not is_needed_later:
+        out.append(steps.unlink(mask))
+    for target in sorted(rootfs.binds):
+        bound = rootfs.binds[target]
+        if not _is_redundant(rootfs, target):
+            _check_place(rootfs, target)
+            status = bound.status
+            out.append(steps.bind(bound.source, target, bound.flags, status.st_dev, status.st_ino))
+    out += _late_mounts(rootfs)
+    out += _masks(mask, hidden, is_hosts=True)
+    if mask and is_needed_later:
+        out.append(steps.unlink(mask))
+    return out
+
+
+def _masks(mask: str, paths: list[tuple[str, bool]], *, is_hosts: bool) -> list[steps.Step]:
+    out = [steps.rebind(mask, path) for path, is_directory in paths if not is_directory]
+    flags, options = EMPTY
+    return out + [
+        steps.mount(path, "tmpfs", flags, options, is_hosts) for path, is_directory in paths if is_directory
+    ]
+
+
+def _mask_file(rootfs: Rootfs, hidden: list[tuple[str, bool]]) -> str:
+    """Where the empty file is made that covers others; "" if there is no file to cover."""
+    if all(is_directory for _, is_directory in (*rootfs.masks, *hidden)):
+        return ""
+    if not rootfs.layers:
+        return f"/{MASK_NAME}"
+    # in a root of layers nothing can be made any more
+    if not rootfs.has_own_dev():
+        raise ConfigError("/dev of the host and masks do not go together in a root of layers")
+    return f"/dev/{MASK_NAME}"
+
+
+def _late_mounts(rootfs: Rootfs) -> list[steps.Step]:
+    """What was asked for in a directory of the host, once that is there."""
+    out = []
+    for path in sorted(rootfs.asked):
+        flags, options = rootfs.asked[path]
+        cover = rootfs.covering(path)
+        if not cover:
+            continue
+        if cover not in rootfs.binds:
+            raise ConfigError(f"tmpfs: {path}: {cover} is the kernel's in a jail")
+        for inner in (*rootfs.nodes, *rootfs.binds):
+            if inner.startswith(f"{path}/") and inner != f"{path}/":
+                raise ConfigError(f"tmpfs: {path}: it is in {cover} of the host, so {inner} cannot be in it")
+        _check_place(rootfs, path)
+        out.append(steps.mount(path, "tmpfs", flags, options, True))
+    return out
+
+
+def _hidden(rootfs: Rootfs) -> list[tuple[str, bool]]:
+    """The masks that were asked for, and whether each is a directory. What nothing shows is not there to hide."""
+    out = []
+    for path, is_directory in sorted(rootfs.hidden.items()):
+        if is_directory is None:
+            is_directory = _is_directory(rootfs, path)
+        if is_directory is not None:
+            out.append((path, is_directory))
+    return out
+
+
+def _is_directory(rootfs: Rootfs, path: str) -> bool | None:
+    """None: there is nothing at that place, and nobody can make anything there."""
+    if path in rootfs.binds:
+        return rootfs.binds[path].is_directory()
+    cover = rootfs.covering(path)
+    if cover:
+        bound = rootfs.binds.get(cover)
+        host = bound.source + path[len(cover) :] if bound else path
+        try:
+            mode = os.lstat(host).st_mode
+        except OSError as error:
+            raise ConfigError(f"mask: {host}: {error.strerror}, and it could come to be there") from error
+        if S_ISLNK(mode):
+            raise ConfigError(f"mask: {host}: a link; name what it leads to")
+        return S_ISDIR(mode)
+    if path in rootfs.nodes or path in rootfs.mounts:
+        return path in rootfs.mounts or any(node.startswith(f"{path}/") for node in rootfs.nodes)
+    if rootfs.layers:
+        raise ConfigError(f"mask: {path}: not there, and it could come to be in a root of layers")
+    return None
+
+
+def _is_redundant(rootfs: Rootfs, target: str) -> bool:
+    """Whether a bind shows what a bound directory above it shows already, with the same rights."""
+    cover = rootfs.covering(target)
+    above = rootfs.binds.get(cover)
+    bound = rootfs.binds[target]
+    return (
+        above is not None
+        and above.flags == bound.flags
+        and bound.source == above.source + target[len(cover) :]
+    )
+
+
+def _check_place(rootfs: Rootfs, target: str) -> None:
+    """Entries of a bound directory are the host's: what is not there cannot be mounted on."""
+    cover = rootfs.covering(target)
+    if cover in rootfs.binds and not os.path.lexists(rootfs.binds[cover].source + target[len(cover) :]):
+        raise ConfigError(
+            f"{target}: {cover} is {rootfs.binds[cover].source} in the jail, which has no such entry"
+        )
+
+
+def _is_in_mount(rootfs: Rootfs, path: str) -> bool:
+    """Whether an entry is one of our own mounts (with its slash at the end) or stands in one."""
+    return any(path.startswith(f"{mounted}/") for mounted in rootfs.mounts)
+
+
+def _order(path: str) -> str:
+    """Parents before children, a mount right after its directory: a slash comes before any other letter."""
+    return path.replace("/", "\0")

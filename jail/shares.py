@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: MIT
+"""Which of the shares that were asked for are there, and which cannot be trusted. Reads the host; no effects."""
+
+import os
+from stat import S_ISBLK, S_ISCHR
+
+from jail.errors import ConfigError
+from jail.rootfs import follow
+from jail.spec import JailSpec, Share
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from jail.plan import Plan
+
+MOUNTS = "/proc/self/mountinfo"
+
+
+def present_shares(spec: JailSpec, plan: "Plan") -> list[Share]:
+    """The shares whose source exists. Init scripts list files that may be absent: those are skipped aloud.
+
+    They are put into `plan.missing` with the reason, patterns into `plan.patterns` with what they match.
+    """
+    out, absent = [], []
+    for share in _asked(spec, plan):
+        try:
+            status = os.stat(share.source)
+        except OSError as error:
+            if share.required or (spec.required and not share.is_quiet):
+                raise ConfigError(f"{share.source}: {error.strerror}") from error
+            plan.missing[share.source] = "" if share.is_quiet else error.strerror or "not there"
+            absent.append(share)
+            continue
+        if share.is_device and not (S_ISCHR(status.st_mode) or S_ISBLK(status.st_mode)):
+            raise ConfigError(f"{share.source}: not a device")
+        if share.is_slave and not _is_on_shared_mount(share.source):
+            raise ConfigError(
+                f"{share.source}: slave: the host's mount is not shared, so nothing would come from it"
+                " (mount --make-shared)"
+            )
+        out.append(share)
+    _check_links(out)
+    _check_absent(absent, out)
+    return out
+
+
+def _asked(spec: JailSpec, plan: "Plan") -> "Iterator[Share]":
+    """All shares, patterns as what they match now."""
+    shares = spec.shares
+    if spec.binds or spec.devices:
+        from jail.fileargs import all_shares
+
+        shares = all_shares(spec)
+    for share in shares:
+        if not share.is_pattern:
+            yield share
+            continue
+        from jail.patterns import expand
+
+        found = expand(share.source)
+        plan.patterns.append((share.source, tuple(found)))
+        if not found:
+            if spec.required:
+                raise ConfigError(f"{share.source}: nothing matches")
+            plan.missing[share.source] = "nothing matches"
+        for path in found:
+            yield Share(path, writable=share.writable)
+
+
+def _check_absent(absent: list[Share], present: list[Share]) -> None:
+    """Raise ConfigError for a read-only share that is missing from a directory which the jail may write.
+
+    The service would make what it was to be given, or has taken it away since the last start.
+    """
+    written = {os.path.realpath(share.source) for share in present if share.writable}
+    for share in absent:
+        place = os.path.realpath(share.source)
+        for folder in written:
+            if not share.writable and not share.is_quiet and place.startswith(f"{folder}/"):
+                raise ConfigError(
+                    f"{share.source}: to be shown read-only, and missing from {folder},"
+                    " which the jail may write: it could make it itself"
+                )
+
+
+def _is_on_shared_mount(path: str) -> bool:
+    """Whether mounts that the host makes below a path are told to others."""
+    real = os.path.realpath(path)
+    best, is_shared = "", False
+    with open(MOUNTS, encoding="utf-8", errors="surrogateescape") as file:
+        for line in file:
+            before, _, _ = line.partition(" - ")
+            fields = before.split()
+            point = fields[4]
+            for code, letter in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
+                point = point.replace(code, letter)
+            # of two mounts at one place the later one is on top
+            if f"{real}/".startswith(f"{point.rstrip('/')}/") and len(point) >= len(best):
+                best, is_shared = point, any(field.startswith("shared:") for field in fields[6:])
+    return is_shared
+
+
+def _check_links(shares: list[Share]) -> None:
+    """Raise ConfigError for a source that a link in a directory which the jail may write leads elsewhere.
+
+    The service itself could have put it there, to see at its next start what nobody has shared.
+    """
+    written = {os.path.realpath(share.source) for share in shares if share.writable}
+    if not written:
+        return
+    ways = [(share, *_way(share.source, written)) for share in shares]
+    named = {real for share, real, folder in ways if share.writable and not folder}
+    for share, real, folder in ways:
+        if folder and not any(f"{real}/".startswith(f"{each}/") for each in named):
+            raise ConfigError(
+                f"{share.source}: a link in {folder}, which the jail may write, leads to {real}"
+            )
+
+
+def _way(path: str, written: set[str]) -> tuple[str, str]:
+    """The path without links, and one of `written` that the links on the way were in, "" if none was."""
+    passed: list[str] = []
+
+    def link_at(place: str) -> str | None:
+        if not os.path.islink(place):
+            return None
+        passed.extend(folder for folder in written if place.startswith(f"{folder}/"))
+        return os.readlink(place)
+
+    real = follow(path, link_at)
+    return real, passed[0] if passed else ""
