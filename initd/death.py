@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How a process ended, in numbers and in words, and which call a policy killed it for."""
+"""How a process ended, in numbers and in words."""
 
 import os
 
@@ -29,12 +29,3 @@ def words(code: int) -> str:
 def is_denial(code: int) -> bool:
     """Whether it looks like a death by a policy."""
     return code == SIGNAL_BASE + signal.SIGSYS
-
-
-def explain(pid: int, name: str, policy: str, since_s: float) -> str:
-    """Which call it was; `since_s` on the monotonic clock is when the process began. Reads the kernel log."""
-    # only if it ever comes to that: it needs `re`
-    from jail.why import describe, find_denial
-
-    denial = find_denial(pid, since_us=int(since_s * 1_000_000), patience_s=0)
-    return describe(name, policy, denial).removeprefix("ujail: ")

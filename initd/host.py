@@ -3,7 +3,6 @@
 
 import os
 
-from initd.death import explain
 from initd.triggers import read as read_triggers
 
 TYPE_CHECKING = False
@@ -13,6 +12,7 @@ if TYPE_CHECKING:
 
     from initd.children import Children
     from initd.definition import Definition
+    from initd.denials import Denials
     from initd.loop import Loop
     from initd.tracing import Tracing
     from initd.triggers import Trigger
@@ -54,8 +54,8 @@ class Host:
     __slots__ = (
         "check",
         "children",
+        "denials",
         "end_group",
-        "explain",
         "fire",
         "forget",
         "kill",
@@ -77,6 +77,7 @@ class Host:
         spawn: "Callable[[Definition, tuple[object, ...]], Started]",
         check: "Callable[[Definition], object]",
         output: "Callable[[int, Definition, int, bool], Lines]",
+        denials: "Denials",
     ) -> None:
         self.loop = loop
         self.log = log
@@ -84,12 +85,12 @@ class Host:
         self.spawn = spawn
         self.check = check
         self.output = output
+        self.denials = denials
         self.forget: Callable[[Definition], None] = lambda definition: None  # its instance is gone for good
         # of the cgroup of an instance; end_group is False while something of it is still there
         self.kill_group: Callable[[Definition], object] = lambda definition: False
         self.end_group: Callable[[Definition], bool] = lambda definition: True
         self.kill: Callable[[int, int], None] = os.kill
-        self.explain: Callable[[int, str, str, float], str] = explain
         # to the subscribers of the object; to /etc/init.d/NAME running; an event to the triggers
         self.notify: Callable[[str, Table], None] = lambda name, data: None
         self.run_hook: Callable[[str], None] = lambda service: None

@@ -29,24 +29,25 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from initd.definition import Definition
+    from initd.denials import History
     from initd.host import Host
     from initd.loop import Timer
     from initd.triggers import Trigger
+    from initd.whose import Owner
 
 STOPPED, RUNNING, STOPPING = "stopped", "running", "stopping"
 RESTARTING, WAITING, FAILED = "restarting", "waiting", "failed"
 STATES = (STOPPED, RUNNING, STOPPING, RESTARTING, WAITING, FAILED)
 START, STOP, CHANGED, EXITED, DUE, EXPIRED = "start", "stop", "changed", "exited", "due", "expired"
 EVENTS = (START, STOP, CHANGED, EXITED, DUE, EXPIRED)
-RECORD_DELAY_S = 0.3  # the kernel's record of a denial may come a moment after the death
 
 
 class Instance:
     """`on_gone` is called when it was to be removed and nothing of it is left."""
 
     __slots__ = (
-        "_asked_watchdog", "_host", "_last", "_on_gone", "_timer", "crashes", "definition", "exit_code", "failed",
-        "is_removed", "process", "state", "triggers", "warnings", "watchdog",
+        "_asked_watchdog", "_host", "_last", "_on_gone", "_owner", "_timer", "crashes", "definition", "denied",
+        "exit_code", "failed", "is_removed", "process", "state", "triggers", "warnings", "watchdog",
     )  # fmt: skip
 
     def __init__(self, host: "Host", definition: "Definition", on_gone: "Callable[[Instance], None]") -> None:
@@ -58,6 +59,8 @@ class Instance:
         self.state = STOPPED
         self.process: Process | None = None
         self._last: Process | None = None  # the one that ended
+        self._owner: Owner | None = None  # for denials, of the last process
+        self.denied: History | None = None  # None where nothing was
         self.exit_code: int | None = None  # of the last process
         self.failed = ""  # why it was given up
         self.crashes = 0
@@ -140,6 +143,7 @@ class Instance:
         self._cancel_timer()
         self.failed, self.state = "", STOPPED
         definition = self.definition
+        self._host.denials.prepare(definition)
         try:
             self.process = Process(self._host, definition, definition.identity(), self._ended)
         except Exception as error:
@@ -149,6 +153,7 @@ class Instance:
             self._spawn_failed(error)
             return
         self.state = RUNNING
+        self._owner = self._host.denials.follow(self, self.process)
         self._asked_watchdog = definition.watchdog
         self.watchdog.arm()
         notify(self._host, "instance.start", definition)
@@ -229,6 +234,8 @@ class Instance:
         self.watchdog.cancel()
         self.exit_code = death.exit_code(status)
         self._last = process
+        if self._owner is not None:
+            self._host.denials.end(self._owner, death.is_denial(self.exit_code))
         notify(self._host, "instance.stop", self.definition)
         self.event(EXITED)
 
@@ -240,8 +247,6 @@ class Instance:
         how = f"ended after {ran_s:.0f} s: {death.words(self.exit_code)}"
         if process.trace is not None and process.trace.failure:
             how = f"cannot start: {process.trace.failure}"
-        if death.is_denial(self.exit_code):
-            self._explain(process)
         self.state = STOPPED
         if self.definition.respawn is None:
             self._host.log.info(f"{self.definition.full_name}: {how}")
@@ -274,14 +279,6 @@ class Instance:
     def _kill(self, number: int) -> None:
         if self.process is not None:
             self.process.try_kill(number)
-
-    def _explain(self, process: Process) -> None:
-        host, name, policy = self._host, self.definition.full_name, self.definition.seccomp
-
-        def tell() -> None:
-            host.log.error(host.explain(process.service_pid, name, policy, process.began_s))
-
-        host.loop.after(RECORD_DELAY_S, tell)
 
     def _cancel_timer(self) -> None:
         if self._timer is not None:

@@ -93,6 +93,9 @@ def _ours(instance: "Instance") -> "Table":
         out["failed"] = instance.failed
     if instance.exit_code is not None:
         out["last_exit"] = death.words(instance.exit_code)
+    if (denied := instance.denied) is not None:
+        out["denials"] = denied.count
+        out["last_denial"] = denied.line.removeprefix(f"{definition.full_name}: ")
     if instance.crashes:
         out["crashes"] = instance.crashes
     if definition.cgroup:

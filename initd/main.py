@@ -163,6 +163,7 @@ class Initd:
     def close(self) -> None:
         """Give everything back; what the log did not take yet is printed."""
         self.commands.close()
+        self.model.close()
         self.bus.close()
         self.log.close()
         self.loop.close()

@@ -3,6 +3,7 @@
 
 import os
 
+from initd.denials import DENIED, Denials
 from initd.events import Events
 from initd.host import Host
 from initd.log import INFO
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from initd.definition import Definition
     from initd.log import Log
     from initd.loop import Loop
+    from initd.ubus.blob import Table
     from initd.ubus.bus import Bus
 
 ERR = 3  # the level of what a service says on stderr
@@ -46,6 +48,7 @@ class Model:
         self._bus = bus
         self._init_dir = init_dir
         self._root = root
+        self.denials = Denials(loop, log, self._publish)
         # instances of both trees may have one name
         self._plans = (Plans(ubus_socket, limits), Plans(ubus_socket, limits, CONTAINERS))
         self.services = Services(self._host(self._plans[0]))
@@ -67,6 +70,7 @@ class Model:
             lambda definition, identity: spawn(definition, plans, identity),
             lambda definition: make_spec(definition, plans.ubus_socket),
             output,
+            self.denials,
         )
         host.forget, host.kill_group, host.end_group = plans.forget, plans.kill, plans.end
         return host
@@ -75,6 +79,7 @@ class Model:
         methods = ServiceMethods(self.services, self.events.take)
         methods.on_change = self.events.watch
         service, container = methods.service(), ServiceMethods(self.containers).container()
+        self._service = service
         host = self.services.host
         host.notify = lambda name, data: self._bus.notify(service, name, data)
         host.fire = self.events.fire
@@ -82,6 +87,11 @@ class Model:
         self.containers.host.notify = lambda name, data: self._bus.notify(container, name, data)
         self._bus.add(service)
         self._bus.add(container)
+
+    def _publish(self, fields: "Table") -> None:
+        """A denied call, for those who subscribe to `service` and for those who listen."""
+        self._bus.notify(self._service, DENIED, fields)
+        self._bus.send_event(DENIED, fields)
 
     def _run_hook(self, service: str) -> None:
         """`/etc/init.d/NAME running`, by which a script hears that its service does."""
@@ -92,3 +102,7 @@ class Model:
     def stop_all(self, on_end: "Callable[[], None]") -> None:
         """End every instance and start none any more: on_end() when no process is left."""
         self.containers.stop_all(lambda: self.services.stop_all(on_end))
+
+    def close(self) -> None:
+        """Listen to the kernel no more."""
+        self.denials.close()

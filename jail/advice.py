@@ -14,8 +14,9 @@ from jail.policy import compile_filter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from jail.bpf import Verdict
     from jail.denial import Denial
 
     Rule = dict[str, object]
@@ -53,14 +54,21 @@ def _not_this_one(denial: "Denial") -> str:
         return f"the policy is in force for another ABI: a program for {denial.abi} needs a jail of its own"
     if denial.call in ("execve", "execveat"):
         return "before the program's main only the launcher's own is allowed"
-    return "the policy allows it by now: restart the service"
+    return (
+        "as it is now the policy allows it: restart the service, unless the program has a filter of its own"
+    )
+
+
+def verdict_of(text: bytes, path: str, abi: str, number: int, args: "Sequence[int]" = ()) -> "Verdict":
+    """What the filter of a policy does to a call. Raises ConfigError."""
+    big = bool(lib.arch_kind(abi.encode()) & lib.ARCH_BIG)
+    program = Program(compile_filter(text, abi, path=path, lenient=True).code, big_endian=big)
+    return program.run(lib.arch_audit(abi.encode()), number, args)
 
 
 def _permits(text: bytes, denial: "Denial") -> bool:
-    """Whether the filter of a policy allows the call; if its arguments are not known, whatever they are."""
-    big = bool(lib.arch_kind(denial.abi.encode()) & lib.ARCH_BIG)
-    program = Program(compile_filter(text, denial.abi, path=denial.policy, lenient=True).code, big_endian=big)
-    verdict = program.run(lib.arch_audit(denial.abi.encode()), denial.number, denial.args)
+    """Whether the policy allows the call; if its arguments are not known, whatever they are."""
+    verdict = verdict_of(text, denial.policy, denial.abi, denial.number, denial.args)
     is_sure = bool(denial.args) or not verdict.depends
     return verdict.value & lib.SECCOMP_RET_ACTION_FULL == lib.SECCOMP_RET_ALLOW and is_sure
 

@@ -10,9 +10,10 @@ from jail._native import ffi, lib
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
 UNKNOWN_CALL = -1  # the number, where only the death is known
-KILLS = (lib.SECCOMP_RET_KILL_PROCESS, lib.SECCOMP_RET_KILL_THREAD)
+DEADLY = (lib.SECCOMP_RET_KILL_PROCESS, lib.SECCOMP_RET_KILL_THREAD, lib.SECCOMP_RET_TRAP)
 ACTIONS = {
     lib.SECCOMP_RET_KILL_PROCESS: "kill_process",
     lib.SECCOMP_RET_KILL_THREAD: "kill_thread",
@@ -88,8 +89,9 @@ class Denial:
         return self.action & lib.SECCOMP_RET_DATA if self.kind == "errno" else 0
 
     @property
-    def is_fatal(self) -> bool:
-        return self.action & lib.SECCOMP_RET_ACTION_FULL in KILLS
+    def is_deadly(self) -> bool:
+        """Whether a process may have ended by it, with SIGSYS."""
+        return self.action & lib.SECCOMP_RET_ACTION_FULL in DEADLY
 
     def words(self) -> str:
         """The line: who, what, by which policy, and the change to it that would allow the call."""
@@ -97,7 +99,7 @@ class Denial:
 
         return line(self)
 
-    def fields(self) -> "dict[str, object]":
+    def fields(self) -> "dict[str, Any]":
         """The same as values, for a message or a line of JSON; what is not known is left out."""
         from jail.denial_words import fields
 

@@ -6,6 +6,8 @@ from jail.advice import advice
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from jail.denial import Denial
 
 # what came of a call, before and after its name
@@ -25,14 +27,14 @@ WORD = (1 << 32) - 1
 def line(denial: "Denial") -> str:
     """Who, what, by which policy, and what would allow it."""
     start = f"{denial.name}: " if denial.name else ""
-    by = f"{denial.policy} does not allow" if denial.policy else "no jail allows"
+    by = f"which {denial.policy} does not allow" if denial.policy else "by a filter of its own"
     if denial.number < 0:
         return f"{start}{_only_dead(denial)}"
     deed, how = DEEDS.get(denial.kind, NO_DEED)
     if denial.errno:
         how = f" with {_errno(denial)}"
     hint = advice(denial)
-    return f"{start}{_who(denial)} {deed} {_what(denial)}{how}, which {by}{f'; {hint}' if hint else ''}"
+    return f"{start}{_who(denial)} {deed} {_what(denial)}{how}, {by}{f'; {hint}' if hint else ''}"
 
 
 def _only_dead(denial: "Denial") -> str:
@@ -87,9 +89,9 @@ def _errno(denial: "Denial") -> str:
     return errorcode.get(denial.errno, f"errno {denial.errno}")
 
 
-def fields(denial: "Denial") -> "dict[str, object]":
+def fields(denial: "Denial") -> "dict[str, Any]":
     """Numbers and texts; `args` are what was given, `meaning` the same for people."""
-    out: dict[str, object] = {
+    out: dict[str, Any] = {
         "service": denial.service,
         "instance": denial.instance,
         "pid": denial.pid,

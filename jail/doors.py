@@ -154,7 +154,8 @@ def _compile(text: bytes, path: str, abi: str, startup: bytes, capabilities: int
 def _gated(compiled: Filter, abi: str, name: str) -> steps.Step:
     native = native_arch()
     code = compiled.code if abi == native else _launcher_gate(native) + compiled.code
-    return steps.filter_(code, compiled.flags, name)
+    # a call that is refused with an errno has a record only where the filter asks for one
+    return steps.filter_(code, compiled.flags | lib.SECCOMP_FILTER_FLAG_LOG, name)
 
 
 def _launcher_gate(native: str) -> bytes:

@@ -1,20 +1,23 @@
 # SPDX-License-Identifier: MIT
-"""A death by SIGSYS → the line that says which call it was and what would allow it.
+"""The kernel log's records of denied calls, for those who look back: a death of `ujail`'s service, `jailctl why`.
 
-The source is the kernel's own record (type=1326), which x86 and arm kernels write to the kernel log; where
-there is none the line says how to find out. Only run when something has gone wrong: imports what it likes.
+x86 and arm kernels write them; where there is none the words say how to find out. Only run when something has gone
+wrong. What initd hears while it runs is initd/records.py's.
 """
 
 import os
-import re
 import select
 import time
 
+from jail import auditrecord
 from jail._native import ffi, lib
+from jail.auditrecord import Record
+from jail.denial import UNKNOWN_CALL, WAITPID, Denial
+from jail.errors import ConfigError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from jail._native import FFI
+    from collections.abc import Iterator
 
 KERNEL_LOG = "/dev/kmsg"
 RECORD_BYTES = 8192  # of one /dev/kmsg read, CONSOLE_EXT_LOG_MAX
@@ -24,36 +27,6 @@ PATIENCE_S = 0.3
 CLOCK_SLACK_US = 1_000_000
 
 
-class Denial:
-    """One record: what was called, by whom."""
-
-    __slots__ = ("arch", "call", "number", "pid", "program")
-
-    def __init__(self, arch: str, number: int, call: str, pid: int, program: str) -> None:
-        self.arch = arch
-        self.number = number
-        self.call = call
-        self.pid = pid
-        self.program = program
-
-
-def parse_record(line: str) -> Denial | None:
-    """Read one type=1326 line of the kernel log; None for any other line."""
-    if "type=1326" not in line:
-        return None
-    fields = dict(re.findall(r'(\w+)=("[^"]*"|\S+)', line))
-    try:
-        number, pid, audit = int(fields["syscall"]), int(fields["pid"]), int(fields["arch"], 16)
-    except (KeyError, ValueError):
-        return None
-    arch = _text(lib.audit_arch_name(audit))
-    call = _text(lib.call_name(arch.encode(), number)) if arch else ""
-    program = fields.get("comm", "")
-    # audit writes names with odd characters in hexadecimal, and quotes all others
-    program = program[1:-1] if program.startswith('"') else _unhex(program)
-    return Denial(arch, number, call, pid, program)
-
-
 def _own_start_us() -> int:
     """When this process began, in microseconds of the boot's clock; exec does not change it."""
     with open("/proc/self/stat", "rb") as file:
@@ -61,82 +34,79 @@ def _own_start_us() -> int:
     return int(fields[19]) * 1_000_000 // os.sysconf("SC_CLK_TCK")
 
 
-def _stamp_us(line: str) -> int:
-    """The time of a record: "priority,number,microseconds,…;text"."""
-    return int(line.split(",", 3)[2])
+def of_kernel(line: str) -> Record | None:
+    """The record in one read of /dev/kmsg, "priority,number,microseconds,...;text"; None for any other line.
 
-
-def find_denial(pid: int, since_us: int | None = None, patience_s: float = PATIENCE_S) -> Denial | None:
-    """The last denial of a process, by its pid as the host sees it; waits for it up to `patience_s`.
-
-    Pids come again: what was logged before `since_us`, when this process or its jailer began, was about
-    another one.
+    Programs may write there too, but not with the priority of the kernel.
     """
-    since_us = (_own_start_us() if since_us is None else since_us) - CLOCK_SLACK_US
+    head, _, text = line.partition(";")
+    start = auditrecord.find(text)
+    priority = head.partition(",")[0]
+    if start < 0 or not priority.isdigit() or int(priority) > 7:
+        return None
+    try:
+        return auditrecord.parse(text, start)
+    except ConfigError:
+        return None  # cut off
+
+
+def read_log(since_us: int, patience_s: float) -> "Iterator[Record]":
+    """The records from a time of the boot's clock on; waits `patience_s` in all for more to come.
+
+    Nothing where there is no kernel log, or none for us.
+    """
     try:
         fd = os.open(KERNEL_LOG, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
-        return None  # no kernel log here, or not for us
-    found = None
+        return
     deadline = time.monotonic() + patience_s
     try:
-        while found is None or select.select([fd], [], [], 0)[0]:
-            if not select.select([fd], [], [], max(0.0, deadline - time.monotonic()))[0]:
-                break
+        while select.select([fd], [], [], max(0.0, deadline - time.monotonic()))[0]:
             try:
                 line = os.read(fd, RECORD_BYTES).decode("utf-8", "replace")
             except BlockingIOError:
                 continue
             except BrokenPipeError:
                 continue  # records were overwritten while we read; the next read is at the oldest left
-            denial = parse_record(line)
-            if denial and denial.pid == pid and _stamp_us(line) >= since_us:
-                found = denial
+            found = of_kernel(line)
+            if found is not None and int(line.split(",", 3)[2]) >= since_us:
+                yield found
     except OSError:
-        return found
+        return
     finally:
         os.close(fd)
-    return found
 
 
-def describe(name: str, policy: str, denial: Denial | None) -> str:
-    """The line, without a newline."""
-    if not policy:
-        return f"ujail: {name}: killed by SIGSYS, and not by a policy of its jail: it has none"
-    if denial is None:
-        return (
-            f"ujail: {name}: killed for a system call that {policy} does not allow; the kernel wrote no"
-            " record of which: run it under utrace or strace to see"
-        )
-    call = denial.call or f"system call {denial.number}"
-    where = f"{denial.arch or 'foreign'} system call {denial.number}"
-    if not denial.call:
-        return (
-            f"ujail: {name}: {denial.program}[{denial.pid}] was killed for {call} of a foreign ABI ({where})"
-        )
-    who = f"{denial.program}[{denial.pid}]"
-    return (
-        f"ujail: {name}: {who} was killed for {call} ({where}), which {policy} does not allow;"
-        f' to allow it, add "{call}" to the names of its SCMP_ACT_ALLOW rule'
-    )
+def find_denial(pid: int, since_us: int | None = None, patience_s: float = 0.0) -> Denial | None:
+    """The last denial of a process that was killed for it, by its pid as the host sees it.
+
+    Pids come again: what was logged before `since_us`, when this process or its jailer began, was about
+    another one.
+    """
+    since_us = (_own_start_us() if since_us is None else since_us) - CLOCK_SLACK_US
+    for wait_s in (0.0, patience_s):
+        last = None
+        for found in read_log(since_us, wait_s):
+            if found.pid == pid and found.denial().is_deadly:
+                last = found.denial()
+                if wait_s:
+                    break  # nothing comes after it
+        if last is not None:
+            return last
+    return None
 
 
 def explain_death(args: list[str]) -> int:
     """`ujail --why NAME STATUS POLICY PID`, which ujail-init runs: print the line, pass the status on."""
     name, status, policy, pid = args[:4]
-    line = describe(name, policy, find_denial(int(pid)))
+    denial = find_denial(int(pid), patience_s=PATIENCE_S) or unexplained(int(pid))
+    denial.service, denial.policy = name, policy
     from jail.ujail import say
 
-    say(line)
+    say(f"ujail: {denial.words()}")
     return int(status)
 
 
-def _text(pointer: "FFI.CData") -> str:
-    return ffi.string(pointer).decode() if pointer else ""
-
-
-def _unhex(text: str) -> str:
-    try:
-        return bytes.fromhex(text).rstrip(b"\0").decode("utf-8", "replace")
-    except ValueError:
-        return text
+def unexplained(pid: int) -> Denial:
+    """What is known where there is no record."""
+    return Denial(UNKNOWN_CALL, ffi.string(lib.native_arch()).decode(), pid, source=WAITPID)

@@ -259,7 +259,8 @@ static void install(const char *path, struct sock_filter *code, const struct pol
 {
 	struct sock_fprog program = {.len = result->n_insns, .filter = code};
 	/* TSYNC's worth is for threads, and before main there are none but a library's own */
-	unsigned int flags = result->filter_flags;
+	/* A call that is refused with an errno has a record only where the filter asks for one */
+	unsigned int flags = result->filter_flags | SECCOMP_FILTER_FLAG_LOG;
 	long refused;
 
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))

@@ -653,6 +653,8 @@ static long try_call(char **arguments)
 
 /* ---- behaviour ---- */
 
+static int run(int argc, char **argv);
+
 static long do_exec(char **arguments)
 {
 	return execve(arguments[0], arguments, environ);
@@ -684,6 +686,35 @@ static long do_spawn_with(char **arguments)
 	if (!pid)
 		_exit(0);
 	return waitpid(pid, NULL, 0) == pid ? 0 : -1;
+}
+
+/* One system call, again and again. */
+static long do_flood(char **arguments)
+{
+	char *one[] = {arguments[0], "-"};
+	long i, n = strtol(arguments[1], NULL, 0), failed = 0;
+
+	for (i = 0; i < n; i++)
+		failed += try_call(one) < 0;
+	say("failed %ld\n", failed);
+	return 0;
+}
+
+/* What is left, in a child. */
+static long do_fork(char **arguments)
+{
+	int n = 0, status;
+	pid_t pid = fork();
+
+	if (pid < 0)
+		return -1;
+	while (arguments[n])
+		n++;
+	if (!pid)
+		_exit(run(n, arguments));
+	waitpid(pid, &status, 0);
+	say("forked %d\n", WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status));
+	return 0;
 }
 
 /* Use that many MiB of memory. */
@@ -892,6 +923,8 @@ static const struct verb {
 	{"name-signals", 0, FACT, do_name_signals},
 	{"daemon", 0, FACT, do_daemon},
 	{"orphans", 1, FACT, do_orphans},
+	{"flood", 2, FACT, do_flood},
+	{"fork", REST, FACT, do_fork},
 };
 
 static const struct verb *find_verb(const char *name)
@@ -904,9 +937,9 @@ static const struct verb *find_verb(const char *name)
 	return NULL;
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
-	int at = 1;
+	int at = 0;
 
 	while (at < argc) {
 		const struct verb *verb = find_verb(argv[at]);
@@ -928,4 +961,9 @@ int main(int argc, char **argv)
 		at += 1 + (verb->arguments == REST ? argc : verb->arguments);
 	}
 	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	return argc ? run(argc - 1, argv + 1) : 99;
 }

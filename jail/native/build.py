@@ -41,6 +41,7 @@ def declarations(header: str) -> str:
 SYSTEM_HEADERS = (
     *("sched.h", "sys/mount.h", "sys/resource.h", "linux/securebits.h", "signal.h", "sys/reboot.h"),
     *("sys/socket.h", "net/if.h", "linux/sockios.h", "linux/watchdog.h", "sys/ioctl.h", "sys/prctl.h"),
+    *("linux/netlink.h", "linux/audit.h"),
 )
 SYSTEM_CONSTANTS = [
     *("CLONE_NEWNS", "CLONE_NEWPID", "CLONE_NEWIPC", "CLONE_NEWUTS", "CLONE_NEWNET", "CLONE_NEWCGROUP"),
@@ -62,6 +63,8 @@ SYSTEM_CONSTANTS = [
     *("MS_REMOUNT", "MNT_DETACH", "SO_PEERGROUPS", "IFF_UP", "SIOCGIFFLAGS", "SIOCSIFFLAGS", "TIOCSCTTY"),
     *("RB_AUTOBOOT", "RB_POWER_OFF", "RB_HALT_SYSTEM", "RB_DISABLE_CAD"),
     *("WDIOC_SETTIMEOUT", "WDIOC_GETTIMEOUT"),
+    # the kernel's records of denied calls
+    *("NETLINK_AUDIT", "AUDIT_NLGRP_READLOG", "AUDIT_SECCOMP", "SECCOMP_FILTER_FLAG_LOG"),
     # words for the arguments of denied calls
     *("CLONE_VM", "CLONE_FS", "CLONE_FILES", "CLONE_SIGHAND", "CLONE_THREAD", "CLONE_VFORK", "CLONE_SETTLS"),
     *("CLONE_NEWUSER", "CLONE_SYSVSEM", "CLONE_PARENT_SETTID", "CLONE_CHILD_SETTID", "CLONE_CHILD_CLEARTID"),

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from initd.definition import Definition
+from initd.denials import Denials
 from initd.events import Events
 from initd.host import Host
 from initd.instance import Instance
@@ -81,10 +82,13 @@ class World:
         self.closed_outputs: list[int] = []
         self.commands: list[tuple[list[str], int]] = []
         self.subscribed: dict[str, Callable[..., None]] = {}
+        self.denied: list[Mapping[str, object]] = []
         self.forgotten: list[str] = []
         self.group_kills = 0
         self.is_group_gone = True
         self._pid = FIRST_PID - 1
+        self.denials = Denials(self.loop, self.log, self.denied.append)
+        self.denials.records.is_open = True  # nothing is heard of the kernel
         self.host = self._host()
         self.services = Services(self.host)
         self.events = Events(
@@ -106,11 +110,11 @@ class World:
             self._spawn,
             self._check,
             lambda fd, definition, pid, is_error: FakeOutput(fd, self),
+            self.denials,
         )
         made.kill = self._kill
         made.notify = lambda name, data: self.notes.append((name, data))
         made.run_hook = self.hooks.append
-        made.explain = lambda pid, name, policy, since_s: f"{name}: {pid} was killed by {policy}"
         made.kill_group = self._kill_group
         made.end_group = lambda definition: self.is_group_gone
         made.forget = lambda definition: self.forgotten.append(definition.full_name)

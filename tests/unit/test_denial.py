@@ -163,7 +163,9 @@ def test_policy_that_changed_since(path: Path) -> None:
     path.write_text("{")
     assert hint(denied("read", path)).startswith("the policy is not as it was: ")
     put(path, rule("read", "execve"))
-    assert hint(denied("read", path)) == "the policy allows it by now: restart the service"
+    assert hint(denied("read", path)) == (
+        "as it is now the policy allows it: restart the service, unless the program has a filter of its own"
+    )
     assert hint(denied("execve", path)) == "before the program's main only the launcher's own is allowed"
 
 

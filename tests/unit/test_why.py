@@ -1,14 +1,42 @@
 # SPDX-License-Identifier: MIT
-"""Records of the kernel log in words."""
+"""The kernel log looked back at: the records of one process since it began, and the line for a death."""
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from jail.why import Denial, describe, parse_record
+from jail import why
+from jail.auditrecord import find, parse
+from jail.why import explain_death, find_denial, of_kernel
 
 RECORD = (
-    "5,1234,2501502660,-;audit: type=1326 audit(1795301809.321:11): auid=4294967295 uid=0 gid=0 ses=1"
-    ' pid=15403 comm="hello" exe="/tmp/hello" sig=31 arch={arch} syscall={number} compat=0 ip=0x7f4e code=0x0'
+    "{priority},1234,{stamp_us},-;audit: type=1326 audit(1795301809.321:11): auid=4294967295 uid=0 gid=0 ses=1"
+    ' pid={pid} comm="hello" exe="/tmp/hello" sig=31 arch={arch} syscall={number} compat=0 ip=0x7f4e code={code}'
 )
+BEGAN_US = 1_000_000_000
+
+
+def record(
+    number: int = 318, arch: str = "c000003e", pid: int = 77, at_s: float = 5.0, code: str = "0x80000000",
+    priority: int = 5,
+) -> str:  # fmt: skip
+    stamp_us = BEGAN_US + int(at_s * 1_000_000)
+    return RECORD.format(priority=priority, stamp_us=stamp_us, pid=pid, arch=arch, number=number, code=code)
+
+
+@pytest.fixture
+def kernel_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """The write end of a FIFO that is read instead of /dev/kmsg; one write is one record."""
+    path = tmp_path / "kmsg"
+    os.mkfifo(path)
+    fd = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+    monkeypatch.setattr(why, "KERNEL_LOG", str(path))
+    monkeypatch.setattr(why, "PATIENCE_S", 0.01)
+    yield fd
+    os.close(fd)
 
 
 @pytest.mark.parametrize(
@@ -26,35 +54,79 @@ RECORD = (
     ],
 )
 def test_record_names_the_call_of_its_own_architecture(arch: str, number: int, name: str, call: str) -> None:
-    denial = parse_record(RECORD.format(arch=arch, number=number))
-    assert denial is not None
-    assert (denial.arch, denial.call, denial.pid, denial.program) == (name, call, 15403, "hello")
+    found = of_kernel(record(number, arch))
+    assert found is not None
+    assert (found.arch, found.call, found.pid, found.program) == (name, call, 77, "hello")
+    assert (found.uid, found.mark, found.time_s) == (0, "1795301809.321:11", 1795301809.321)
+    denial = found.denial()
+    assert (denial.abi, denial.call, denial.pid, denial.kind) == (name, call, 77, "kill_process")
 
 
 def test_program_names_with_odd_characters_are_decoded() -> None:
-    denial = parse_record(RECORD.format(arch="c000003e", number=0).replace('"hello"', "612062"))
-    assert denial is not None and denial.program == "a b"
+    found = of_kernel(record().replace('"hello"', "612062"))
+    assert found is not None and found.program == "a b"
 
 
 @pytest.mark.parametrize(
     "line",
-    ["", "6,1,2,-;usb 1-1: new device", "audit: type=1300 syscall=1", "type=1326 syscall=x pid=1 arch=1"],
+    [
+        "",
+        "6,1,2,-;usb 1-1: new device",
+        "5,1,2,-;audit: type=1300 syscall=1",
+        "5,1,2,-;type=1326 syscall=x pid=1 arch=1",
+        "5,1,2,-;type=13260 syscall=1 pid=1 arch=8 code=0x0",
+        record(priority=12),  # a program's, through /dev/kmsg
+        record().partition(";")[2],
+    ],
 )
 def test_other_lines_are_passed_over(line: str) -> None:
-    assert parse_record(line) is None
+    assert of_kernel(line) is None
 
 
-def test_line_names_the_call_and_the_change() -> None:
-    line = describe("web", "/etc/web.json", Denial("x86_64", 318, "getrandom", 7, "httpd"))
-    assert line == (
-        "ujail: web: httpd[7] was killed for getrandom (x86_64 system call 318), which /etc/web.json does not"
-        ' allow; to allow it, add "getrandom" to the names of its SCMP_ACT_ALLOW rule'
+def test_a_name_in_quotes_hides_nothing() -> None:
+    line = record().partition(";")[2].replace('"hello"', '"a pid=1 b"')
+    assert parse(line, find(line)).pid == 77
+
+
+def test_the_record_of_this_process(kernel_log: int) -> None:
+    os.write(kernel_log, record().encode())
+    found = find_denial(77, BEGAN_US)
+    assert found is not None and found.call == "getrandom"
+
+
+@pytest.mark.parametrize("changed", [{"at_s": -5.0}, {"pid": 78}, {"code": "0x50000"}])
+def test_the_record_of_another_process_or_of_no_death(kernel_log: int, changed: dict[str, object]) -> None:
+    os.write(kernel_log, record(**changed).encode())  # type: ignore[arg-type]
+    assert find_denial(77, BEGAN_US, 0.01) is None
+
+
+def test_no_kernel_log_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(why, "KERNEL_LOG", "/no/such/file")
+    start_s = time.monotonic()
+    assert find_denial(77, BEGAN_US, 5.0) is None
+    assert time.monotonic() - start_s < 1
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    lines: list[str] = []
+    monkeypatch.setattr("jail.ujail.say", lines.append)
+    return lines
+
+
+def test_the_line_of_a_death_and_its_status(kernel_log: int, said: list[str]) -> None:
+    own_s = (why._own_start_us() - BEGAN_US) / 1_000_000
+    os.write(kernel_log, record(at_s=own_s).encode())
+    assert explain_death(["web", "159", "/no/web.json", "77"]) == 159
+    assert said == [
+        "ujail: web: hello[77] was killed for getrandom (x86_64 system call 318), which /no/web.json does not"
+        " allow; the policy cannot be read any more: No such file or directory"
+    ]
+
+
+def test_a_death_without_a_record(kernel_log: int, said: list[str]) -> None:
+    assert explain_death(["web", "159", "/etc/web.json", "78"]) == 159
+    assert said[0].startswith(
+        "ujail: web: a process[78] was killed for a system call that /etc/web.json does"
     )
-
-
-def test_line_without_a_record_says_how_to_find_out() -> None:
-    assert "strace" in describe("web", "/etc/web.json", None)
-
-
-def test_line_without_a_policy_does_not_blame_one() -> None:
-    assert "it has none" in describe("web", "", None)
+    assert "strace" in said[0]

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: MIT
+"""Whose process made a denied call: by its pid, by its ancestors, by its cgroup; or by elimination, once it is gone.
+
+A record comes a moment after the call. A child that was killed for it may have been reaped by then, and its pid says
+nothing any more: then it was of the one service whose policy, user and files fit, if there is just one.
+"""
+
+import os
+
+from jail._native import lib
+from jail.errors import ConfigError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from initd.instance import Instance
+    from initd.process import Process
+    from jail.auditrecord import Record
+
+GENERATIONS_MAX = 64
+VERDICTS_MAX = 64
+
+
+class Owner:
+    """One process of an instance, while it runs and a moment longer; `definition` is what it was started with."""
+
+    __slots__ = ("definition", "instance", "pid", "service_pid")
+
+    def __init__(self, instance: "Instance", process: "Process") -> None:
+        self.instance = instance
+        self.definition = instance.definition
+        self.pid = process.pid
+        self.service_pid = process.service_pid
+
+
+class Owners:
+    """The processes that instances began with, by pid."""
+
+    def __init__(self) -> None:
+        self._by_pid: dict[int, Owner] = {}
+        self._verdicts: dict[tuple[str, str, int, int], bool] = {}
+
+    def add(self, owner: Owner) -> None:
+        self._by_pid[owner.pid] = self._by_pid[owner.service_pid] = owner
+        self._verdicts.clear()  # its policy may be a new one
+
+    def remove(self, owner: Owner) -> None:
+        """Forget it, unless its pids are another's by now."""
+        for pid in (owner.pid, owner.service_pid):
+            if self._by_pid.get(pid) is owner:
+                del self._by_pid[pid]
+
+    def of_pid(self, pid: int) -> "Owner | None":
+        return self._by_pid.get(pid)
+
+    def named(self, service: str, instance: str) -> "Owner | None":
+        """The last process of that instance."""
+        found = None
+        for owner in self._by_pid.values():
+            if (owner.definition.service, owner.definition.instance) == (service, instance):
+                found = owner
+        return found
+
+    def of_record(self, found: "Record") -> "list[Owner]":
+        """None for a stranger's; several where it cannot be told."""
+        if owner := self._by_pid.get(found.pid):
+            return [owner]
+        parent = parent_of(found.pid)
+        if parent is None:
+            return self._fitting(found)
+        for _ in range(GENERATIONS_MAX):
+            if owner := self._by_pid.get(parent):
+                return [owner]
+            if parent <= 1:
+                break
+            parent = parent_of(parent) or 0
+        owner = self._of_cgroup(found.pid)
+        return [owner] if owner else []
+
+    def _of_cgroup(self, pid: int) -> "Owner | None":
+        """Daemons leave their parents, but not their cgroup."""
+        group = cgroup_of(pid)
+        for owner in self._all():
+            definition = owner.definition
+            if definition.cgroup and group.endswith(f"/{definition.service}/{definition.instance}"):
+                return owner
+        return None
+
+    def _all(self) -> "Iterable[Owner]":
+        return {id(owner): owner for owner in self._by_pid.values()}.values()
+
+    def _fitting(self, found: "Record") -> "list[Owner]":
+        return [owner for owner in self._all() if self._fits(owner, found)]
+
+    def _fits(self, owner: Owner, found: "Record") -> bool:
+        definition = owner.definition
+        if not definition.seccomp or not found.exe or not may_be(definition.user, found.uid):
+            return False
+        # one that has just ended shows no files any more
+        root = f"/proc/{owner.service_pid}/root"
+        if os.path.exists(root) and not os.path.exists(root + found.exe):
+            return False
+        key = (definition.seccomp, found.arch, found.number, found.code)
+        if key not in self._verdicts:
+            if len(self._verdicts) >= VERDICTS_MAX:
+                self._verdicts.clear()
+            self._verdicts[key] = says(*key)
+        return self._verdicts[key]
+
+
+def parent_of(pid: int) -> int | None:
+    """None for a process that is gone."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return int(file.read().rpartition(b")")[2].split()[1])
+    except (OSError, IndexError):
+        return None
+
+
+def cgroup_of(pid: int) -> str:
+    """Its path in the version 2 hierarchy, "" where it has none."""
+    try:
+        with open(f"/proc/{pid}/cgroup", encoding="utf-8", errors="surrogateescape") as file:
+            return next((line[3:].rstrip("\n") for line in file if line.startswith("0::")), "")
+    except OSError:
+        return ""
+
+
+def may_be(user: str, uid: int) -> bool:
+    """Whether a process of a service of that user may have that uid: root's may have any."""
+    from jail.ids import lookup
+
+    try:
+        return not user or lookup(user, None).uid in (0, uid)
+    except ConfigError:
+        return True
+
+
+def says(policy: str, abi: str, number: int, action: int) -> bool:
+    """Whether a policy does that to a call, at least with some arguments."""
+    from jail.advice import verdict_of
+
+    try:
+        with open(policy, "rb") as file:
+            verdict = verdict_of(file.read(), policy, abi, number)
+    except (OSError, ConfigError):
+        return False
+    return verdict.depends or verdict.value & lib.SECCOMP_RET_ACTION_FULL == action

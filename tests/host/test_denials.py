@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: MIT
+"""Calls that a policy denies to services of a real initd: a line and fields for each, and for no other call."""
+
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from supervised import Supervised, wait_until
+
+from initd.denials import LINES_MAX
+from initd.records import no_records
+
+if TYPE_CHECKING:
+    from tests.conftest import Host
+
+JAIL = {"procfs": True}
+# what fork(2) is made of, and wait(2), wherever
+FORKING = (
+    "clone",
+    "clone3",
+    "fork",
+    "wait4",
+    "waitpid",
+    "rt_sigprocmask",
+    "set_robust_list",
+    "gettid",
+    "rseq",
+)
+KILL, ERRNO, TRAP, LOG = (f"SCMP_ACT_{name}" for name in ("KILL_PROCESS", "ERRNO", "TRAP", "LOG"))
+is_silent = bool(no_records())  # this kernel writes no records
+
+
+@pytest.fixture
+def folder(run_folder: Path) -> Iterator[Path]:
+    made = run_folder / "initd"
+    made.mkdir()
+    yield made
+    made.rename(run_folder / f"initd-{time.monotonic_ns()}")
+
+
+@pytest.fixture
+def initd(host: "Host", folder: Path) -> Iterator[Supervised]:
+    made = Supervised(Path(host.ujail).with_name("initd"), folder)
+    yield made
+    made.close()
+    assert "Traceback" not in made.log()
+
+
+def hear(initd: Supervised) -> list[dict[str, Any]]:
+    """What subscribers of `service` are told of denied calls, from now on."""
+    heard: list[dict[str, Any]] = []
+
+    def take(name: str, data: Any) -> None:
+        if name == "jail.denied":
+            heard.append(dict(data))
+
+    initd.session.subscribe(["service"], take)
+    return heard
+
+
+def start(initd: Supervised, host: "Host", policy: Path, *verbs: object, jail: Any = JAIL) -> None:
+    table: dict[str, Any] = {"command": [str(host.probes["glibc"]), *map(str, verbs)], "seccomp": str(policy)}
+    initd.set("s", one=table | {"stdout": True} | ({"jail": jail} if jail else {}))
+
+
+def denials(initd: Supervised) -> list[str]:
+    """The lines about denied calls."""
+    return [line for line in initd.log().splitlines() if "does not allow" in line]
+
+
+@pytest.mark.parametrize("jail", [None, JAIL], ids=["plain", "jail"])
+@pytest.mark.parametrize("action", [KILL, ERRNO, TRAP, LOG])
+def test_each_action_is_told(host: "Host", initd: Supervised, action: str, jail: Any) -> None:
+    policy = host.policy("pause", "rt_sigsuspend", "ppoll", default=action)
+    heard = hear(initd)
+    start(initd, host, policy, "call", "getppid", "-", "call", "sched_yield", "-", "exit", 0, jail=jail)
+    listed = initd.wait("s", state="stopped")
+    is_dead = action in (KILL, TRAP)
+    assert listed["last_exit"] == (f"signal {signal.SIGSYS} (SIGSYS)" if is_dead else "exit status 0")
+    if is_silent:
+        check_silent(initd, is_dead)
+        return
+    wanted = ["getppid"] if is_dead else ["getppid", "sched_yield"]
+    initd.session.work_until(lambda: len(heard) >= len(wanted), 10)
+    deed = {KILL: "was killed for", TRAP: "got SIGSYS for", ERRNO: "was refused", LOG: "called"}[action]
+    lines = denials(initd)
+    assert [data["syscall"] for data in heard] == wanted and len(lines) == len(wanted), initd.log()
+    for line, data in zip(lines, heard, strict=True):
+        call = data["syscall"]
+        assert f"s::one: probe-glibc[{data['pid']}] {deed} {call} (" in line
+        assert line.endswith(f'to allow it, add "{call}" to the "names" of its rule 1 (SCMP_ACT_ALLOW)')
+        assert (data["service"], data["instance"], data["policy"]) == ("s", "one", str(policy))
+        assert data["message"] in line
+    listed = initd.instance("s")
+    assert listed["denials"] == len(wanted) and f"{deed} {wanted[-1]} (" in listed["last_denial"]
+    assert "wrote no record" not in initd.log()
+    initd.stop()
+
+
+def check_silent(initd: Supervised, is_dead: bool) -> None:
+    """On a kernel without records a death is all that there is to see."""
+    initd.wait_log("the kernel has no records of denied calls for us")
+    if is_dead:
+        initd.wait_log("s::one: probe-glibc[")
+        initd.wait_log("was killed for a system call that")
+        assert "wrote no record of which" in initd.instance("s")["last_denial"]
+    initd.stop()
+
+
+def test_what_is_allowed_gives_no_line(host: "Host", initd: Supervised) -> None:
+    start(
+        initd, host, host.policy("getppid", "sched_yield"), "call", "getppid", "-", "call", "sched_yield", "-"
+    )
+    initd.wait("s", state="stopped", last_exit="exit status 0")
+    initd.wait_log("call:sched_yield ok")
+    assert denials(initd) == [] and "last_denial" not in initd.instance("s")
+    initd.stop()
+
+
+@pytest.mark.skipif(is_silent, reason="this kernel writes no records")
+@pytest.mark.parametrize("jail", [None, JAIL], ids=["plain", "jail"])
+@pytest.mark.parametrize("action", [KILL, ERRNO])
+def test_a_child_that_is_gone_is_the_services_too(
+    host: "Host", initd: Supervised, action: str, jail: Any
+) -> None:
+    policy = host.policy(*FORKING, default=action)
+    start(initd, host, policy, "fork", "call", "getppid", "-", jail=jail)
+    initd.wait_log(f"forked {128 + signal.SIGSYS if action == KILL else 0}")
+    initd.wait_log(" getppid (")
+    assert denials(initd)[0].count("s::one: probe-glibc[") == 1
+    initd.stop()
+
+
+@pytest.mark.skipif(is_silent, reason="this kernel writes no records")
+def test_a_flood_has_few_lines_and_a_count(host: "Host", initd: Supervised) -> None:
+    policy = host.policy()
+    start(initd, host, policy, "flood", "getppid", 20000, "call", "sched_yield", "-", "exit", 0)
+    initd.wait("s", state="stopped", last_exit="exit status 0")
+    wait_until(lambda: initd.instance("s").get("denials", 0) > 50, initd.log)
+    assert len(denials(initd)) <= LINES_MAX
+    began_s = time.monotonic()
+    initd.call("list")
+    assert time.monotonic() - began_s < 1, "a flood holds up nobody"
+    initd.stop()
+    assert len(initd.log().splitlines()) < 30
+
+
+@pytest.mark.skipif(is_silent, reason="this kernel writes no records")
+def test_two_services_are_told_apart(host: "Host", initd: Supervised) -> None:
+    policy = str(host.policy())
+    command = [str(host.probes["glibc"]), "call"]
+    initd.set("a", one={"command": [*command, "getppid", "-"], "seccomp": policy, "jail": JAIL})
+    initd.set("b", one={"command": [*command, "sched_yield", "-"], "seccomp": policy, "jail": JAIL})
+    initd.wait_log("a::one: probe-glibc[")
+    initd.wait_log("b::one: probe-glibc[")
+    assert "was refused getppid" in initd.instance("a")["last_denial"]
+    assert "was refused sched_yield" in initd.instance("b")["last_denial"]
+    initd.stop()
