@@ -20,6 +20,7 @@ help:
 	@echo "make demo   run real daemons in jails and explain a denied call (root)"
 	@echo "make test   run all tests, in QEMU guests too (root; what needs it is skipped without it, aloud)"
 	@echo "make test-guests [ARCH=mips]   the guests alone; make guest-shell ARCH=mips is for looking around"
+	@echo "make image [ARCH=mips]   a bootable firmware with its services in jails, booted and tried in QEMU"
 	@echo "make lint   ruff, mypy, clang-format, C warnings, shellcheck"
 	@echo "make bench  measure the budgets beside what else is installed (root)"
 	@echo "make install [DESTDIR=] [PREFIX=/usr] [REPLACE=yes]   commands, manuals, and the files of init scripts"
@@ -57,6 +58,7 @@ install: debian $(VENV)/installed
 	@$(BIN)/python install.py '$(DESTDIR)' '$(PREFIX)' '$(REPLACE)'
 
 -include tests/guest/guest.mk
+-include buildroot/image.mk
 
 clean:
 	rm -rf $(VENV) build *.egg-info

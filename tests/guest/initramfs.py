@@ -27,7 +27,7 @@ class Archive:
         return b"".join(self.parts)
 
 
-def write_initramfs(out: Path, busybox: Path, modules: list[Path]) -> None:
+def write_initramfs(out: Path, busybox: Path, modules: list[Path], init: Path = EARLY) -> None:
     archive = Archive()
     for name in ("bin", "dev", "proc", "sys", "modules", "old", "new"):
         archive.add(name, stat.S_IFDIR | 0o755)
@@ -38,5 +38,5 @@ def write_initramfs(out: Path, busybox: Path, modules: list[Path]) -> None:
     for number, path in enumerate(modules):
         # the shell sorts names: the number keeps the order
         archive.add(f"modules/{number:02}-{path.name}", stat.S_IFREG | 0o644, path.read_bytes())
-    archive.add("init", stat.S_IFREG | 0o755, EARLY.read_bytes())
+    archive.add("init", stat.S_IFREG | 0o755, init.read_bytes())
     out.write_bytes(gzip.compress(archive.close(), 1))

@@ -51,8 +51,8 @@ def kernel(arch: Arch) -> Kernel:
     return Kernel(image, in_order(place / "lib/modules"))
 
 
-def in_order(folder: Path) -> list[Path]:
-    """The files of MODULES and of all that they depend on, dependencies first.
+def in_order(folder: Path, names: tuple[str, ...] = MODULES) -> list[Path]:
+    """The files of these modules and of all that they depend on, dependencies first.
 
     There is no modules.dep in a package that was only unpacked: each module says itself what it needs.
     """
@@ -68,7 +68,7 @@ def in_order(folder: Path) -> list[Path]:
             add(other.replace("-", "_"))
         found.append(path)
 
-    for name in MODULES:
+    for name in names:
         add(name.replace("-", "_"))
     return found
 

@@ -24,7 +24,9 @@ BOOT = "console=ttyS0 panic=-1 loglevel=4 mitigations=off no_timer_check norandm
 PANIC = re.compile(r"Kernel panic|BUG: |Oops[: ]|Unable to handle kernel|guest: no ")
 
 
-def command(arch: Arch, kernel: Kernel, work: Path, token: str, mode: str) -> list[str]:
+def command(
+    arch: Arch, kernel: Kernel, work: Path, token: str, mode: str, disk: str = "root.ext4"
+) -> list[str]:
     """QEMU's command line: two disks, random numbers (Python would wait for them), and nothing else."""
     root, results, _, entropy = arch.slots or ("", "", "", "")
 
@@ -42,7 +44,7 @@ def command(arch: Arch, kernel: Kernel, work: Path, token: str, mode: str) -> li
         *("-kernel", str(kernel.image), "-initrd", str(work / "initramfs")),
         # an emulator has none of the processors' leaks, and is slow where kernels guard against them
         *("-append", f"{BOOT} stockade.token={token} stockade.mode={mode}"),
-        *("-drive", f"id=d0,file={work}/root.ext4,format=raw,if=none,readonly=on"),
+        *("-drive", f"id=d0,file={work}/{disk},format=raw,if=none,readonly=on"),
         *device("virtio-blk-pci,drive=d0", root),
         *("-drive", f"id=d1,file={work}/results.img,format=raw,if=none"),
         *device("virtio-blk-pci,drive=d1", results),
