@@ -72,7 +72,7 @@ class BuildArtifacts(build_ext):
 
     def compile_stub(self, out: Path) -> None:
         flags = [*words("CFLAGS", "-Os"), *WARNINGS, *HARDEN, "-static"]
-        self.link([*stub_compiler(), *flags, "jail/native/init.c"], out)
+        self.link([*stub_compiler(), *flags, "jail/native/init.c", "jail/native/keep.c"], out)
 
     def compile_launcher(self, out: Path) -> None:
         out.parent.mkdir(parents=True, exist_ok=True)

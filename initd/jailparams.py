@@ -28,6 +28,9 @@ PARAMETERS: tuple[tuple[str, str, str, bool], ...] = (
     ("tmpfs", TEXTS, "tmpfs", True),
     ("no_default_filter", FLAG, "no_default_filter", False),
     ("allow_userns", FLAG, "allow_userns", False),
+    ("net", TEXTS, "net", True),
+    ("net_bind", TEXTS, "net_bind", False),
+    ("net_connect", TEXTS, "net_connect", False),
 )
 # fmt: on
 KEYS = tuple(row[0] for row in PARAMETERS)

@@ -13,7 +13,7 @@ _FILTER = int(lib.STEP_FILTER)
 
 
 class Packed:
-    """A plan as the launcher takes it. `group`, `joins`, `missing`, `patterns`, `warnings` are the plan's."""
+    """A plan as the launcher takes it. Attributes named as the plan's are the plan's."""
 
     __slots__ = (
         "group",
@@ -21,6 +21,7 @@ class Packed:
         "missing",
         "name",
         "namespaces",
+        "network",
         "parts",
         "patterns",
         "program",
@@ -34,6 +35,7 @@ class Packed:
         self.program = plan.program
         self.namespaces = plan.namespaces
         self.group = plan.group
+        self.network = plan.network
         self.joins = tuple(plan.joins)
         self.missing = tuple(plan.missing)
         self.patterns = tuple(plan.patterns)

@@ -19,6 +19,7 @@ from jail.tree import Closure, Tree
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jail.cgroup import Group
+    from jail.networds import Network
 
 CAP_SYS_ADMIN = 21
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
@@ -40,6 +41,7 @@ class Plan:
         "missing",
         "name",
         "namespaces",
+        "network",
         "notes",
         "patterns",
         "program",
@@ -51,6 +53,7 @@ class Plan:
         self.name = name
         self.program = ""  # its path, as its root has it
         self.namespaces = 0
+        self.network: Network | None = None  # to be made or opened before the launch
         self.group: Group | None = None
         self.joins: list[
             tuple[int, int]
@@ -101,6 +104,8 @@ def make_plan(spec: JailSpec) -> Plan:
         door = _default_door(plan, spec, program, bounding_of(sets, identity))
     if sets and sets.keep and sets.permitted and not sets.ambient:
         plan.warnings.append("capabilities without an ambient set end at exec: the service will have none")
+    if (spec.net_bind or spec.net_connect) and not spec.is_network_made():
+        plan.warnings.append("the network is the host's: of it only the TCP ports are closed")
     has_stub = spec.isolate or spec.stub
     if spec.cgroup_files:
         from jail.cgroup import find_group
@@ -108,6 +113,10 @@ def make_plan(spec: JailSpec) -> Plan:
         plan.group = find_group(spec.cgroup, spec.cgroup_files)
         plan.steps.append(steps.cgroup(plan.group.path, plan.group.describe()))
     joined = _join(plan, spec) if spec.joins else 0
+    if spec.is_network_made():
+        plan.network = network = spec.network()
+        assert network
+        plan.steps.append(steps.network(network.describe()))
     if spec.isolate:
         assert program
         _isolate(plan, spec, path, program)
@@ -145,7 +154,7 @@ def _join(plan: Plan, spec: JailSpec) -> int:
     from jail.joins import make_joins
 
     joined = 0
-    for join in make_joins(spec.joins, spec.hostname, spec.netns):
+    for join in make_joins(spec.joins, spec.hostname, spec.netns or spec.is_network_made()):
         started = join.started()
         plan.joins.append((join.pid, started))
         plan.steps.append(steps.setns(join.pid, started, join.files))
@@ -160,7 +169,7 @@ def _isolate(plan: Plan, spec: JailSpec, path: str, program: Closure) -> None:
     if program.needs_proc and not spec.procfs:
         raise ConfigError(f"{path}: its libraries are found through $ORIGIN, which needs /proc: add -p")
     for _, flag in NAMESPACES:
-        if flag != lib.CLONE_NEWNET or spec.netns:
+        if flag != lib.CLONE_NEWNET or (spec.netns and not plan.network):
             plan.namespaces |= flag
     plan.steps += root_steps(spec, program, plan)
 

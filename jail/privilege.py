@@ -16,7 +16,7 @@ from jail.spec import TRACE, JailSpec
 PACKAGE = os.path.dirname(os.path.abspath(__file__))
 STUB = f"{PACKAGE}/ujail-init"
 UMASK = 0o022
-CAP_KILL = 5
+CAP_KILL, CAP_NET_ADMIN, CAP_NET_RAW = 5, 12, 13
 
 
 def identity_of(spec: JailSpec) -> Identity | None:
@@ -37,6 +37,8 @@ def capabilities_of(spec: JailSpec, identity: Identity | None) -> CapabilitySets
         return None
     else:
         sets = default_for(identity.uid if identity else 0)
+    if spec.net_bind or spec.net_connect:
+        sets = _without_network(sets, spec.capabilities is not None)
     if os.geteuid() != 0:
         return sets  # only to be explained
     own = lib.permitted_capabilities()
@@ -44,6 +46,15 @@ def capabilities_of(spec: JailSpec, identity: Identity | None) -> CapabilitySets
     if beyond and spec.capabilities not in (None, "all"):
         raise ConfigError(f"capabilities: {describe(beyond)} cannot be given: ujail itself does not have it")
     return sets.limited_to(own) if beyond else sets
+
+
+def _without_network(sets: CapabilitySets, is_asked: bool) -> CapabilitySets:
+    """Who changes rules or sends packets past them is not held by them. Raises ConfigError if that was asked for."""
+    mask = 1 << CAP_NET_ADMIN | 1 << CAP_NET_RAW
+    found = (sets.bounding | sets.permitted | sets.inheritable) & mask
+    if found and is_asked:
+        raise ConfigError(f"capabilities: with bind or connect rules there cannot be {describe(found)}")
+    return sets.limited_to(~mask)
 
 
 def bounding_of(sets: CapabilitySets | None, identity: Identity | None) -> int:
@@ -100,6 +111,10 @@ def service_steps(
     out.append(steps.die_with_parent())
     if spec.no_new_privs or spec.seccomp or spec.mode == TRACE:
         out.append(steps.no_new_privs())
+    if (spec.net_bind or spec.net_connect) and not spec.is_network_made():
+        from jail.ports import port_step
+
+        out.append(port_step(spec))
     out.append(steps.signals())
     return out
 

@@ -130,6 +130,12 @@ class Rootfs:
         """Make a link as the loader will need it, if nothing stands there yet."""
         self._add_link(path, target)
 
+    def stage_text(self, path: str, content: str) -> None:
+        """A file of the jail's own, unless the host's was asked for by name."""
+        path = self._resolve(path)
+        self._add_directory(path.rpartition("/")[0])
+        self.nodes.setdefault(path, steps.file(path, 0o444, content))
+
     def stage_directory(self, path: str) -> None:
         self._add_directory(self._resolve(path))
 

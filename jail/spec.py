@@ -7,6 +7,10 @@ host's files are in plan.py. Must not read a file.
 
 from jail.errors import UsageError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jail.networds import Network
+
 # of a policy: it is put on; its denials are allowed and logged; there is none, and every call is recorded
 ENFORCE, COMPLAIN, TRACE = MODES = ("enforce", "complain", "trace")
 SIZE_MAX = 8  # characters, as in procd
@@ -77,6 +81,9 @@ class JailSpec:
         "masks",
         "mode",
         "name",
+        "net",
+        "net_bind",
+        "net_connect",
         "netns",
         "nice",
         "no_default_filter",
@@ -125,6 +132,9 @@ class JailSpec:
         self.overlay_size = ""  # `/` is writable, in memory
         self.ronly = False  # `/` is read-only also with an overlay
         self.netns = False  # a network of its own, with nothing but loopback
+        self.net: list[str] = []  # "veth:eth0,addr=10.9.0.2/24", see networds.py
+        self.net_bind: list[str] = []  # "tcp:53"
+        self.net_connect: list[str] = []  # "tcp:10.0.0.0/8:443"
         self.joins: list[tuple[int, list[str]]] = []  # pid → names of its namespaces that are joined
         self.cgroup = ""  # the group's path below the hierarchy of version 2, used if there are files
         self.cgroup_files: dict[str, str] = {}  # "memory.max" → "16M"
@@ -164,6 +174,18 @@ class JailSpec:
         if self.mode != TRACE:
             self.shares.append(Share(policy, required=True))
 
+    def network(self) -> "Network | None":
+        """What the words about devices, namespaces and ports say. Raises UsageError."""
+        if not (self.net or self.net_bind or self.net_connect):
+            return None
+        from jail.networds import parse
+
+        return parse(self.net, self.net_bind, self.net_connect, self.name)
+
+    def is_network_made(self) -> bool:
+        """Whether there is a network to be made or opened before the launch."""
+        return bool(self.net) or (self.netns and bool(self.net_bind or self.net_connect))
+
     def validate(self) -> None:
         """Raise UsageError, for a limit ConfigError, for what can be refused by looking at the words alone."""
         if not self.argv or not self.argv[0]:
@@ -192,7 +214,7 @@ class JailSpec:
         if self.joins:
             from jail.joins import make_joins
 
-            make_joins(self.joins, self.hostname, self.netns)
+            make_joins(self.joins, self.hostname, self.netns or self.is_network_made())
         if self.cgroup_files:
             self._check_cgroup()
         for share in self.shares:
@@ -241,5 +263,12 @@ class JailSpec:
             raise UsageError(f"overlay: {size[:40]!r} is no size such as 8m")
         if (self.extroot or self.overlay_dir or size) and not self.isolate:
             raise UsageError("a root of its own needs a jail with namespaces")
-        if self.netns and not self.isolate:
+        if (self.netns or self.is_network_made()) and not self.isolate:
             raise UsageError("a network of its own needs a jail with namespaces")
+        network = self.network()
+        if self.netns and network and network.path:
+            raise UsageError("net: a network of its own, or one that is there: not both")
+        if self.mode == TRACE and self.is_network_made():
+            raise UsageError("net: a trace in a network that is made for the jail is not yet there")
+        if self.plain and network:
+            raise UsageError("net: a service whose privileges stay is held by no rules")

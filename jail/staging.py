@@ -45,7 +45,7 @@ def root_steps(spec: JailSpec, program: Closure, plan: "Plan") -> list[steps.Ste
     out = [steps.private(is_slave), steps.open_sources(), steps.root(spec.root_size), *assemble(rootfs)]
     if spec.hostname:
         out.append(steps.hostname(spec.hostname))
-    if spec.netns:
+    if spec.netns and not spec.is_network_made():
         out.append(steps.loopback())
     out.append(steps.pivot())
     if spec.ronly or not (spec.overlay_dir or spec.overlay_size):
@@ -71,6 +71,12 @@ def _layers(spec: JailSpec) -> list[steps.Step]:
     return [*out, steps.overlay()] if out else out
 
 
+def _resolver(spec: JailSpec) -> str:
+    """A resolv.conf(5) of the jail's own, "" if none was asked for."""
+    network = spec.network()
+    return "".join(f"nameserver {server}\n" for server in network.dns) if network else ""
+
+
 def _directory(path: str) -> os.stat_result:
     try:
         status = os.stat(path)
@@ -85,7 +91,9 @@ def _stage_in(rootfs: Rootfs, spec: JailSpec, shares: list[Share], plan: "Plan")
     """Into another root, which has its own libraries and users. Its links say where a target is."""
     tree = Tree(spec.extroot)
     targets = {share.target: share for share in reversed(shares)}
-    if spec.staged_etc and os.path.exists(RESOLV_CONF):
+    if resolver := _resolver(spec):
+        rootfs.stage_text(tree.real(RESOLV_CONF), resolver)
+    elif spec.staged_etc and os.path.exists(RESOLV_CONF):
         targets.setdefault(RESOLV_CONF, Share(RESOLV_CONF))
     for target, share in targets.items():
         if not _stage_live(rootfs, share, tree.real(target), plan):
@@ -103,9 +111,11 @@ def _stage_all(rootfs: Rootfs, spec: JailSpec, shares: list[Share], program: Clo
             rootfs.stage_at(share.source, share.target, _flags(share))
         if needs := _needs(share):
             _stage_closure(rootfs, needs)
+    if resolver := _resolver(spec):
+        rootfs.stage_text(RESOLV_CONF, resolver)
     if spec.staged_etc:
         for path in OPTIONAL_ETC:
-            if os.path.exists(path):
+            if os.path.exists(path) and not (resolver and path == RESOLV_CONF):
                 rootfs.stage(path)
 
 

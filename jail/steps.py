@@ -142,8 +142,9 @@ def directory(path: str, mode: int = 0o755) -> Step:
     return Step(lib.STEP_DIR, f"make directory {path}", mode, texts=(_relative(path),))
 
 
-def file(path: str, mode: int = 0o444) -> Step:
-    return Step(lib.STEP_FILE, f"make empty file {path}", mode, texts=(_relative(path),))
+def file(path: str, mode: int = 0o444, content: str = "") -> Step:
+    text = f"write file {path}" if content else f"make empty file {path}"
+    return Step(lib.STEP_FILE, text, mode, texts=(_relative(path), _bytes(content)))
 
 
 @remembered
@@ -185,6 +186,10 @@ def unlink(path: str) -> Step:
 
 def hostname(name: str) -> Step:
     return Step(lib.STEP_HOSTNAME, f"set hostname {name}", texts=(_bytes(name),))
+
+
+def network(description: str) -> Step:
+    return Step(lib.STEP_NETWORK, f"enter {description}")
 
 
 @remembered
@@ -291,6 +296,14 @@ def die_with_parent() -> Step:
 @remembered
 def no_new_privs() -> Step:
     return Step(lib.STEP_NO_NEW_PRIVS, "set no_new_privs")
+
+
+def ports(binds: list[int], connects: list[int]) -> Step:
+    """All other TCP ports are closed then."""
+    rules = [(lib.PORT_BIND, port) for port in binds] + [(lib.PORT_CONNECT, port) for port in connects]
+    packed = b"".join(pack("=QQ", *rule) for rule in rules)
+    text = f"close TCP ports but {len(binds)} to bind and {len(connects)} to connect to"
+    return Step(lib.STEP_PORTS, text, texts=(packed,))
 
 
 def filter_(code: bytes, flags: int, name: str) -> Step:

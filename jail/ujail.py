@@ -69,6 +69,13 @@ OPTIONS: tuple[tuple[str, ...], ...] = (
     ("m", "mode", "MODE", "enforce it (default), or trace: record every call instead, and write a policy"),
     ("Network",),
     ("N", "netns", "", "a network of its own, with nothing but loopback"),
+    ("", "net", "KIND:NAME[,KEY=VALUE]", "a device in it (veth, macvlan, dev), or the namespace netns:NAME"),
+    (
+        "",
+        "connect",
+        "PROTO:[ADDRESS:]PORT",
+        "connect there and nowhere else; --bind PROTO:PORT: take connections",
+    ),
     ("Not yet",),
     ("f", "userns", "", "user namespace"),
     ("F", "cgroupsns", "", "cgroup namespace"),
@@ -92,7 +99,9 @@ Exit status: the service's own, 128+N if signal N killed it; 125 ujail failed, 1
 executed, 127 it was not found."""
 NOT_YET = "fFJiy"
 # options that may be given again and again; each has a list of words in JailSpec
-LISTS = {"bind": "binds", "dev": "devices", "mask": "masks", "tmpfs": "tmpfs"}
+# "bind" has ports as well as files: a path begins with a slash
+PROTOCOLS = ("tcp:", "udp:")
+LISTS = {"bind": "binds", "dev": "devices", "mask": "masks", "net": "net", "tmpfs": "tmpfs"}
 # options that procd's capability wrapper has, a jail without namespaces
 WRAPPER = frozenset("nhtPdUGCceSEj") - {"h"}
 
@@ -141,7 +150,7 @@ def make_spec(options: Options) -> JailSpec:
     short = {row[0] for row in OPTIONS if len(row) > 1 and row[1] in given and row[0]}
     # procd's own rule: capabilities or no_new_privs alone make no namespace
     spec.isolate = not (short & {"C", "c"} and short <= WRAPPER) or any(
-        name in LISTS for name, _ in options.pairs
+        getattr(spec, name) for name in LISTS.values()
     )
     # a jail with nothing asked for holds the program and nothing else
     spec.staged_etc = bool(short & set("rwpsluDoUGROT"))
@@ -156,6 +165,8 @@ def _add(spec: JailSpec, option: str, value: str) -> None:
         spec.share(value, writable=option == "rw")
     elif option in SOCKETS:
         spec.show_socket(option)
+    elif option == "connect" or (option == "bind" and value.startswith(PROTOCOLS)):
+        getattr(spec, f"net_{option}").append(value)
     elif option in LISTS:
         getattr(spec, LISTS[option]).append(value)
     elif option == "setns":
@@ -233,8 +244,9 @@ def _run(spec: JailSpec, options: Options, debug: int, argv0: str) -> int:
         return _trace(spec, plan, options.given.get("pidfile", ""))
     from jail.launch import launch
 
+    net_fd = _make_network(plan) if plan.network else -1
     _hold_signals()
-    jail = launch(plan)
+    jail = launch(plan, net_fd=net_fd)
     self_path, service_pid = os.path.abspath(argv0), str(jail.service_pid)
     try:
         if "pidfile" in options.given:
@@ -261,6 +273,17 @@ def _trace(spec: JailSpec, plan: "Plan", pidfile: str) -> int:
         lambda line: say(f"ujail: {spec.name}: {line}"),
         lambda pid: _write_pidfile(pidfile, pid) if pidfile else None,
     )
+
+
+def _make_network(plan: "Plan") -> int:
+    """Its namespace; what is moved into that goes back when this process, or what it becomes, has ended."""
+    from jail.netmaker import make_and_wait
+
+    assert plan.network
+    made = make_and_wait(plan.name, plan.network)
+    if made.hold_fd >= 0:
+        os.set_inheritable(made.hold_fd, True)
+    return made.fd
 
 
 def _hold_signals() -> None:

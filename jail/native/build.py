@@ -16,7 +16,7 @@ SOURCES = sorted(
     str(path.relative_to(ROOT))
     for folder in ("preload", "jail/native")
     for path in (ROOT / folder).glob("*.c")
-    if path.name not in ("shim.c", "init.c", "start.c", "_native.c")
+    if path.name not in ("shim.c", "init.c", "keep.c", "start.c", "_native.c")
 )
 
 
@@ -42,6 +42,9 @@ SYSTEM_HEADERS = (
     *("sched.h", "sys/mount.h", "sys/resource.h", "linux/securebits.h", "signal.h", "sys/reboot.h"),
     *("sys/socket.h", "net/if.h", "linux/sockios.h", "linux/watchdog.h", "sys/ioctl.h", "sys/prctl.h"),
     *("linux/netlink.h", "linux/audit.h"),
+    # netinet before linux: both have struct in_addr, and only the kernel's header knows of the other
+    *("netinet/in.h", "netinet/icmp6.h", "linux/netfilter.h", "linux/netfilter/nf_tables.h"),
+    "linux/netfilter/nf_conntrack_common.h",
 )
 SYSTEM_CONSTANTS = [
     *("CLONE_NEWNS", "CLONE_NEWPID", "CLONE_NEWIPC", "CLONE_NEWUTS", "CLONE_NEWNET", "CLONE_NEWCGROUP"),
@@ -81,6 +84,14 @@ SYSTEM_CONSTANTS = [
     *("BPF_XOR", "BPF_JA", "BPF_JGT", "BPF_JGE", "BPF_JSET", "BPF_X", "BPF_A", "BPF_TAX", "BPF_TXA"),
     *("BPF_MEMWORDS", "BPF_MAXINSNS", "SECCOMP_RET_ACTION_FULL", "SECCOMP_RET_DATA"),
     *("SECCOMP_RET_KILL_PROCESS", "SECCOMP_RET_KILL_THREAD", "SECCOMP_RET_TRAP", "SECCOMP_RET_ERRNO"),
+    # devices, and rules for packets
+    *("IFNAMSIZ", "NF_ACCEPT", "NF_DROP"),
+    *("NFPROTO_INET", "NFPROTO_IPV4", "NFPROTO_IPV6", "IP_CT_ESTABLISHED", "IP_CT_RELATED"),
+    *("NFT_REG_VERDICT", "NFT_REG_1", "NFT_CMP_EQ", "NFT_CMP_NEQ", "NFT_CMP_GTE", "NFT_CMP_LTE"),
+    *("NFT_META_IIF", "NFT_META_OIF", "NFT_META_NFPROTO", "NFT_META_L4PROTO", "NFT_CT_STATE"),
+    *("NFT_PAYLOAD_NETWORK_HEADER", "NFT_PAYLOAD_TRANSPORT_HEADER"),
+    *("NFT_REJECT_ICMPX_UNREACH", "NFT_REJECT_ICMPX_ADMIN_PROHIBITED"),
+    *("MLD_LISTENER_QUERY", "ND_NEIGHBOR_ADVERT"),
     *("SECCOMP_RET_USER_NOTIF", "SECCOMP_RET_TRACE", "SECCOMP_RET_LOG", "SECCOMP_RET_ALLOW"),
 ]
 

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ujail-init, a static program with two jobs, both without any Python left in memory:
+ * ujail-init, a static program with three jobs, all without any Python left in memory:
  *
  *   ujail-init init GRACE_S PID    PID 1 of a jail (or the service's parent, where the jail has
  *                                  no PID namespace): forward signals, reap, pass the status on
  *   ujail-init wait PID NAME VERBOSE UJAIL POLICY SERVICE_PID
  *                                  what is left of the `ujail` command: the same towards PID 1,
  *                                  then the last line
+ *   ujail-init keep …              see keep.c
  *
  * No allocation, no stdio. The first job runs with the service's ids, with CAP_KILL and under a
  * filter of its own.
@@ -29,6 +30,8 @@
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "keep.h"
 
 #define EXIT_OURS 125
 
@@ -295,5 +298,7 @@ int main(int argc, char **argv)
 		return run_init(atoi(argv[2]), atoi(argv[3]));
 	if (argc == 8 && !strcmp(argv[1], "wait"))
 		return run_wait(argv + 2);
+	if (argc >= 3 && !strcmp(argv[1], "keep"))
+		return run_keep(argv + 2);
 	return EXIT_OURS;
 }

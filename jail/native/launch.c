@@ -68,6 +68,8 @@ static const step_function functions[] = {
 	[STEP_UPPER_MEMORY] = step_upper_memory,
 	[STEP_OVERLAY] = step_overlay,
 	[STEP_LOOPBACK] = step_loopback,
+	[STEP_NETWORK] = step_network,
+	[STEP_PORTS] = step_ports,
 };
 
 /* ---- the children ---- */

@@ -28,7 +28,7 @@ struct wire_step {
 #define STEP_PRIVATE 1 /* no mount event goes to the host; a0: 1 lets them come from there */
 #define STEP_ROOT 2 /* s0 options: a tmpfs becomes the new root and the working directory */
 #define STEP_DIR 3 /* s0 path below the new root, a0 mode */
-#define STEP_FILE 4 /* s0 path, a0 mode: an empty file */
+#define STEP_FILE 4 /* s0 path, a0 mode, s1 what is in it */
 #define STEP_SYMLINK 5 /* s0 path, s1 what it says */
 #define STEP_NODE 6 /* s0 path, a0 mode with type, a1 major, a2 minor */
 #define STEP_MOUNT                                                                                 \
@@ -74,7 +74,13 @@ struct wire_step {
 #define STEP_UPPER_MEMORY 41 /* s0 options: the same in a tmpfs */
 #define STEP_OVERLAY 42 /* the layers become the new root; read-only without an upper one */
 #define STEP_LOOPBACK 43 /* lo of this network namespace is up */
-#define STEP_LAST STEP_LOOPBACK
+#define STEP_NETWORK 44 /* enter the network namespace launch_request.net_fd */
+#define STEP_PORTS 45 /* s0 {uint64_t PORT_ bits, port}[n]: other TCP ports are closed */
+#define STEP_LAST STEP_PORTS
+
+/* STEP_PORTS */
+#define PORT_BIND 1
+#define PORT_CONNECT 2
 
 /* STEP_BIND and STEP_REBIND */
 #define BIND_READ_ONLY 1
@@ -107,6 +113,7 @@ struct launch_request {
 	unsigned int flags; /* LAUNCH_ */
 	int stdio
 		[3]; /* descriptors of the caller for 0, 1 and 2 of the service; -1: the caller's own */
+	int net_fd; /* a network namespace for STEP_NETWORK, or -1 */
 	uint64_t reset[2]; /* bit n-1 for each signal n that the caller handles or ignores */
 	struct trace *trace; /* NULL, or attaches to the service, whose filter is trace_filter() */
 };
@@ -125,6 +132,12 @@ struct launch_result {
  */
 int launch(const unsigned char *plan, size_t size, const struct launch_request *request,
 	   struct launch_result *result);
+
+/* Leave this process's network namespace for a new one. Returns 0 or -errno. */
+int make_network(void);
+
+/* The version of Landlock in this kernel; 4 and later know ports. -errno where there is none. */
+int landlock_abi(void);
 
 /* The permitted set of the calling process, bit n for capability n. */
 uint64_t permitted_capabilities(void);

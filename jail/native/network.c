@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The jail's own network namespace. Runs between clone and exec: no allocation. */
+/* The jail's own network namespace. The steps run between clone and exec: no allocation. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <net/if.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -31,4 +32,15 @@ int step_loopback(struct launch_state *state, struct step *step)
 	}
 	close(fd);
 	return result;
+}
+
+/* One that was made beforehand, with devices in it. Without a descriptor nothing starts. */
+int step_network(struct launch_state *state, struct step *step)
+{
+	return setns(state->request->net_fd, CLONE_NEWNET) ? -errno : 0;
+}
+
+int make_network(void)
+{
+	return unshare(CLONE_NEWNET) ? -errno : 0;
 }

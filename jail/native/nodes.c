@@ -4,6 +4,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -22,7 +23,18 @@ int step_dir(struct launch_state *state, struct step *step)
 
 int step_file(struct launch_state *state, struct step *step)
 {
-	return mknod(step->s[0], S_IFREG | step->a[0], 0) ? -errno : 0;
+	int fd, result = 0;
+
+	if (!step->len[1])
+		return mknod(step->s[0], S_IFREG | step->a[0], 0) ? -errno : 0;
+	fd = open(step->s[0], O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, step->a[0]);
+	if (fd < 0)
+		return -errno;
+	/* a tmpfs takes it whole or has no room */
+	if (write(fd, step->s[1], step->len[1]) != (ssize_t)step->len[1])
+		result = -ENOSPC;
+	close(fd);
+	return result;
 }
 
 int step_symlink(struct launch_state *state, struct step *step)

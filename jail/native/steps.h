@@ -104,6 +104,8 @@ int step_upper(struct launch_state *state, struct step *step);
 int step_upper_memory(struct launch_state *state, struct step *step);
 int step_overlay(struct launch_state *state, struct step *step);
 int step_loopback(struct launch_state *state, struct step *step);
+int step_network(struct launch_state *state, struct step *step);
+int step_ports(struct launch_state *state, struct step *step);
 
 /* The same for the stub as step_open() does with the modern calls; the new root has to be writable. */
 int seal_stub(struct launch_state *state);

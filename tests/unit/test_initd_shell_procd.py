@@ -145,6 +145,19 @@ INSTANCES: dict[str, tuple[str, dict[str, Any]]] = {
         "procd_set_jail_param hostname h",
         {"jail": {"name": "x", "tmpfs": ["/b:1m,exec", "/c d", "/e\\:f"], "hostname": "h"}},
     ),
+    "a jail's network": (
+        "procd_add_jail x\nprocd_add_jail_net veth:eth0 addr=10.9.0.2/24 gw=10.9.0.1\n"
+        "procd_add_jail_net bind tcp:53 udp:53\nprocd_add_jail_net connect tcp:10.0.0.0/8:443\n"
+        "procd_add_jail_net dev:eth1\nprocd_add_jail_net bind tcp:80",
+        {
+            "jail": {
+                "name": "x",
+                "net": ["veth:eth0,addr=10.9.0.2/24,gw=10.9.0.1", "dev:eth1"],
+                "net_bind": ["tcp:53", "udp:53", "tcp:80"],
+                "net_connect": ["tcp:10.0.0.0/8:443"],
+            }
+        },
+    ),
     "jail parameters begin anew with each jail": (
         "procd_add_jail x\nprocd_set_jail_param tmpfs /a\nprocd_add_jail y",
         {"jail": {"name": "y"}},

@@ -6,7 +6,7 @@
 
 _procd_jail_flags='log ubus udebug procfs sysfs ronly requirejail netns userns cgroupsns'
 # parameters by shape, the same as in initd/jailparams.py
-_procd_jail_arrays='bind dev mask tmpfs'
+_procd_jail_arrays='bind dev mask tmpfs net net_bind net_connect'
 _procd_jail_tables=
 _procd_jail_strings=
 _procd_jail_bools='no_default_filter allow_userns'
@@ -103,6 +103,27 @@ _procd_add_setns() { # PID|NAME NAMESPACE...
 	[ $# = 0 ] || shift
 	_procd_strings "$@"
 	_procd_setns="$_procd_setns${_procd_setns:+,}{\"pid\":$target,\"namespaces\":[$_procd_q]}"
+}
+
+# Not in OpenWrt: KIND:NAME [KEY=VALUE...], or bind|connect PROTOCOL:PORT...
+procd_add_jail_net() {
+	local device
+	case ${1:-} in
+	bind | connect)
+		local key=net_$1
+		shift
+		_procd_jail_param append "$key" "$@"
+		;;
+	*)
+		device=${1:-}
+		[ $# = 0 ] || shift
+		while [ $# -gt 0 ]; do
+			device=$device,$1
+			shift
+		done
+		_procd_jail_param append net "$device"
+		;;
+	esac
 }
 
 procd_add_jail_mount() { _procd_mount 0 "$@"; }    # PATH...

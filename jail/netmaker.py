@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: MIT
+"""Starts the process that makes a jail's network (network.py), and takes what it made: a descriptor.
+
+The parent's half: neither blocks nor waits unless asked. As long as `hold_fd` is open the network's keeper waits;
+once it is closed, by whatever end of this process, devices that were moved in go back.
+"""
+
+import os
+import sys
+from select import POLLIN, poll
+
+from jail.errors import ConfigError, SetupError
+from jail.privilege import PACKAGE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jail.networds import Network
+
+LIMIT_S = 60  # a slow machine takes ten seconds to load pyroute2
+SAID_MAX = 4096
+OK = b"ok\n"
+CODE = (
+    "import sys; sys.path.insert(0, sys.argv.pop(1)); from jail.network import main; sys.exit(main(sys.argv))"
+)
+
+
+class Made:
+    """A network to be entered: `fd` is its namespace. `pid` is the keeper, 0 where there is none."""
+
+    __slots__ = ("fd", "hold_fd", "pid")
+
+    def __init__(self, fd: int, hold_fd: int = -1, pid: int = 0) -> None:
+        self.fd = fd
+        self.hold_fd = hold_fd
+        self.pid = pid
+
+    def let_go(self) -> None:
+        """Close our descriptor of it; the jail is in it, or there is none."""
+        self.fd = _close(self.fd)
+
+    def close(self) -> None:
+        """The jail has ended: what was moved in goes back, what was made goes."""
+        self.let_go()
+        self.hold_fd = _close(self.hold_fd)
+
+
+class Making:
+    """A network that is being made. `report_fd` is readable when there is something to read()."""
+
+    __slots__ = ("_hold_fd", "_said", "pid", "report_fd")
+
+    def __init__(self, jail_name: str, words: list[str]) -> None:
+        """Raises OSError."""
+        self._said = b""
+        self.report_fd, report = os.pipe2(os.O_CLOEXEC)
+        hold, self._hold_fd = os.pipe2(os.O_CLOEXEC)
+        try:
+            self.pid = os.posix_spawn(
+                sys.executable,
+                [sys.executable, "-Ic", CODE, os.path.dirname(PACKAGE), jail_name, *words],
+                {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+                file_actions=[(os.POSIX_SPAWN_DUP2, hold, 0), (os.POSIX_SPAWN_DUP2, report, 1)],
+                setsigmask=(),
+            )
+        except OSError:
+            self.cancel()
+            raise
+        finally:
+            os.close(hold)
+            os.close(report)
+
+    def read(self) -> bool:
+        """Read what has come; True when there is nothing to wait for any more."""
+        piece = os.read(self.report_fd, SAID_MAX)
+        self._said += piece
+        return not piece or self._said == OK or len(self._said) > SAID_MAX
+
+    def take(self) -> Made:
+        """The network, after read() was True. Raises ConfigError, OSError; then there is none."""
+        hold_fd, self._hold_fd = self._hold_fd, -1
+        self.report_fd = _close(self.report_fd)
+        try:
+            if self._said != OK:
+                text = self._said.decode("utf-8", "replace").strip()
+                raise ConfigError(text if text.isprintable() and text else "network: its maker ended early")
+            # the child is alive, or unreaped: its pid is no other process's
+            return Made(os.open(f"/proc/{self.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC), hold_fd, self.pid)
+        except BaseException:
+            os.close(hold_fd)
+            raise
+
+    def cancel(self) -> None:
+        """It is not wanted any more. Who started it has to reap it."""
+        self.report_fd = _close(self.report_fd)
+        self._hold_fd = _close(self._hold_fd)
+
+
+def open_existing(path: str) -> Made:
+    """A namespace that somebody else has made. Raises SetupError."""
+    try:
+        return Made(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY))
+    except OSError as error:
+        raise SetupError(f"open the network {path}", error) from error
+
+
+def make_and_wait(jail_name: str, network: "Network") -> Made:
+    """For a process that has nothing else to do. Raises JailError, OSError."""
+    if network.path:
+        return open_existing(network.path)
+    making = Making(jail_name, network.words)
+    ready = poll()
+    ready.register(making.report_fd, POLLIN)
+    try:
+        while ready.poll(LIMIT_S * 1000):
+            if making.read():
+                return making.take()
+        raise ConfigError(f"network: not made within {LIMIT_S} s")
+    except BaseException:
+        making.cancel()
+        os.kill(making.pid, 9)
+        os.waitpid(making.pid, 0)
+        raise
+
+
+def _close(fd: int) -> int:
+    if fd >= 0:
+        os.close(fd)
+    return -1

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: MIT
+"""--net: what is made for a jail is in it, and gone or back afterwards, however the jail ended.
+
+In a network of its own, see networld.py; nothing here touches this machine's.
+"""
+
+import signal
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+from networks import PORT, World
+
+if TYPE_CHECKING:
+    from tests.conftest import Host
+
+pytest.importorskip("pyroute2")
+VETH = "veth:eth0,addr=10.9.0.2/24,addr=fd09::2/64,bridge=br0"
+HERE, HERE_6 = ("10.9.0.1", PORT), ("fd09::1", PORT)
+
+
+@pytest.fixture(scope="module")
+def shared_world(host: "Host") -> Iterator[World]:
+    world = World(host)
+    yield world
+    world.close()
+
+
+@pytest.fixture
+def world(shared_world: World) -> Iterator[World]:
+    yield shared_world
+    shared_world.wait_as_before()
+
+
+# ---- devices ----
+
+
+def test_veth_has_its_addresses_and_reaches_the_bridge(world: World) -> None:
+    options = (*("--net", f"{VETH},mtu=1400,mac=02:00:00:00:00:09"), "-s")
+    seen = world.jail(
+        options,
+        *("connect", *HERE, "connect", *HERE_6, "connect", "10.77.0.1", PORT),
+        *("cat", "/sys/class/net/eth0/mtu", "cat", "/sys/class/net/eth0/address", "list", "/sys/class/net"),
+    )
+    assert (seen["connect:10.9.0.1"], seen["connect:fd09::1"]) == ("ok", "ok"), seen
+    assert seen["connect:10.77.0.1"] == "ENETUNREACH"  # no gateway was named
+    assert seen.all("line") == ["1400", "02:00:00:00:00:09"]
+    assert sorted(seen.all("entry")) == ["eth0", "lo"]
+
+
+def test_gateway_and_routes_lead_further(world: World) -> None:
+    for more in ("gw=10.9.0.1", "route=10.77.0.0/24@10.9.0.1"):
+        seen = world.jail(("--net", f"{VETH},{more}"), "connect", "10.77.0.1", PORT)
+        assert seen["connect:10.77.0.1"] == "ok", seen
+
+
+def test_hosts_end_has_a_name_an_alias_and_maybe_an_address(world: World) -> None:
+    net = "veth:eth0,addr=10.8.0.2/30,host=10.8.0.1/30,peer=outer"
+    pid = world.start(("--net", net), "connect", "10.8.0.1", PORT)
+    assert world.links()["outer"]["IFALIAS"] == "jail t eth0"
+    assert world.end(pid) == 0
+
+
+def test_nothing_is_known_of_ipv6_where_no_address_of_it_was_asked_for(world: World) -> None:
+    options = ("--net", "veth:eth0,addr=10.9.0.2/24,bridge=br0", "-p")
+    seen = world.jail(options, "cat", "/proc/net/if_inet6")
+    assert [line.split()[-1] for line in seen.all("line")] == ["lo"]
+    both = world.jail(("--net", VETH, "-p"), "cat", "/proc/net/if_inet6")
+    assert "eth0" in [line.split()[-1] for line in both.all("line")]
+
+
+def test_resolver_is_the_jails_own(world: World) -> None:
+    seen = world.jail(("--net", f"{VETH},dns=10.9.0.1,dns=fd09::1"), "cat", "/etc/resolv.conf")
+    assert seen.all("line") == ["nameserver 10.9.0.1", "nameserver fd09::1"]
+    assert world.jail(("--net", VETH), "cat", "/etc/resolv.conf").tries() == {
+        "cat:/etc/resolv.conf": "ENOENT"
+    }
+
+
+def test_macvlan_shares_the_parents_wire(world: World) -> None:
+    world.ask(link={"ifname": "m0", "kind": "veth", "peer": {"ifname": "m1"}})
+    world.ask(address=["m1", "10.7.0.1", 24])
+    for name in ("m0", "m1"):
+        world.ask(link={"how": "set", "name": name, "state": "up"})
+    seen = world.jail(("--net", "macvlan:m0,name=wan,addr=10.7.0.2/24", "-s"), "connect", "10.7.0.1", PORT)
+    world.ask(link={"how": "del", "name": "m0"})
+    assert seen["connect:10.7.0.1"] == "ok", seen
+
+
+@pytest.mark.parametrize("how", ["ends", "service killed", "ujail killed", "keeper killed"])
+def test_device_is_moved_in_and_comes_back(world: World, how: str) -> None:
+    world.ask(link={"ifname": "d0", "kind": "veth", "peer": {"ifname": "d1"}})
+    pid = world.start(("--net", "dev:d0,name=lan,addr=10.6.0.2/24"), "list", "/sys/class/net")
+    assert {"d0", "d1"} & world.links().keys() == {"d1"}
+    keeper, first = sorted(world.host.children_of(pid))
+    if how == "service killed":
+        [service] = world.host.children_of(first)
+        world.ask(run=["kill", "-9", str(service)])
+        assert world.end(pid) == 137
+    elif how == "keeper killed":
+        world.ask(run=["kill", "-9", str(keeper)])
+        assert world.end(pid) == 0
+    else:
+        assert world.end(pid, signal.SIGKILL if how == "ujail killed" else 0) == (
+            -9 if how == "ujail killed" else 0
+        )
+    if how == "keeper killed":
+        # nobody knows where it came from: the kernel ends what is no hardware with the namespace
+        world.wait_as_before()
+        return
+    world.host.until(lambda: "d0" in world.links(), "the device that comes back")
+    world.ask(link={"how": "del", "name": "d0"})
+
+
+@pytest.mark.parametrize("number", [0, signal.SIGTERM, signal.SIGKILL])
+def test_veth_goes_with_the_jail(world: World, number: int) -> None:
+    pid = world.start(("--net", f"{VETH},peer=outer"))
+    assert "outer" in world.links()
+    world.end(pid, number)
+    world.wait_as_before()
+
+
+def test_next_start_may_come_at_once(world: World) -> None:
+    """The names of the last one may not be free yet."""
+    for _ in range(3):
+        seen = world.jail(("--net", f"{VETH},peer=outer"), "connect", *HERE)
+        assert seen["connect:10.9.0.1"] == "ok", seen
+
+
+# ---- namespaces that are there ----
+
+
+def test_existing_namespace_by_name_and_by_path(world: World) -> None:
+    for where in ("netns:there", "netns:/run/netns/there", f"netns:/proc/{world.process.pid}/ns/net"):
+        seen = world.jail(("--net", where, "-p"), "connect", *HERE, "link", "/proc/self/ns/net")
+        assert seen["connect:10.9.0.1"] == "ok", seen
+    own = world.jail(("-N",), "connect", *HERE)
+    assert own["connect:10.9.0.1"] == "ENETUNREACH"
+
+
+# ---- refusals ----
+
+
+@pytest.mark.parametrize(
+    ("net", "message"),
+    [
+        ("veth:eth0,bridge=nosuch", "there is no device nosuch"),
+        ("veth:eth0,peer=br0", "veth br0: File exists"),
+        ("dev:nosuch", "there is no device nosuch"),
+        ("dev:br0", "move br0: Invalid argument"),
+        ("macvlan:nosuch", "there is no device nosuch"),
+        ("veth:eth0,addr=10.9.0.2/24,route=10.66.0.0/16@10.55.0.1", "route 10.66.0.0/16: "),
+        ("netns:nosuch", "open the network /run/netns/nosuch: No such file"),
+        ("netns:/dev/null", "enter the network /dev/null: Invalid argument"),
+    ],
+)
+def test_what_cannot_be_made_is_one_line_and_no_start(world: World, net: str, message: str) -> None:
+    seen = world.jail(("--net", net), "exit", 0)
+    assert (seen.status, seen.out, seen.err.count("\n")) == (125, "", 1), seen
+    assert message in seen.err
+    world.wait_as_before()
+
+
+def test_device_that_was_moved_comes_back_when_the_rest_fails(world: World) -> None:
+    world.ask(link={"ifname": "d0", "kind": "veth", "peer": {"ifname": "d1"}})
+    seen = world.jail(("--net", "dev:d0", "--net", "dev:nosuch"), "exit", 0)
+    assert seen.status == 125 and "nosuch" in seen.err
+    assert {"d0", "d1"} <= world.links().keys()
+    world.ask(link={"how": "del", "name": "d0"})
