@@ -25,7 +25,9 @@ APART = ({"O", "T"}, {"N", "j"})
 
 
 def argv(vector: "list[tuple[str, str]] | tuple[tuple[str, str], ...]") -> list[str]:
-    words = [word for letter, value in vector for word in ((f"-{letter}", value) if value else (f"-{letter}",))]
+    words = [
+        word for letter, value in vector for word in ((f"-{letter}", value) if value else (f"-{letter}",))
+    ]
     return [*words, "--", *COMMAND]
 
 
@@ -49,7 +51,11 @@ def check(vector: list[tuple[str, str]]) -> None:
     assert spec.argv == COMMAND
     assert spec.name == value.get("n", "dnsmasq")
     assert spec.grace_s == 5
-    assert (spec.hostname, spec.user, spec.group) == (value.get("h", ""), value.get("U", ""), value.get("G", ""))
+    assert (spec.hostname, spec.user, spec.group) == (
+        value.get("h", ""),
+        value.get("U", ""),
+        value.get("G", ""),
+    )
     assert (spec.seccomp, spec.capabilities) == (value.get("S", ""), value.get("C"))
     assert (spec.procfs, spec.sysfs, spec.ronly, spec.required) == tuple(name in letters for name in "psoE")
     assert (spec.extroot, spec.overlay_dir) == (value.get("R", ""), value.get("O", ""))
