@@ -20,7 +20,7 @@ from tests.guest.arches import ARCHES
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 RESULTS = REPOSITORY / "tests/results"
-SUITES = ("tests/unit", "tests/host", "tests/attack")
+SUITES = ("tests/unit", "tests/host", "tests/attack", "tests/packaging")
 WIDTH = 80
 
 

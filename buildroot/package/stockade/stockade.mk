@@ -1,0 +1,82 @@
+################################################################################
+#
+# stockade
+#
+################################################################################
+
+# recipe and product come in one tree
+STOCKADE_VERSION = 0.1.0
+STOCKADE_SITE = $(BR2_EXTERNAL_STOCKADE_PATH)/..
+STOCKADE_SITE_METHOD = local
+STOCKADE_SETUP_TYPE = setuptools
+STOCKADE_LICENSE = MIT
+STOCKADE_LICENSE_FILES = LICENSE
+STOCKADE_DEPENDENCIES = host-python-cffi python-cffi
+
+# what a checkout has beside the product
+STOCKADE_OVERRIDE_SRCDIR_RSYNC_EXCLUSIONS = \
+	--exclude .venv --exclude /build --exclude /tests \
+	--exclude /buildroot/output
+
+define STOCKADE_LINUX_CONFIG_FIXUPS
+	$(call KCONFIG_ENABLE_OPT,CONFIG_NAMESPACES)
+	$(call KCONFIG_ENABLE_OPT,CONFIG_UTS_NS)
+	$(call KCONFIG_ENABLE_OPT,CONFIG_IPC_NS)
+	$(call KCONFIG_ENABLE_OPT,CONFIG_PID_NS)
+	$(call KCONFIG_ENABLE_OPT,CONFIG_USER_NS)
+	$(call KCONFIG_ENABLE_OPT,CONFIG_NET_NS)
+	$(call KCONFIG_ENABLE_OPT,CONFIG_SECCOMP)
+	$(call KCONFIG_ENABLE_OPT,CONFIG_SECCOMP_FILTER)
+	$(call KCONFIG_ENABLE_OPT,CONFIG_BPF_JIT)
+	$(call KCONFIG_ENABLE_OPT,CONFIG_CGROUPS)
+	$(call KCONFIG_ENABLE_OPT,CONFIG_CGROUP_PIDS)
+	$(call KCONFIG_ENABLE_OPT,CONFIG_MEMCG)
+	$(call KCONFIG_ENABLE_OPT,CONFIG_CGROUP_SCHED)
+	$(call KCONFIG_ENABLE_OPT,CONFIG_CGROUP_CPUACCT)
+	$(call KCONFIG_ENABLE_OPT,CONFIG_CGROUP_FREEZER)
+	$(call KCONFIG_ENABLE_OPT,CONFIG_TMPFS)
+	$(call KCONFIG_ENABLE_OPT,CONFIG_TMPFS_XATTR)
+	$(call KCONFIG_ENABLE_OPT,CONFIG_DEVTMPFS)
+	$(call KCONFIG_ENABLE_OPT,CONFIG_PROC_FS)
+	$(call KCONFIG_ENABLE_OPT,CONFIG_SYSFS)
+	$(call KCONFIG_ENABLE_OPT,CONFIG_UNIX98_PTYS)
+	$(call KCONFIG_ENABLE_OPT,CONFIG_OVERLAY_FS)
+	$(call KCONFIG_ENABLE_OPT,CONFIG_SIGNALFD)
+	$(call KCONFIG_ENABLE_OPT,CONFIG_EPOLL)
+	$(call KCONFIG_ENABLE_OPT,CONFIG_INOTIFY_USER)
+	$(call KCONFIG_ENABLE_OPT,CONFIG_AUDIT)
+endef
+
+STOCKADE_WORDS = \
+	$(if $(BR2_PACKAGE_STOCKADE_INITD),initd) \
+	$(if $(BR2_PACKAGE_STOCKADE_INITD_PID1),pid1) \
+	$(if $(BR2_PACKAGE_STOCKADE_INITD_SERVICE),service) \
+	$(if $(BR2_PACKAGE_STOCKADE_MAN),man)
+
+ifeq ($(BR2_PACKAGE_STOCKADE_POLICIES),y)
+STOCKADE_WORDS += \
+	$(if $(BR2_PACKAGE_DNSMASQ),dnsmasq) \
+	$(if $(BR2_PACKAGE_DROPBEAR),dropbear) \
+	$(if $(BR2_PACKAGE_BUSYBOX),log httpd ntpd)
+endif
+
+ifeq ($(BR2_PACKAGE_STOCKADE_UBUS),y)
+STOCKADE_DEPENDENCIES += libubox ubus
+endif
+
+ifeq ($(BR2_PACKAGE_STOCKADE_ORJSON),y)
+STOCKADE_DEPENDENCIES += python-orjson
+endif
+
+ifeq ($(BR2_PACKAGE_STOCKADE_PYROUTE2),y)
+STOCKADE_DEPENDENCIES += python-pyroute2
+endif
+
+# After all packages: it has to see who else brings a ubus, and takes away
+# the start of what it starts itself
+define STOCKADE_FINISH
+	$(STOCKADE_PKGDIR)/finish $(TARGET_DIR) $(STOCKADE_DIR) $(STOCKADE_WORDS)
+endef
+STOCKADE_TARGET_FINALIZE_HOOKS += STOCKADE_FINISH
+
+$(eval $(python-package))
