@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         stdout_fd: int
         stderr_fd: int
         warnings: list[str]
+        pidfile: str
         trace: Tracing | None
 
     class Lines(Protocol):
@@ -55,6 +56,7 @@ class Host:
         "check",
         "children",
         "denials",
+        "describe_oom",
         "end_group",
         "fire",
         "forget",
@@ -90,6 +92,8 @@ class Host:
         # of the cgroup of an instance; end_group is False while something of it is still there
         self.kill_group: Callable[[Definition], object] = lambda definition: False
         self.end_group: Callable[[Definition], bool] = lambda definition: True
+        # what the kernel has killed in it for want of memory, "" for nothing
+        self.describe_oom: Callable[[Definition], str] = lambda definition: ""
         self.kill: Callable[[int, int], None] = os.kill
         # to the subscribers of the object; to /etc/init.d/NAME running; an event to the triggers
         self.notify: Callable[[str, Table], None] = lambda name, data: None

@@ -133,6 +133,12 @@ class Instance:
         """Whether there is nothing wrong with what was asked for."""
         return not (self.definition.faults or self.definition.error)
 
+    def describe_oom(self) -> str:
+        """What the kernel has killed of the process, or of the last one, for want of memory; "" for nothing."""
+        if self.process is not None:
+            return self.process.describe_oom()
+        return self._last.oom if self._last is not None else ""
+
     # what the states do
 
     def _start_afresh(self) -> None:

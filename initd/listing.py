@@ -96,6 +96,8 @@ def _ours(instance: "Instance") -> "Table":
     if (denied := instance.denied) is not None:
         out["denials"] = denied.count
         out["last_denial"] = denied.line.removeprefix(f"{definition.full_name}: ")
+    if definition.cgroup and (oom := instance.describe_oom()):
+        out["out_of_memory"] = oom
     if instance.crashes:
         out["crashes"] = instance.crashes
     if definition.cgroup:

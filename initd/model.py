@@ -73,6 +73,7 @@ class Model:
             self.denials,
         )
         host.forget, host.kill_group, host.end_group = plans.forget, plans.kill, plans.end
+        host.describe_oom = plans.describe_oom
         return host
 
     def _serve(self) -> None:

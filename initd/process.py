@@ -40,6 +40,7 @@ class Process:
         "began_s",
         "identity",
         "is_over",
+        "oom",
         "pid",
         "service_pid",
         "trace",
@@ -57,6 +58,7 @@ class Process:
         self._host = host
         self._definition = definition  # the one it was started with
         self.is_over = False
+        self.oom = ""  # what the kernel killed in it for want of memory, once it is over
         self._ended_s = 0.0
         self._name = definition.full_name
         self._on_end = on_end
@@ -85,20 +87,15 @@ class Process:
         if self.trace is not None:
             self.trace.follow(self._host.loop, self._host.log, self._name, self._found_service)
         if definition.pidfile:
-            self._write_pidfile(definition.pidfile)
-        if definition.jail is not None and definition.jail.pidfile:
-            self._pidfiles.append(
-                definition.jail.pidfile
-            )  # which spawn() has written, or the tracer's word will
+            self._write_pidfile(definition.pidfile, self.pid)
+        if started.pidfile:
+            self._pidfiles.append(started.pidfile)
 
     def _found_service(self, pid: int) -> None:
         """The tracer has started it."""
         self.service_pid = pid
         if self._definition.jail is not None and self._definition.jail.pidfile:
-            try:
-                write_pid(self._definition.jail.pidfile, pid)
-            except OSError as error:
-                self._warn(f"pidfile {self._definition.jail.pidfile}", error)
+            self._write_pidfile(self._definition.jail.pidfile, pid)
 
     def kill(self, number: int) -> None:
         """Send a signal. Only initd reaps, so until `on_end` the pid is no other process's. Raises OSError."""
@@ -135,9 +132,9 @@ class Process:
                 os.close(fd)
                 self._warn("output", error)
 
-    def _write_pidfile(self, path: str) -> None:
+    def _write_pidfile(self, path: str, pid: int) -> None:
         try:
-            write_pid(path, self.pid)
+            write_pid(path, pid)
             self._pidfiles.append(path)
         except OSError as error:
             self._warn(f"pidfile {path}", error)
@@ -153,7 +150,14 @@ class Process:
                 remove_pid(path)
             except OSError as error:
                 self._warn(f"pidfile {path}", error)
+        if oom := self.describe_oom():
+            self.oom = oom
+            self._host.log.error(f"{self._name}: {oom}")
         self._end_group(status)
+
+    def describe_oom(self) -> str:
+        """What the kernel has killed of it for want of memory up to now, "" for nothing."""
+        return self.oom if self.is_over and self.oom else self._host.describe_oom(self._definition)
 
     def _end_group(self, status: int) -> None:
         if not self._is_group_gone():

@@ -40,10 +40,11 @@ class Started:
 
     pid: our child, for a jail its PID 1, which forwards signals. service_pid: the service.
     stdout_fd, stderr_fd: read ends, non-blocking, or -1. has_stub: a TERM becomes a KILL after term_timeout
-    without our doing. trace: if the child is the tracer, which will tell the pid of the service.
+    without our doing. pidfile: of the jail, "" if none was written. trace: if the child is the tracer, which
+    will tell the pid of the service.
     """
 
-    __slots__ = ("has_stub", "pid", "service_pid", "stderr_fd", "stdout_fd", "trace", "warnings")
+    __slots__ = ("has_stub", "pid", "pidfile", "service_pid", "stderr_fd", "stdout_fd", "trace", "warnings")
 
     def __init__(self, pid: int, service_pid: int, output: "_Stdio", warnings: list[str]) -> None:
         self.pid = pid
@@ -51,6 +52,7 @@ class Started:
         self.has_stub = pid != service_pid
         self.stdout_fd, self.stderr_fd = output.read_fds
         self.warnings = warnings
+        self.pidfile = ""
         self.trace: Tracing | None = None
 
 
@@ -108,6 +110,11 @@ class Plans:
         """Kill all processes of the instance at once; False if it has no cgroup, or the kernel cannot."""
         group = self._groups.get(_key(definition))
         return group is not None and group.kill()
+
+    def describe_oom(self, definition: "Definition") -> str:
+        """What the kernel has killed in the instance's group for want of memory, "" for nothing."""
+        group = self._groups.get(_key(definition))
+        return group.describe_oom() if group else ""
 
     def end(self, definition: "Definition") -> bool:
         """The instance has ended: what it left in its cgroup is killed, and the group removed.
@@ -262,6 +269,7 @@ def _write_pidfile(path: str, started: Started) -> None:
     """As ujail -P: the service's pid as the host sees it. The instance runs without one if it must."""
     try:
         write_pid(path, started.service_pid)
+        started.pidfile = path
     except OSError as error:
         started.warnings.append(f"pidfile {path}: {error.strerror}")
 

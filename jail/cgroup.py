@@ -13,19 +13,24 @@ from jail.errors import ConfigError, SetupError
 
 MOUNTS = "/proc/self/mountinfo"
 READ_MAX = 4096  # of a file of a group
+END_S = 5.0  # after which a process that was killed is one that the kernel holds
 # of the files that every group has these are limits; the others would move or kill processes
 OWN_LIMITS = ("cgroup.max.depth", "cgroup.max.descendants")
 
 
 class Group:
-    """`root` is where the hierarchy is mounted, `name` the path below it, `files` what is written into which."""
+    """`root` is where the hierarchy is mounted, `name` the path below it, `files` what is written into which.
 
-    __slots__ = ("files", "name", "root")
+    `is_ours`: nobody else starts anything in it, so what is in it already was left behind by a start of ours.
+    """
 
-    def __init__(self, root: str, name: str, files: dict[str, str]) -> None:
+    __slots__ = ("files", "is_ours", "name", "root")
+
+    def __init__(self, root: str, name: str, files: dict[str, str], is_ours: bool = True) -> None:
         self.root = root
         self.name = name
         self.files = files
+        self.is_ours = is_ours
 
     @property
     def path(self) -> str:
@@ -35,7 +40,16 @@ class Group:
         return ", ".join(f"{file} {value}" for file, value in self.files.items())
 
     def make(self) -> None:
-        """Make the group with its limits, no process in it. Raises SetupError."""
+        """Make the group with its limits, no process in it. Raises SetupError; then there is none of it."""
+        made: list[str] = []
+        try:
+            self._make(made)
+        except SetupError:
+            for path in reversed(made):
+                _try_remove(path)
+            raise
+
+    def _make(self, made: list[str]) -> None:
         names = self.name.split("/")
         wanted = sorted({_controller(file) for file in self.files} - {"cgroup"})
         above = self.root
@@ -51,17 +65,21 @@ class Group:
                 continue
             except OSError as error:
                 raise SetupError(f"make cgroup {above}", error) from error
+            made.append(above)
         for file, value in self.files.items():
             _write(f"{above}/{file}", value)
 
     def _clear(self) -> bool:
         """Remove what an earlier run left: processes, and limits that nobody asks for any more.
 
-        False if killed processes are still on their way out of it: then the group is used again.
+        False if killed processes are still on their way out of it: then the group is used again. Raises
+        SetupError where they may be somebody else's.
         """
         try:
             os.rmdir(self.path)
         except OSError as error:
+            if error.errno == EBUSY and not self.is_ours:
+                raise SetupError(f"make cgroup {self.path} (another jail has this name)", error) from error
             if error.errno == EBUSY:
                 self.kill()
             return error.errno != EBUSY
@@ -106,6 +124,26 @@ class Group:
         finally:
             os.close(fd)
 
+    def oom_kills(self) -> int:
+        """How many of its processes the kernel has killed for want of memory, in it and below."""
+        try:
+            events = _read(f"{self.path}/memory.events")
+        except OSError:
+            return 0  # no memory controller, or no group
+        found = [line.split() for line in events.splitlines()]
+        return sum(int(words[1]) for words in found if words[0] == "oom_kill")
+
+    def describe_oom(self) -> str:
+        """What is to be said of them, "" for nothing."""
+        kills = self.oom_kills()
+        if not kills:
+            return ""
+        try:
+            limit = _read(f"{self.path}/memory.max").strip()
+        except OSError:
+            limit = "?"
+        return f"out of memory: the kernel killed {kills} of its processes, memory.max is {limit}"
+
     def remove(self) -> bool:
         """Remove it and the directories above that are empty then. False if something is in it still."""
         try:
@@ -122,7 +160,14 @@ class Group:
         return True
 
 
-def find_group(name: str, files: dict[str, str]) -> Group:
+def _try_remove(path: str) -> None:
+    try:
+        os.rmdir(path)
+    except OSError:
+        return  # somebody has come into it
+
+
+def find_group(name: str, files: dict[str, str], is_ours: bool = True) -> Group:
     """The group to be made. Raises ConfigError where this system cannot hold these limits."""
     root = hierarchy()
     asked = ", ".join(files)
@@ -136,7 +181,7 @@ def find_group(name: str, files: dict[str, str]) -> Group:
                 f"cgroup: {file} cannot be set: {root} has no controller {controller[:40]}"
                 f" (it has {', '.join(present) or 'none'}); perhaps version 1 holds it"
             )
-    return Group(root, name, dict(files))
+    return Group(root, name, dict(files), is_ours)
 
 
 def hierarchy() -> str:
@@ -184,3 +229,22 @@ def _write(path: str, text: str) -> None:
     except OSError as error:
         hint = " (processes are in a group above)" if error.errno == EBUSY else ""
         raise SetupError(f'write "{text[:40]}" to {path}{hint}', error) from error
+
+
+def end_group(path: str) -> str:
+    """Kill what is left in a group and remove it; returns what is to be said of it, "" for nothing.
+
+    For `ujail`, when its jail has ended.
+    """
+    from time import monotonic, sleep
+
+    root = hierarchy()
+    group = Group(root, path.removeprefix(f"{root}/"), {})
+    said = group.describe_oom()
+    deadline = monotonic() + END_S
+    while not group.remove():
+        group.kill()
+        if monotonic() > deadline:
+            return f"{said}{'; ' if said else ''}{path}: there are processes in it that do not end"
+        sleep(0.002)
+    return said

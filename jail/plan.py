@@ -110,7 +110,7 @@ def make_plan(spec: JailSpec) -> Plan:
     if spec.cgroup_files:
         from jail.cgroup import find_group
 
-        plan.group = find_group(spec.cgroup, spec.cgroup_files)
+        plan.group = find_group(spec.cgroup, spec.cgroup_files, spec.is_group_ours)
         plan.steps.append(steps.cgroup(plan.group.path, plan.group.describe()))
     joined = _join(plan, spec) if spec.joins else 0
     if spec.is_network_made():

@@ -75,6 +75,7 @@ class JailSpec:
         "grace_s",
         "group",
         "hostname",
+        "is_group_ours",
         "isolate",
         "joins",
         "limits",
@@ -144,6 +145,7 @@ class JailSpec:
         self.masks: list[str] = []
         self.tmpfs: list[str] = []  # "PATH:SIZE,mode=MODE"
         self.ubus_socket = SOCKETS["ubus"][0]  # on the host
+        self.is_group_ours = True  # False: what runs in the group already is another's
         self.required = False  # a missing share stops the start
         self.grace_s = 5
         self.root_size = "1m"

@@ -61,6 +61,7 @@ OPTIONS: tuple[tuple[str, ...], ...] = (
     ("e", "env", "VAR[=VALUE]", "set or pass on a variable; all others are cleared"),
     ("Limits",),
     ("", "limit", "NAME=VALUE", "a resource limit: N (soft), SOFT HARD in quotes, unlimited"),
+    ("", "cgroup", "FILE=VALUE", "a limit of a cgroup: memory.max, pids.max, cpu.max, any file by name"),
     ("", "nice", "N", "nice value, -20 to 19"),
     ("Policy",),
     ("S", "seccomp", "FILE", "seccomp policy, JSON"),
@@ -137,6 +138,8 @@ def make_spec(options: Options) -> JailSpec:
     spec.overlay_dir = _absolute("--overlaydir", given["overlaydir"]) if "overlaydir" in given else ""
     spec.overlay_size = given.get("tmpoverlaysize", "") or ("0" if "tmpoverlaysize" in given else "")
     spec.required = "requirejail" in given
+    spec.cgroup = f"services/{name}"
+    spec.is_group_ours = False
     spec.grace_s = number("--term-timeout", given.get("term-timeout", "5"))
     spec.mode = given.get("mode", ENFORCE)
     if spec.mode == COMPLAIN:
@@ -173,6 +176,9 @@ def _add(spec: JailSpec, option: str, value: str) -> None:
         from jail.joins import parse as parse_join
 
         spec.joins.append(parse_join(value))
+    elif option == "cgroup":
+        name, _, text = value.partition("=")
+        spec.cgroup_files[name] = text
     elif option == "limit":
         name, _, text = value.partition("=")
         spec.limits[name] = text
@@ -200,9 +206,9 @@ def main(argv: list[str]) -> int:
     _signal.signal(_signal.SIGINT, _signal.SIG_DFL)  # no traceback: the terminal's word is final
     try:
         if argv[1:2] == ["--why"]:
-            from jail.why import explain_death
+            from jail.aftermath import finish
 
-            return explain_death(argv[2:])
+            return finish(argv[2:], say)
         options = parse_options(argv[1:])
         if "help" in options.given or "version" in options.given:
             print(usage() if "help" in options.given else _version())
@@ -251,12 +257,11 @@ def _run(spec: JailSpec, options: Options, debug: int, argv0: str) -> int:
     try:
         if "pidfile" in options.given:
             _write_pidfile(options.given["pidfile"], jail.service_pid)
-        os.execv(
-            STUB,
-            ["ujail", "wait", str(jail.pid), spec.name, str(debug), self_path, spec.seccomp, service_pid],
-        )
+        words = [str(jail.pid), spec.name, str(debug), self_path, spec.seccomp, service_pid]
+        os.execv(STUB, ["ujail", "wait", *words, plan.group.path if plan.group else ""])
     except OSError as error:
         # leaving takes the jail along: its PID 1 dies with this process
+        _end_group(plan)
         raise JailError(f"{error.filename or STUB}: {error.strerror}") from error
 
 
@@ -267,12 +272,24 @@ def _trace(spec: JailSpec, plan: "Plan", pidfile: str) -> int:
     if spec.seccomp:
         say(f"ujail: {spec.name}: warning: {spec.seccomp} is not in force while everything is recorded")
     _hold_signals()
-    return trace_here(
-        plan,
-        spec.extroot,
-        lambda line: say(f"ujail: {spec.name}: {line}"),
-        lambda pid: _write_pidfile(pidfile, pid) if pidfile else None,
-    )
+    try:
+        return trace_here(
+            plan,
+            spec.extroot,
+            lambda line: say(f"ujail: {spec.name}: {line}"),
+            lambda pid: _write_pidfile(pidfile, pid) if pidfile else None,
+        )
+    finally:
+        _end_group(plan)
+
+
+def _end_group(plan: "Plan") -> None:
+    """Where no ujail-init is left to have it done."""
+    if plan.group:
+        from jail.cgroup import end_group
+
+        if said := end_group(plan.group.path):
+            say(f"ujail: {plan.name}: {said}")
 
 
 def _make_network(plan: "Plan") -> int:

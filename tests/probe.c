@@ -729,6 +729,24 @@ static long do_fill(char **arguments)
 	return memory[size - 1] == 1 ? 0 : -1;
 }
 
+/* As many children as may be, N at most, which stay; the error is that of the fork that failed. */
+static long do_bomb(char **arguments)
+{
+	const int most = atoi(arguments[0]);
+	int n = 0, error;
+	pid_t pid = 0;
+
+	while (n < most && (pid = fork()) > 0)
+		n++;
+	error = errno;
+	if (!pid && n < most)
+		for (;;)
+			pause();
+	say("children %d\n", n);
+	errno = error;
+	return n < most ? -1 : 0;
+}
+
 /* What the kernel puts before the verbs of a script: "script" and the script's path. */
 static long do_nothing(char **arguments)
 {
@@ -916,6 +934,7 @@ static const struct verb {
 	{"script", 1, FACT, do_nothing},
 	{"exit", 1, FACT, do_exit},
 	{"fill", 1, TRY, do_fill},
+	{"bomb", 1, TRY, do_bomb},
 	{"die", 1, TRY, do_die},
 	{"hold", 0, FACT, do_hold},
 	{"stay", 0, FACT, do_stay},

@@ -4,9 +4,10 @@
  *
  *   ujail-init init GRACE_S PID    PID 1 of a jail (or the service's parent, where the jail has
  *                                  no PID namespace): forward signals, reap, pass the status on
- *   ujail-init wait PID NAME VERBOSE UJAIL POLICY SERVICE_PID
+ *   ujail-init wait PID NAME VERBOSE UJAIL POLICY SERVICE_PID GROUP
  *                                  what is left of the `ujail` command: the same towards PID 1,
- *                                  then the last line
+ *                                  then the last line, and `ujail --why` where there is a group to
+ *                                  be removed or a death to be explained
  *   ujail-init keep …              see keep.c
  *
  * No allocation, no stdio. The first job runs with the service's ids, with CAP_KILL and under a
@@ -280,9 +281,10 @@ static int run_wait(char **argv)
 			kill(pid, signal);
 	}
 	say_last_line(argv[1], status, verbose);
-	if (status == 128 + SIGSYS) {
+	if (status == 128 + SIGSYS || *argv[6]) {
 		add_number(&text, status);
-		execl(argv[3], argv[3], "--why", argv[1], text.text, argv[4], argv[5], NULL);
+		execl(argv[3], argv[3], "--why", argv[1], text.text, argv[4], argv[5], argv[6],
+		      NULL);
 	}
 	return status;
 }
@@ -296,7 +298,7 @@ int main(int argc, char **argv)
 	sigprocmask(SIG_SETMASK, &all, NULL);
 	if (argc == 4 && !strcmp(argv[1], "init"))
 		return run_init(atoi(argv[2]), atoi(argv[3]));
-	if (argc == 8 && !strcmp(argv[1], "wait"))
+	if (argc == 9 && !strcmp(argv[1], "wait"))
 		return run_wait(argv + 2);
 	if (argc >= 3 && !strcmp(argv[1], "keep"))
 		return run_keep(argv + 2);

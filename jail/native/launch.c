@@ -236,8 +236,10 @@ static void clone_first(struct launch_state *state, char *stack, int life[2], in
 	/* Without a stub the first process is the service, and nobody attaches to it from inside a vfork */
 	if (state->request->trace && !state->stub_exec)
 		wait = 0;
-	pid = clone(first_main, stack, state->request->namespaces | CLONE_VM | wait | SIGCHLD,
-		    state);
+	pid = clone_into_group(state, first_main);
+	if (pid < 0)
+		pid = clone(first_main, stack,
+			    state->request->namespaces | CLONE_VM | wait | SIGCHLD, state);
 	if (pid < 0) {
 		result->error = errno;
 		return;

@@ -15,8 +15,11 @@
 
 int step_cgroup(struct launch_state *state, struct step *step)
 {
-	int fd = open(step->s[0], O_WRONLY | O_CLOEXEC);
+	int fd;
 
+	if (state->in_group)
+		return 0;
+	fd = open(step->s[0], O_WRONLY | O_CLOEXEC);
 	if (fd < 0 || write(fd, "0", 1) != 1)
 		return -errno;
 	close(fd);

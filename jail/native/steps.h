@@ -39,6 +39,7 @@ struct launch_state {
 	bool modern; /* open_tree, move_mount, mount_setattr and openat2 are there */
 	bool isolated; /* there is a mount namespace */
 	bool layered; /* the new root is an overlay: not every entry in it is ours */
+	bool in_group; /* the first process was born in its control group */
 	bool sealed; /* the stub has its read-only mount */
 	int root_fd; /* the new root */
 	int lower_fd, upper_fd, work_fd; /* layers of it, or -1 */
@@ -106,6 +107,9 @@ int step_overlay(struct launch_state *state, struct step *step);
 int step_loopback(struct launch_state *state, struct step *step);
 int step_network(struct launch_state *state, struct step *step);
 int step_ports(struct launch_state *state, struct step *step);
+
+/* Clone the first process into its control group. Returns its pid, -1 where that cannot be had. */
+int clone_into_group(struct launch_state *state, int (*first)(void *));
 
 /* The same for the stub as step_open() does with the modern calls; the new root has to be writable. */
 int seal_stub(struct launch_state *state);

@@ -26,6 +26,7 @@ class FakeStarted:
         self.pid, self.service_pid = pid, service_pid
         self.stdout_fd = self.stderr_fd = -1
         self.warnings: list[str] = []
+        self.pidfile = ""
         self.trace: Tracing | None = None
 
 
@@ -86,6 +87,7 @@ class World:
         self.forgotten: list[str] = []
         self.group_kills = 0
         self.is_group_gone = True
+        self.oom = ""
         self._pid = FIRST_PID - 1
         self.denials = Denials(self.loop, self.log, self.denied.append)
         self.denials.records.is_open = True  # nothing is heard of the kernel
@@ -117,6 +119,7 @@ class World:
         made.run_hook = self.hooks.append
         made.kill_group = self._kill_group
         made.end_group = lambda definition: self.is_group_gone
+        made.describe_oom = lambda definition: self.oom
         made.forget = lambda definition: self.forgotten.append(definition.full_name)
         return made
 

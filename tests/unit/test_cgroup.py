@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: MIT
 """Which limits a spec takes, and what a system without their controller is told."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from jail import cgroup
-from jail.cgroup import find_group, hierarchy, is_limit
-from jail.errors import ConfigError, UsageError
+from jail.cgroup import Group, find_group, hierarchy, is_limit
+from jail.errors import ConfigError, SetupError, UsageError
 from jail.spec import JailSpec
 
 
@@ -39,6 +40,25 @@ def test_missing_controller_is_named(mounted: Path) -> None:
         ConfigError, match=r"cpu\.max cannot be set: .* no controller cpu \(it has memory, pids\)"
     ):
         find_group("x", {"memory.max": "1", "cpu.max": "1"})
+
+
+def test_group_that_cannot_be_made_whole_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "cgroup.subtree_control").write_text("")
+    group = Group(str(tmp_path), "services/a/b", {"cgroup.max.depth": "1"})
+    with pytest.raises(SetupError, match=r"cgroup\.max\.depth"):  # no file of that name in a plain directory
+        group.make()
+    assert os.listdir(tmp_path) == ["cgroup.subtree_control"]
+
+
+def test_kills_for_want_of_memory_are_counted(tmp_path: Path) -> None:
+    group = Group(str(tmp_path), "services/a", {})
+    assert (group.oom_kills(), group.describe_oom()) == (0, "")
+    (tmp_path / "services/a").mkdir(parents=True)
+    (tmp_path / "services/a/memory.events").write_text("low 0\noom 3\noom_kill 2\noom_group_kill 0\n")
+    (tmp_path / "services/a/memory.max").write_text("8388608\n")
+    assert (
+        group.describe_oom() == "out of memory: the kernel killed 2 of its processes, memory.max is 8388608"
+    )
 
 
 def test_missing_hierarchy_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -238,6 +238,37 @@ def test_a_pidfile_that_cannot_be_written_stops_nothing(world: World, tmp_path: 
     assert world.log.lines == [f"warning s::one: pidfile {path}: No such file or directory"]
 
 
+def test_a_jails_pidfile_goes_only_if_it_was_written(world: World, tmp_path: Path) -> None:
+    """It may be another service's, whose directory this one was not let into."""
+    path = tmp_path / "pid"
+    path.write_text("7\n")
+    jail = {"name": "x", "pidfile": str(path)}
+    world.set("s", one={**RUN, "jail": jail})
+    world.end(FIRST_PID)
+    assert path.read_text() == "7\n"
+
+    def start(pid: int) -> FakeStarted:
+        started = FakeStarted(pid, pid)
+        started.pidfile = str(path)
+        return started
+
+    world.started_as = start
+    world.set("s", one={**RUN, "jail": jail})
+    world.end(FIRST_PID + 1)
+    assert not path.exists()
+
+
+def test_want_of_memory_is_said_and_listed(world: World) -> None:
+    world.set("s", one={**RUN, "cgroup": {"memory.max": "8M"}})
+    assert "out_of_memory" not in world.listing("s", "one")
+    world.oom = "out of memory: the kernel killed 1 of its processes, memory.max is 8388608"
+    assert world.listing("s", "one")["out_of_memory"] == world.oom
+    world.end(FIRST_PID, 9)
+    assert f"error s::one: {world.oom}" in world.log.lines
+    world.oom = ""
+    assert str(world.listing("s", "one")["out_of_memory"]).startswith("out of memory")
+
+
 def test_a_pidfile_follows_no_link(tmp_path: Path) -> None:
     victim, path = tmp_path / "victim", tmp_path / "d.pid"
     victim.write_text("mine")
