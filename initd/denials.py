@@ -7,6 +7,7 @@ when the window ends. The line goes to the log and with its fields to ubus, as `
 
 import os
 
+from initd.isolation import policy_of
 from initd.records import Records
 from initd.slim import deque
 from initd.whose import Owner, Owners
@@ -86,13 +87,15 @@ class Denials:
         self._log = log
         self._publish = publish
         self._owners = Owners()
+        self._guesses = 0
+        self._guesses_end_s = 0.0
         self.records = Records(loop, self._take_record, log.info)
 
     # what instances say
 
     def prepare(self, definition: "Definition") -> None:
         """Before it is started: its first call may be denied."""
-        if definition.seccomp:
+        if policy_of(definition):
             self.records.open()
 
     def follow(self, instance: "Instance", process: "Process") -> Owner:
@@ -101,8 +104,10 @@ class Denials:
         self._owners.add(owner)
         return owner
 
-    def end(self, owner: Owner, is_denial: bool) -> None:
+    def end(self, owner: Owner | None, is_denial: bool) -> None:
         """The process has ended; `is_denial`: as if by a denied call."""
+        if owner is None:
+            return
         self._loop.after(PIDS_KEPT_S, lambda: self._owners.remove(owner))
         if is_denial:
             since_s = self._loop.now() - ECHO_S
@@ -118,12 +123,20 @@ class Denials:
             self._note(denial, owner)
 
     def _take_record(self, found: "Record") -> None:
-        owners = self._owners.of_record(found)
-        if len(owners) == 1:
+        owners, is_sure = self._owners.of_record(found)
+        if owners and is_sure:
             self._note(found.denial(), owners[0])
-        elif owners:
+        elif owners and self._may_guess():
             names = " or ".join([owner.definition.full_name for owner in owners])
-            self._log.warning(f"a process of {names}, gone by now: {found}")
+            self._log.warning(f"denied to a process that is gone, perhaps of {names}: {found}")
+
+    def _may_guess(self) -> bool:
+        """Not too many of those either."""
+        now_s = self._loop.now()
+        if now_s > self._guesses_end_s:
+            self._guesses, self._guesses_end_s = 0, now_s + WINDOW_S
+        self._guesses += 1
+        return self._guesses <= LINES_MAX
 
     def _explain(self, owner: Owner, since_s: float) -> None:
         """A death by SIGSYS: unless a record has told of it, that is all there is to say."""
@@ -136,7 +149,7 @@ class Denials:
     def _note(self, denial: Denial, owner: Owner) -> None:
         definition, now_s = owner.definition, self._loop.now()
         denial.service, denial.instance = definition.service, definition.instance
-        denial.policy = denial.policy or definition.seccomp
+        denial.policy = denial.policy or owner.policy
         denied = owner.instance.denied = owner.instance.denied or History()
         if denial.is_deadly:
             denied.deadly_s = now_s

@@ -240,8 +240,7 @@ class Instance:
         self.watchdog.cancel()
         self.exit_code = death.exit_code(status)
         self._last = process
-        if self._owner is not None:
-            self._host.denials.end(self._owner, death.is_denial(self.exit_code))
+        self._host.denials.end(self._owner, death.is_denial(self.exit_code))
         notify(self._host, "instance.stop", self.definition)
         self.event(EXITED)
 

@@ -10,7 +10,8 @@ import os
 from errno import ESTALE
 
 from initd.identity import digest
-from initd.jailparams import asks_for_namespaces, land
+from initd.isolation import isolates
+from initd.jailparams import land
 from initd.pidfile import write_pid
 from jail.errors import ConfigError, SetupError, UsageError
 from jail.launch import launch
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 # what can be asked for and is refused: to leave it out would give less than was asked for, or more
 NOT_YET = ("bundle", "vrf")
 JAIL_NOT_YET = ("userns", "cgroupsns", "console")
-# a jail with none of these is procd's wrapper: ids, capabilities and a policy, but no namespace
-ISOLATING = ("procfs", "sysfs", "ubus", "udebug", "log", "ronly", "mount", "hostname", "netns")
 SERVICES, CONTAINERS = "services", "containers"  # of control groups
 NICE_MAX = 19  # scripts may say 20, which the kernel takes for this
 
@@ -210,9 +209,7 @@ def make_spec(
         spec.hold(os.path.abspath(definition.seccomp))
     root = (definition.extroot, definition.overlaydir, definition.tmpoverlaysize)
     spec.extroot, spec.overlay_dir, spec.overlay_size = root
-    spec.stub = spec.isolate = jail is not None and (
-        any(root) or any(getattr(jail, flag) for flag in ISOLATING) or asks_for_namespaces(jail.params)
-    )
+    spec.stub = spec.isolate = isolates(definition)
     if jail and jail.requirejail and not spec.isolate:
         raise UsageError("requirejail: the jail names no file, root or namespace, so there would be none")
     if jail:

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""Whose process made a denied call: by its pid, by its ancestors, by its cgroup; or by elimination, once it is gone.
+"""Whose process made a denied call: by its pid, by its ancestors, by its cgroup; or by what else the record tells.
 
 A record comes a moment after the call. A child that was killed for it may have been reaped by then, and its pid says
-nothing any more: then it was of the one service whose policy, user and files fit, if there is just one.
+nothing any more: then it was of the one service whose program it ran, or that alone has it in its jail, if policy and
+user fit as well.
 """
 
 import os
 
+from initd.isolation import isolates, policy_of
 from jail._native import lib
 from jail.errors import ConfigError
 
@@ -25,13 +27,17 @@ VERDICTS_MAX = 64
 class Owner:
     """One process of an instance, while it runs and a moment longer; `definition` is what it was started with."""
 
-    __slots__ = ("definition", "instance", "pid", "service_pid")
+    __slots__ = ("definition", "exe", "instance", "pid", "policy", "service_pid")
 
     def __init__(self, instance: "Instance", process: "Process") -> None:
         self.instance = instance
         self.definition = instance.definition
+        self.policy = policy_of(self.definition)
         self.pid = process.pid
         self.service_pid = process.service_pid
+        self.exe = ""
+        if self.policy:  # it may have ended already
+            self.exe = exe_of(self.service_pid) or self.definition.command[0]
 
 
 class Owners:
@@ -62,21 +68,19 @@ class Owners:
                 found = owner
         return found
 
-    def of_record(self, found: "Record") -> "list[Owner]":
-        """None for a stranger's; several where it cannot be told."""
-        if owner := self._by_pid.get(found.pid):
-            return [owner]
-        parent = parent_of(found.pid)
+    def of_record(self, found: "Record") -> "tuple[list[Owner], bool]":
+        """None for a stranger's; several, or False, where it cannot be told for sure."""
+        parent = found.pid if found.pid in self._by_pid else parent_of(found.pid)
         if parent is None:
-            return self._fitting(found)
+            return self._of_gone(found)
         for _ in range(GENERATIONS_MAX):
             if owner := self._by_pid.get(parent):
-                return [owner]
+                return [owner], True
             if parent <= 1:
                 break
             parent = parent_of(parent) or 0
         owner = self._of_cgroup(found.pid)
-        return [owner] if owner else []
+        return ([owner] if owner else []), True
 
     def _of_cgroup(self, pid: int) -> "Owner | None":
         """Daemons leave their parents, but not their cgroup."""
@@ -90,23 +94,39 @@ class Owners:
     def _all(self) -> "Iterable[Owner]":
         return {id(owner): owner for owner in self._by_pid.values()}.values()
 
-    def _fitting(self, found: "Record") -> "list[Owner]":
-        return [owner for owner in self._all() if self._fits(owner, found)]
+    def _of_gone(self, found: "Record") -> "tuple[list[Owner], bool]":
+        fitting = [owner for owner in self._all() if self._fits(owner, found)]
+        sure = [owner for owner in fitting if runs(owner, found.exe)]
+        return sure or fitting, len(sure) == 1
 
     def _fits(self, owner: Owner, found: "Record") -> bool:
-        definition = owner.definition
-        if not definition.seccomp or not found.exe or not may_be(definition.user, found.uid):
+        if not owner.policy or not found.exe or not may_be(owner.definition.user, found.uid):
             return False
         # one that has just ended shows no files any more
         root = f"/proc/{owner.service_pid}/root"
         if os.path.exists(root) and not os.path.exists(root + found.exe):
             return False
-        key = (definition.seccomp, found.arch, found.number, found.code)
+        key = (owner.policy, found.arch, found.number, found.code)
         if key not in self._verdicts:
             if len(self._verdicts) >= VERDICTS_MAX:
                 self._verdicts.clear()
             self._verdicts[key] = says(*key)
         return self._verdicts[key]
+
+
+def runs(owner: Owner, exe: str) -> bool:
+    """Whether a service's processes run that program, and hardly another's: it is its own, or in its own root."""
+    if exe == owner.exe:
+        return True
+    return isolates(owner.definition) and os.path.exists(f"/proc/{owner.service_pid}/root{exe}")
+
+
+def exe_of(pid: int) -> str:
+    """The program, as the kernel's records name it; "" for a process that has ended."""
+    try:
+        return os.readlink(f"/proc/{pid}/exe")
+    except OSError:
+        return ""
 
 
 def parent_of(pid: int) -> int | None:

@@ -9,6 +9,7 @@ from json import dumps, loads
 
 from jail._native import ffi, lib
 from jail.bpf import Program
+from jail.doors import DEFAULT
 from jail.errors import ConfigError
 from jail.policy import compile_filter
 
@@ -33,6 +34,8 @@ def advice(denial: "Denial") -> str:
         return ""
     if not denial.call:
         return "no policy can allow it"
+    if path == DEFAULT:
+        return "to allow it, ask for the capability that it is for, or name a policy of the service's own"
     try:
         with open(path, "rb") as file:
             text = file.read(lib.POLICY_MAX_BYTES + 1)

@@ -3,6 +3,7 @@
 
 from jail._native import lib
 from jail.advice import advice
+from jail.doors import DEFAULT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ WORD = (1 << 32) - 1
 def line(denial: "Denial") -> str:
     """Who, what, by which policy, and what would allow it."""
     start = f"{denial.name}: " if denial.name else ""
-    by = f"which {denial.policy} does not allow" if denial.policy else "by a filter of its own"
+    by = f"which {_policy(denial.policy)} does not allow" if denial.policy else "by a filter of its own"
     if denial.number < 0:
         return f"{start}{_only_dead(denial)}"
     deed, how = DEEDS.get(denial.kind, NO_DEED)
@@ -37,13 +38,17 @@ def line(denial: "Denial") -> str:
     return f"{start}{_who(denial)} {deed} {_what(denial)}{how}, {by}{f'; {hint}' if hint else ''}"
 
 
+def _policy(path: str) -> str:
+    return "the default filter of jails" if path == DEFAULT else path
+
+
 def _only_dead(denial: "Denial") -> str:
     """A death by SIGSYS, and nothing else is known."""
     who = _who(denial)
     if not denial.policy:
         return f"{who} was killed by SIGSYS, and not by a policy of its jail: it has none"
     return (
-        f"{who} was killed for a system call that {denial.policy} does not allow; the kernel wrote no record"
+        f"{who} was killed for a system call that {_policy(denial.policy)} does not allow; the kernel wrote no record"
         " of which: run it under utrace or strace to see"
     )
 

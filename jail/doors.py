@@ -64,7 +64,8 @@ def default_door(program: Closure, capabilities: int) -> steps.Step:
     step = _compiled.get(asked)
     if step is None:
         compiled = compile_filter(text, program.abi, path=DEFAULT, capabilities=capabilities)
-        step = _remember(asked, _gated(compiled, program.abi, "the default filter"))
+        # no records of what it refuses: a libc tries clone3 for each thread, and means nothing by it
+        step = _remember(asked, _gated(compiled, program.abi, compiled.flags, "the default filter"))
     return step
 
 
@@ -148,14 +149,14 @@ def _compile(text: bytes, path: str, abi: str, startup: bytes, capabilities: int
         exec_pin=EXEC_PIN,
         capabilities=capabilities,
     )
-    return _gated(compiled, abi, "the filter of door 1")
+    # a call that is refused with an errno has a record only where the filter asks for one
+    return _gated(compiled, abi, compiled.flags | lib.SECCOMP_FILTER_FLAG_LOG, "the filter of door 1")
 
 
-def _gated(compiled: Filter, abi: str, name: str) -> steps.Step:
+def _gated(compiled: Filter, abi: str, flags: int, name: str) -> steps.Step:
     native = native_arch()
     code = compiled.code if abi == native else _launcher_gate(native) + compiled.code
-    # a call that is refused with an errno has a record only where the filter asks for one
-    return steps.filter_(code, compiled.flags | lib.SECCOMP_FILTER_FLAG_LOG, name)
+    return steps.filter_(code, flags, name)
 
 
 def _launcher_gate(native: str) -> bytes:
