@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from initd.definition import Definition
     from initd.denials import Denials
     from initd.loop import Loop
+    from initd.networks import Asked, Existing, OnMade
     from initd.tracing import Tracing
     from initd.triggers import Trigger
     from initd.ubus.blob import Table, Value
@@ -47,12 +48,13 @@ if TYPE_CHECKING:
 class Host:
     """Callables and parts; the defaults are for what only few replace.
 
-    `spawn` starts a definition, given its identity too; `check` only refuses one; both raise JailError,
-    and `spawn` OSError. `output` takes the read end of a pipe, the definition, the pid, and whether it
-    is stderr.
+    `spawn` starts a definition, given its identity and the descriptor of its network, -1 for none; `check` only
+    refuses one; both raise JailError, and `spawn` OSError. `output` takes the read end of a pipe, the definition,
+    the pid, and whether it is stderr.
     """
 
     __slots__ = (
+        "ask_network",
         "check",
         "children",
         "denials",
@@ -76,7 +78,7 @@ class Host:
         loop: "Loop",
         log: "Words",
         children: "Children",
-        spawn: "Callable[[Definition, tuple[object, ...]], Started]",
+        spawn: "Callable[[Definition, tuple[object, ...], int], Started]",
         check: "Callable[[Definition], object]",
         output: "Callable[[int, Definition, int, bool], Lines]",
         denials: "Denials",
@@ -95,6 +97,10 @@ class Host:
         # what the kernel has killed in it for want of memory, "" for nothing
         self.describe_oom: Callable[[Definition], str] = lambda definition: ""
         self.kill: Callable[[int, int], None] = os.kill
+        # what a start has to wait for, see networks.py
+        self.ask_network: Callable[[Definition, OnMade], Asked | Existing | None] = (
+            lambda definition, on_made: None
+        )
         # to the subscribers of the object; to /etc/init.d/NAME running; an event to the triggers
         self.notify: Callable[[str, Table], None] = lambda name, data: None
         self.run_hook: Callable[[str], None] = lambda service: None

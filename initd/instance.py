@@ -8,6 +8,7 @@ stopping    yes      told to end, stays ended            START, EXITED; DUE: kil
 restarting  yes      told to end, starts again           STOP, EXITED; DUE: killed
 waiting     none     ended unasked, starts again later   START, STOP; DUE: starts
 failed      none     ended or was ended, given up        START, STOP
+starting    none     its network is being made           START (if it has changed), STOP; or it is there
 
 START and STOP are somebody's wish, CHANGED a definition that the process does not have, EXITED its end, DUE
 the timer of the state, EXPIRED the watchdog. An event that a state does not list changes nothing. A spawn
@@ -32,12 +33,14 @@ if TYPE_CHECKING:
     from initd.denials import History
     from initd.host import Host
     from initd.loop import Timer
+    from initd.networks import Asked, Existing
     from initd.triggers import Trigger
     from initd.whose import Owner
+    from jail.netmaker import Made
 
 STOPPED, RUNNING, STOPPING = "stopped", "running", "stopping"
-RESTARTING, WAITING, FAILED = "restarting", "waiting", "failed"
-STATES = (STOPPED, RUNNING, STOPPING, RESTARTING, WAITING, FAILED)
+RESTARTING, WAITING, FAILED, STARTING = "restarting", "waiting", "failed", "starting"
+STATES = (STOPPED, RUNNING, STOPPING, RESTARTING, WAITING, FAILED, STARTING)
 START, STOP, CHANGED, EXITED, DUE, EXPIRED = "start", "stop", "changed", "exited", "due", "expired"
 EVENTS = (START, STOP, CHANGED, EXITED, DUE, EXPIRED)
 
@@ -46,14 +49,15 @@ class Instance:
     """`on_gone` is called when it was to be removed and nothing of it is left."""
 
     __slots__ = (
-        "_asked_watchdog", "_host", "_last", "_on_gone", "_owner", "_timer", "crashes", "definition", "denied",
-        "exit_code", "failed", "is_removed", "process", "state", "triggers", "warnings", "watchdog",
+        "_asked_watchdog", "_host", "_last", "_network", "_on_gone", "_owner", "_timer", "crashes", "definition",
+        "denied", "exit_code", "failed", "is_removed", "process", "state", "triggers", "warnings", "watchdog",
     )  # fmt: skip
 
     def __init__(self, host: "Host", definition: "Definition", on_gone: "Callable[[Instance], None]") -> None:
         self._host = host
         self._on_gone = on_gone
         self._timer: Timer | None = None
+        self._network: Asked | Existing | None = None  # that is waited for
         self._asked_watchdog: tuple[int, ...] | None = None  # when the process was started
         self.definition = definition
         self.state = STOPPED
@@ -148,14 +152,41 @@ class Instance:
     def _start(self) -> None:
         self._cancel_timer()
         self.failed, self.state = "", STOPPED
+        try:
+            self._network = self._host.ask_network(self.definition, self._ready)
+        except Exception as error:
+            self._spawn_failed(error)
+            return
+        if self._network is None:
+            self._spawn(None)
+        else:
+            self.state = STARTING
+
+    def _start_anew(self) -> None:
+        """What is being made may be of an older definition."""
+        if self._network is not None and self._network.given != self.definition.given:
+            self._abandon()
+            self._start_afresh()
+
+    def _abandon(self) -> None:
+        self.state = STOPPED
+        if self._network is not None:
+            self._network.cancel()
+            self._network = None
+
+    def _ready(self, made: "Made | None", error: Exception | None) -> None:
+        self._network, self.state = None, STOPPED
+        if error is not None:
+            self._spawn_failed(error)
+        else:
+            self._spawn(made)
+
+    def _spawn(self, made: "Made | None") -> None:
         definition = self.definition
         self._host.denials.prepare(definition)
         try:
-            self.process = Process(self._host, definition, definition.identity(), self._ended)
+            self.process = Process(self._host, definition, definition.identity(), self._ended, made)
         except Exception as error:
-            # not only JailError and OSError: whatever happens there, this instance has to have a state
-            if not isinstance(error, JailError | OSError):
-                self._host.loop.fault(error)
             self._spawn_failed(error)
             return
         self.state = RUNNING
@@ -166,6 +197,9 @@ class Instance:
         self._host.run_hook(definition.service)
 
     def _spawn_failed(self, error: Exception) -> None:
+        # not only JailError and OSError: whatever happens there, this instance has to have a state
+        if not isinstance(error, JailError | OSError):
+            self._host.loop.fault(error)
         self.exit_code = error.status if isinstance(error, JailError) else EXIT_FAILURE
         reason = f"cannot start: {error_text(error)}"
         if self.definition.respawn is None:
@@ -303,4 +337,5 @@ ACTIONS: "dict[str, dict[str, Callable[[Instance], None]]]" = {
     RESTARTING: {STOP: Instance._stay_down, EXITED: Instance._start, DUE: Instance._force},
     WAITING: {START: Instance._start, STOP: Instance._forget, DUE: Instance._start},
     FAILED: {START: Instance._start_afresh, STOP: Instance._forget},
+    STARTING: {START: Instance._start_anew, STOP: Instance._abandon},
 }

@@ -7,6 +7,7 @@ from initd.denials import DENIED, Denials
 from initd.events import Events
 from initd.host import Host
 from initd.log import INFO
+from initd.networks import ask
 from initd.objects import ServiceMethods
 from initd.output import Output
 from initd.rcd import script_command
@@ -67,11 +68,12 @@ class Model:
             loop,
             log,
             children,
-            lambda definition, identity: spawn(definition, plans, identity),
+            lambda definition, identity, net_fd: spawn(definition, plans, identity, net_fd),
             lambda definition: make_spec(definition, plans.ubus_socket),
             output,
             self.denials,
         )
+        host.ask_network = lambda definition, on_made: ask(host, definition, make_spec, on_made)
         host.forget, host.kill_group, host.end_group = plans.forget, plans.kill, plans.end
         host.describe_oom = plans.describe_oom
         return host

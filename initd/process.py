@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from initd.definition import Definition
     from initd.host import Host, Lines, Started
-
+    from jail.netmaker import Made
 
 GROUP_RETRY_S = 0.02
 GROUP_PATIENCE_S = 10.0  # then the kernel holds a process that cannot be killed, and we go on
@@ -34,6 +34,7 @@ class Process:
         "_ended_s",
         "_host",
         "_name",
+        "_network",
         "_on_end",
         "_outputs",
         "_pidfiles",
@@ -53,8 +54,9 @@ class Process:
         definition: "Definition",
         identity: tuple[object, ...],
         on_end: "Callable[[int], None]",
+        network: "Made | None" = None,
     ) -> None:
-        """Start it. Raises JailError, OSError; then there is none."""
+        """Start it, in a network that was made for it. Raises JailError, OSError; then there is none of both."""
         self._host = host
         self._definition = definition  # the one it was started with
         self.is_over = False
@@ -66,7 +68,12 @@ class Process:
         self._pidfiles: list[str] = []
         self.identity = identity
         self.began_s = host.loop.now()
-        started = host.spawn(definition, identity)
+        self._network = network
+        try:
+            started = host.spawn(definition, identity, network.fd if network else -1)
+        except BaseException:
+            self._leave_network()
+            raise
         self.pid, self.service_pid = started.pid, started.service_pid
         self.warnings = started.warnings
         self.trace = started.trace
@@ -83,6 +90,8 @@ class Process:
         """What belongs to a process that runs."""
         for text in started.warnings:
             self._host.log.warning(f"{self._name}: {text}")
+        if self._network is not None:
+            self._network.let_go()  # the jail is in it
         self._open_outputs(definition, started)
         if self.trace is not None:
             self.trace.follow(self._host.loop, self._host.log, self._name, self._found_service)
@@ -96,6 +105,11 @@ class Process:
         self.service_pid = pid
         if self._definition.jail is not None and self._definition.jail.pidfile:
             self._write_pidfile(self._definition.jail.pidfile, pid)
+
+    def _leave_network(self) -> None:
+        """What was moved into it goes back, the rest goes."""
+        if self._network is not None:
+            self._network.close()
 
     def kill(self, number: int) -> None:
         """Send a signal. Only initd reaps, so until `on_end` the pid is no other process's. Raises OSError."""
@@ -141,6 +155,7 @@ class Process:
 
     def _ended(self, status: int) -> None:
         self.is_over, self._ended_s = True, self._host.loop.now()
+        self._leave_network()
         for output in self._outputs:
             output.close()
         if self.trace is not None:

@@ -145,10 +145,13 @@ def mark_of(definition: "Definition") -> bytes:
     return digest(definition.identity())
 
 
-def spawn(definition: "Definition", plans: Plans, identity: tuple[object, ...] | None = None) -> Started:
+def spawn(
+    definition: "Definition", plans: Plans, identity: tuple[object, ...] | None = None, net_fd: int = -1
+) -> Started:
     """Start an instance and return once its program runs. Raises JailError or OSError; then nothing is left.
 
-    `identity` is the definition's, taken a moment ago; None takes it now.
+    `identity` is the definition's, taken a moment ago; None takes it now. `net_fd` is the network that was made
+    for it.
     """
     mark = mark_of(definition) if identity is None else digest(identity)
     kept = plans.find(definition, mark)
@@ -158,13 +161,13 @@ def spawn(definition: "Definition", plans: Plans, identity: tuple[object, ...] |
         if definition.mode == TRACE:
             return _spawn_traced(definition, packed, stdio)
         try:
-            jail = launch(packed, stdio=stdio.service_fds)
+            jail = launch(packed, stdio=stdio.service_fds, net_fd=net_fd)
         except SetupError as error:
             # files were replaced since the plan was made; if that is not the reason, the next try says so
             if kept is None and not _is_stale(error):
                 raise
             packed = plans.make(definition)
-            jail = launch(packed, stdio=stdio.service_fds)
+            jail = launch(packed, stdio=stdio.service_fds, net_fd=net_fd)
     except BaseException:
         stdio.close_read_fds()
         raise

@@ -7,6 +7,7 @@ once it is closed, by whatever end of this process, devices that were moved in g
 
 import os
 import sys
+from _signal import SIGKILL  # type: ignore[import-not-found]  # the C half of `signal`, without enum
 from select import POLLIN, poll
 
 from jail.errors import ConfigError, SetupError
@@ -89,8 +90,16 @@ class Making:
             os.close(hold_fd)
             raise
 
+    def kill(self) -> None:
+        """It hangs. Of what it has moved, hardware comes back by itself."""
+        try:
+            if os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+                os.kill(self.pid, SIGKILL)
+        except ChildProcessError:
+            return  # it was reaped: the pid is somebody else's
+
     def cancel(self) -> None:
-        """It is not wanted any more. Who started it has to reap it."""
+        """It is not wanted any more, and gives back what it has moved. Who started it has to reap it."""
         self.report_fd = _close(self.report_fd)
         self._hold_fd = _close(self._hold_fd)
 
@@ -117,7 +126,7 @@ def make_and_wait(jail_name: str, network: "Network") -> Made:
         raise ConfigError(f"network: not made within {LIMIT_S} s")
     except BaseException:
         making.cancel()
-        os.kill(making.pid, 9)
+        making.kill()
         os.waitpid(making.pid, 0)
         raise
 

@@ -9,6 +9,7 @@ where anything fails it says why, and what was made goes with the namespace.
 import os
 import sys
 import time
+from contextlib import suppress
 
 from jail._native import lib
 from jail.errors import ConfigError, JailError
@@ -40,7 +41,8 @@ def main(argv: list[str]) -> int:
         text = f"network: {error.filename or 'system'}: {error.strerror}"
     except Exception as error:  # of pyroute2, say: the parent has to hear of it
         text = f"network: {type(error).__name__}: {error}"
-    os.write(1, text.encode("utf-8", "surrogateescape"))
+    with suppress(BrokenPipeError):  # nobody waits for it any more
+        os.write(1, text.encode("utf-8", "surrogateescape"))
     return 1
 
 

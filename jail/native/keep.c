@@ -82,8 +82,10 @@ int run_keep(char **argv)
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
 	int status = 0;
 
-	if (fd < 0 || null < 0 || prctl(PR_SET_NAME, "ujail-net") || write(1, "ok\n", 3) != 3)
+	if (fd < 0 || null < 0 || prctl(PR_SET_NAME, "ujail-net"))
 		return EXIT_OURS;
+	/* where nobody listens any more, 0 has its end already, and everything goes back */
+	(void)!write(1, "ok\n", 3);
 	/* who reads these sees their end when the service is gone, not when we are */
 	dup2(null, 1);
 	dup2(null, 2);

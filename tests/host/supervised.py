@@ -30,13 +30,13 @@ def wait_until(is_done: Callable[[], object], what: Callable[[], object]) -> Non
 class Supervised:
     """`stop()` it, or it is killed with all it has started."""
 
-    def __init__(self, program: Path, folder: Path, *options: str) -> None:
+    def __init__(self, program: Path, folder: Path, *options: str, prefix: tuple[str, ...] = ()) -> None:
         self.folder = folder
         self.socket = str(folder / "var/run/ubus/ubus.sock")
         self.log_path = folder / "log"
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                [str(program), "--root", str(folder), "-S", *options],
+                [*prefix, str(program), "--root", str(folder), "-S", *options],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
         wait_until(self._is_up, self.log)

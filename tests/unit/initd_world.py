@@ -3,6 +3,7 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from initd.definition import Definition
 from initd.denials import Denials
@@ -17,6 +18,9 @@ from initd.ubus import wire
 from initd.ubus.blob import unpack_table
 from initd.ubus.object import Object, serve_call
 from initd.ubus.wire import Frame
+
+if TYPE_CHECKING:
+    from initd.networks import Asked, OnMade
 
 FIRST_PID = 1000
 
@@ -62,6 +66,18 @@ class FakeOutput:
         self.world.closed_outputs.append(self.fd)
 
 
+class FakeAsked:
+    """A network that an instance waits for; `on_made` is the test's to call."""
+
+    def __init__(self, definition: Definition, on_made: "OnMade") -> None:
+        self.given = definition.given
+        self.on_made = on_made
+        self.is_cancelled = False
+
+    def cancel(self) -> None:
+        self.is_cancelled = True
+
+
 class World:
     """Services and what they do to it: `spawned`, `kills`, `notes`, `hooks`, `commands`, `log`."""
 
@@ -73,6 +89,9 @@ class World:
         self.children = FakeChildren()
         self.log = FakeLog()
         self.spawned: list[Definition] = []
+        self.net_fds: list[int] = []  # of the spawns
+        self.asked: list[FakeAsked] = []  # networks that instances wait for, or did
+        self.network_errors: list[Exception] = []
         self.spawn_errors: list[Exception] = []  # the next spawns end with these
         self.check_errors: list[Exception] = []
         self.started_as: Callable[[int], FakeStarted] = lambda pid: FakeStarted(pid, pid)
@@ -115,6 +134,7 @@ class World:
             self.denials,
         )
         made.kill = self._kill
+        made.ask_network = self._ask_network
         made.notify = lambda name, data: self.notes.append((name, data))
         made.run_hook = self.hooks.append
         made.kill_group = self._kill_group
@@ -123,7 +143,17 @@ class World:
         made.forget = lambda definition: self.forgotten.append(definition.full_name)
         return made
 
-    def _spawn(self, definition: Definition, identity: tuple[object, ...]) -> FakeStarted:
+    def _ask_network(self, definition: Definition, on_made: "OnMade") -> "Asked | None":
+        if not (definition.jail and definition.jail.params):
+            return None
+        if self.network_errors:
+            raise self.network_errors.pop(0)
+        asked = FakeAsked(definition, on_made)
+        self.asked.append(asked)
+        return asked  # type: ignore[return-value]
+
+    def _spawn(self, definition: Definition, identity: tuple[object, ...], net_fd: int) -> FakeStarted:
+        self.net_fds.append(net_fd)
         if self.spawn_errors:
             raise self.spawn_errors.pop(0)
         self.spawned.append(definition)

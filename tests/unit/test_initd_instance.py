@@ -39,6 +39,10 @@ def bring(world: World, state: str) -> Instance:
     elif state == states.RESTARTING:
         one.stop()
         one.start()
+    elif state == states.STARTING:
+        one.stop()
+        world.end(FIRST_PID)
+        world.set("s", one={**RESPAWN, "jail": {"name": "x", "net": ["veth:eth0"]}})
     elif state == states.WAITING:
         world.end(FIRST_PID)
     elif state == states.FAILED:
@@ -76,6 +80,7 @@ NEXT: dict[str, dict[str, tuple[str, list[int], int]]] = {
         "due": ("running", [], 1),
     },
     "failed": {"start": ("running", [], 1), "stop": ("stopped", [], 0)},
+    "starting": {"stop": ("stopped", [], 0)},
 }
 
 

@@ -235,7 +235,7 @@ def test_a_plan_is_not_kept_for_a_definition_that_only_hashes_alike() -> None:
 def test_pidfile_of_a_jail_replaces_what_its_service_left_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, leave: Callable[[Path], None]
 ) -> None:
-    monkeypatch.setattr("initd.spawn.launch", lambda packed, stdio: Jail(1000, 1001))
+    monkeypatch.setattr("initd.spawn.launch", lambda packed, **named: Jail(1000, 1001))
     (tmp_path / "root's").write_text("of root")
     leave(tmp_path / "pid")  # a FIFO that nobody reads would hold up initd
     started = spawn(define(jail={"name": "x", "pidfile": f"{tmp_path}/pid"}), Plans())

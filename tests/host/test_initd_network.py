@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: MIT
+"""Networks of services: made before each start while initd goes on, gone or back after each end, also initd's own."""
+
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from networks import PORT, World
+from supervised import Supervised
+
+if TYPE_CHECKING:
+    from tests.conftest import Host
+
+pytest.importorskip("pyroute2")
+VETH = "veth:eth0,addr=10.9.0.2/24,bridge=br0,peer=outer"
+
+
+@pytest.fixture(scope="module")
+def shared_world(host: "Host") -> Iterator[World]:
+    world = World(host)
+    yield world
+    world.close()
+
+
+@pytest.fixture
+def world(shared_world: World) -> Iterator[World]:
+    yield shared_world
+    shared_world.wait_as_before()
+
+
+@pytest.fixture
+def folder(run_folder: Path) -> Iterator[Path]:
+    made = run_folder / "initd"
+    made.mkdir()
+    yield made
+    made.rename(run_folder / f"initd-{time.monotonic_ns()}")
+
+
+@pytest.fixture
+def initd(host: "Host", world: World, folder: Path) -> Iterator[Supervised]:
+    inside = ("nsenter", f"-n/proc/{world.process.pid}/ns/net")
+    made = Supervised(Path(host.ujail).with_name("initd"), folder, prefix=inside)
+    yield made
+    made.close()
+    assert "Traceback" not in made.log()
+
+
+def service(host: "Host", *verbs: object, **jail: Any) -> dict[str, Any]:
+    command = [str(word) for word in (host.probes["glibc"], *verbs)]
+    return {"command": command, "stdout": True, "stderr": True, "jail": {"name": "n", **jail}}
+
+
+def test_service_starts_in_its_network_and_each_time_in_a_new_one(
+    host: "Host", world: World, initd: Supervised
+) -> None:
+    table = service(host, "connect", "10.9.0.1", PORT, "hold", net=[VETH])
+    initd.set("s", one={**table, "respawn": ["3600", "0", "5"]})
+    assert initd.instance("s")["state"] == "starting"  # and initd answers
+    first = initd.wait_running("s")
+    initd.wait_log("connect:10.9.0.1 ok")
+    assert world.links()["outer"]["IFALIAS"] == "jail n eth0"
+    assert initd.instance("s")["jail"]["net"] == [VETH]
+    host.run("kill", "-9", first["service_pid"])
+    second = initd.wait_running("s", other_than=first["pid"])
+    initd.wait_log(f"probe-glibc[{second['service_pid']}]: connect:10.9.0.1 ok")
+    initd.call("delete", name="s")
+    world.wait_as_before()
+    initd.stop()
+
+
+def test_network_that_cannot_be_made_is_a_reason(host: "Host", initd: Supervised) -> None:
+    initd.set("s", one=service(host, "hold", net=["veth:eth0,bridge=nosuch"]))
+    listed = initd.wait("s", state="failed")
+    assert listed["failed"] == "cannot start: network: there is no device nosuch"
+    initd.set("t", one=service(host, "hold", net=["netns:nosuch"]))
+    assert "open the network /run/netns/nosuch" in initd.wait("t", state="failed")["failed"]
+    initd.set("u", one=service(host, "hold", net=["vteh:eth0"]))
+    assert "is none of veth:" in initd.wait("u", state="stopped")["errors"][0]
+    initd.stop()
+
+
+def test_stop_and_change_before_the_start(host: "Host", world: World, initd: Supervised) -> None:
+    initd.set("s", one=service(host, "hold", net=[VETH]), two=service(host, "hold", net=["veth:eth0"]))
+    initd.set("s", one=service(host, "hold", net=["veth:eth1,bridge=br0,peer=other"]))
+    initd.wait_running("s")
+    assert {"other"} == world.links().keys() - world.before.keys() - {"outer"}
+    initd.set("t", one=service(host, "hold", net=["veth:eth0"]))
+    initd.stop()  # while that is made
+
+
+def test_rules_of_a_service_hold(host: "Host", world: World, initd: Supervised) -> None:
+    verbs = ("listen", "0.0.0.0", 5000, "listen", "0.0.0.0", 5001, "hold")
+    initd.set("s", one=service(host, *verbs, net=[VETH], net_bind=["tcp:5000"]))
+    initd.wait_running("s")
+    initd.wait_log("]: ready")
+    assert [world.ask(dial=["10.9.0.2", port]) for port in (5000, 5001)] == ["ok", "EHOSTUNREACH"]
+    initd.stop()
+
+
+def test_existing_namespace(host: "Host", world: World, initd: Supervised) -> None:
+    path = f"/proc/{world.process.pid}/ns/net"
+    initd.set("s", one=service(host, "connect", "127.0.0.1", PORT, "hold", net=[f"netns:{path}"]))
+    initd.wait_log("connect:127.0.0.1 ok")
+    initd.stop()
+
+
+@pytest.mark.parametrize("how", ["stop", "crash", "initd killed"])
+def test_device_comes_back(host: "Host", world: World, initd: Supervised, how: str) -> None:
+    world.ask(link={"ifname": "d0", "kind": "veth", "peer": {"ifname": "d1"}})
+    initd.set("s", one=service(host, "hold", net=["dev:d0,name=lan", VETH]))
+    running = initd.wait_running("s")
+    assert {"d1", "outer"} == world.links().keys() - world.before.keys()
+    if how == "initd killed":
+        initd.process.send_signal(signal.SIGKILL)
+        initd.process.wait()
+    elif how == "crash":
+        host.run("kill", "-9", running["service_pid"])
+    else:
+        initd.call("delete", name="s")
+    host.until(
+        lambda: {"d0", "d1"} == world.links().keys() - world.before.keys(), "the device that comes back"
+    )
+    world.ask(link={"how": "del", "name": "d0"})
+    if how != "initd killed":
+        initd.stop()
