@@ -193,7 +193,10 @@ def _check(definition: Definition, table: "Table") -> None:
     if definition.mode not in MODES:
         faults.append(f"seccomp_mode: no mode {show(definition.mode)}{did_you_mean(definition.mode, MODES)}")
     if definition.seccomp_mode and not definition.seccomp and definition.mode != TRACE:
-        definition.warnings.append(f"seccomp_mode {definition.seccomp_mode}: there is no policy")
+        definition.warnings.append(
+            f"seccomp_mode {definition.seccomp_mode}: there is no policy, so it means nothing"
+        )
+        definition.seccomp_mode = ""
     for name, text in definition.limits.items():
         try:
             parse_limit(name, text)

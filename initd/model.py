@@ -11,6 +11,7 @@ from initd.networks import ask
 from initd.objects import ServiceMethods
 from initd.output import Output
 from initd.rcd import script_command
+from initd.reminder import Reminder
 from initd.service import Services
 from initd.spawn import CONTAINERS, Plans, make_spec, spawn
 
@@ -56,6 +57,7 @@ class Model:
         self.containers = Services(self._host(self._plans[1]))
         self.events = Events(self.services.host, self.services, commands.run, bus.subscribe)
         self._serve()
+        self._reminder = Reminder(loop, log, [self.services, self.containers])
 
     def _host(self, plans: Plans) -> Host:
         loop, log, children = self._parts

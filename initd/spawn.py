@@ -17,7 +17,7 @@ from jail.errors import ConfigError, SetupError, UsageError
 from jail.launch import launch
 from jail.packed import Packed
 from jail.plan import make_plan
-from jail.spec import COMPLAIN, SOCKETS, TRACE, JailSpec
+from jail.spec import SOCKETS, TRACE, JailSpec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -251,8 +251,6 @@ def _refuse(definition: "Definition") -> None:
     asked = [key for key in NOT_YET if getattr(definition, key)]
     if definition.jail:
         asked += [f"jail {key}" for key in JAIL_NOT_YET if getattr(definition.jail, key)]
-    if definition.mode == COMPLAIN:
-        asked.append(f"seccomp_mode {definition.seccomp_mode}")
     if asked:
         raise UsageError(f"{asked[0]} is not yet there")
 

@@ -15,13 +15,15 @@ from jail._native import ffi, lib
 from jail.elf import closure
 from jail.errors import ConfigError
 from jail.policy import Filter, compile_filter
-from jail.spec import TRACE
+from jail.spec import COMPLAIN, TRACE
 from jail.tree import Closure, Tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jail.plan import Plan
     from jail.spec import JailSpec
+
+    Asked = tuple[bytes, bytes, str, int, int]
 
 PACKAGE = os.path.dirname(os.path.abspath(__file__))
 SHIM = f"{PACKAGE}/libpreload-seccomp.so"
@@ -60,7 +62,7 @@ def default_door(program: Closure, capabilities: int) -> steps.Step:
             f"{program.files[0]}: the default filter is not made for this program's architecture"
         )
     text = _read(DEFAULT)
-    asked = (text, b"", program.abi, capabilities)
+    asked = (text, b"", program.abi, capabilities, 0)
     step = _compiled.get(asked)
     if step is None:
         compiled = compile_filter(text, program.abi, path=DEFAULT, capabilities=capabilities)
@@ -88,8 +90,20 @@ def hold(
     program, shim = link(path, root)
     if spec.extroot and not shim:
         plan.warnings.append(f"{spec.extroot} has no {SHIM}: the start-up calls stay allowed")
-    step = door1(spec.seccomp, program, capabilities, plan.notes)
-    return program, [step], {**env, **shim_environment(shim, spec.seccomp, env)}
+    # the door that a variable of the service's own opens would be no door
+    env = {name: value for name, value in env.items() if name != "SECCOMP_MODE"}
+    mode, word = _mode(spec, shim)
+    step = door1(spec.seccomp, program, capabilities, plan.notes, mode)
+    if spec.mode == COMPLAIN:
+        plan.warnings.append(f"{spec.seccomp} complains only: what it denies is logged, and allowed")
+    return program, [step], {**env, **shim_environment(shim, spec.seccomp, env, word)}
+
+
+def _mode(spec: "JailSpec", shim: str) -> tuple[int, str]:
+    """What the compiler is told, and what the shim reads: "" for a policy that is just enforced."""
+    if spec.mode == COMPLAIN:
+        return lib.POLICY_COMPLAIN, COMPLAIN
+    return 0, ""
 
 
 def _link_for_trace(spec: "JailSpec", path: str, root: str) -> tuple[Closure | None, str]:
@@ -109,8 +123,8 @@ def _tracing() -> steps.Step:
     return steps.tracing(bytes(ffi.buffer(code, 8 * n)))
 
 
-def door1(path: str, program: Closure, capabilities: int, notes: list[str]) -> steps.Step:
-    """Compile the filter that is in force from execve on.
+def door1(path: str, program: Closure, capabilities: int, notes: list[str], mode: int = 0) -> steps.Step:
+    """Compile the filter that is in force from execve on; `mode` is of POLICY_COMPLAIN and POLICY_NOTIFY.
 
     Raises ConfigError for a policy that is missing or wrong, or a program of an architecture not known here.
     """
@@ -120,26 +134,26 @@ def door1(path: str, program: Closure, capabilities: int, notes: list[str]) -> s
     startup = _read(f"{FILTERS}/startup-{'musl' if libc == 'uclibc' else libc}.json")
     text = _read(path)
     # all that the compiler is told, beside constants and the running kernel
-    asked = (text, startup, program.abi, capabilities)
+    asked = (text, startup, program.abi, capabilities, mode)
     step = _compiled.get(asked)
     if step is None:
-        step = _remember(asked, _compile(text, path, program.abi, startup, capabilities))
+        step = _remember(asked, _compile(text, path, program.abi, startup, capabilities, mode))
     if not program.preloaded:
         notes.append(f"{program.files[0]} cannot load the shim: door 1 only, its start-up calls stay allowed")
     return step
 
 
-_compiled: dict[tuple[bytes, bytes, str, int], steps.Step] = {}
+_compiled: "dict[Asked, steps.Step]" = {}
 
 
-def _remember(asked: tuple[bytes, bytes, str, int], step: steps.Step) -> steps.Step:
+def _remember(asked: "Asked", step: steps.Step) -> steps.Step:
     if len(_compiled) >= KEPT:
         _compiled.clear()
     _compiled[asked] = step
     return step
 
 
-def _compile(text: bytes, path: str, abi: str, startup: bytes, capabilities: int) -> steps.Step:
+def _compile(text: bytes, path: str, abi: str, startup: bytes, capabilities: int, mode: int) -> steps.Step:
     compiled = compile_filter(
         text,
         abi,
@@ -148,18 +162,20 @@ def _compile(text: bytes, path: str, abi: str, startup: bytes, capabilities: int
         door1=True,
         exec_pin=EXEC_PIN,
         capabilities=capabilities,
+        mode=mode,
     )
     # a call that is refused with an errno has a record only where the filter asks for one
-    return _gated(compiled, abi, compiled.flags | lib.SECCOMP_FILTER_FLAG_LOG, "the filter of door 1")
+    flags = compiled.flags | lib.SECCOMP_FILTER_FLAG_LOG
+    return _gated(compiled, abi, flags, "the filter of door 1", mode)
 
 
-def _gated(compiled: Filter, abi: str, flags: int, name: str) -> steps.Step:
+def _gated(compiled: Filter, abi: str, flags: int, name: str, mode: int = 0) -> steps.Step:
     native = native_arch()
-    code = compiled.code if abi == native else _launcher_gate(native) + compiled.code
+    code = compiled.code if abi == native else _launcher_gate(native, mode) + compiled.code
     return steps.filter_(code, flags, name)
 
 
-def _launcher_gate(native: str) -> bytes:
+def _launcher_gate(native: str, mode: int) -> bytes:
     """Instructions that go before a filter for a foreign ABI.
 
     The launcher's own execve is a call of this machine's ABI, which that filter kills. The gate allows it,
@@ -171,6 +187,7 @@ def _launcher_gate(native: str) -> bytes:
         path="startup-foreign.json",
         door1=True,
         exec_pin=EXEC_PIN,
+        mode=mode,
     ).code
     # struct sock_filter: code, jt, jf, k. Behind the gate's end the accumulator is loaded anew
     load = pack("=HBBI", lib.BPF_LD | lib.BPF_W | lib.BPF_ABS, 0, 0, lib.SECCOMP_DATA_ARCH)
@@ -180,9 +197,11 @@ def _launcher_gate(native: str) -> bytes:
     return load + test + own
 
 
-def shim_environment(shim: str, path: str, env: dict[str, str]) -> dict[str, str]:
+def shim_environment(shim: str, path: str, env: dict[str, str], mode: str = "") -> dict[str, str]:
     """What the shim reads, and removes before main; nothing without a shim."""
-    return {"SECCOMP_FILE": path, **_preload(shim, env)} if shim else {}
+    if not shim:
+        return {}
+    return {"SECCOMP_FILE": path, **({"SECCOMP_MODE": mode} if mode else {}), **_preload(shim, env)}
 
 
 def _preload(shim: str, env: dict[str, str]) -> dict[str, str]:

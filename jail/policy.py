@@ -39,15 +39,17 @@ def compile_filter(
     capabilities: int = 0,
     kernel: int | None = None,
     lenient: bool = False,
+    mode: int = 0,
 ) -> Filter:
     """Turn a policy into classic BPF for `arch`, one of ARCHES.
 
     `startup` is a policy whose rules come first at door 1; `kernel` is major << 16 | minor, by default the
-    running one; `capabilities` is a bit mask. Raises ConfigError, "path:line:column: reason".
+    running one; `capabilities` is a bit mask; `mode` is of POLICY_COMPLAIN and POLICY_NOTIFY.
+    Raises ConfigError, "path:line:column: reason".
     """
     request, kept = _request(text, arch, startup, capabilities, kernel)
     request.exec_pin = exec_pin
-    request.flags = (lib.POLICY_DOOR1 if door1 else 0) | (lib.POLICY_LENIENT if lenient else 0)
+    request.flags = mode | (lib.POLICY_DOOR1 if door1 else 0) | (lib.POLICY_LENIENT if lenient else 0)
     result = ffi.new("struct policy_result *")
     code_bytes = lib.POLICY_MAX_INSNS * 8
     code = ffi.new("unsigned char[]", code_bytes)

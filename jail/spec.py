@@ -204,6 +204,8 @@ class JailSpec:
             from jail.near import did_you_mean
 
             raise UsageError(f"no mode {self.mode!r}{did_you_mean(self.mode, MODES)}")
+        if self.mode == COMPLAIN and not self.seccomp:
+            raise UsageError("there is no policy that could complain")
         if self.nice is not None and not -20 <= self.nice <= 19:
             raise UsageError("a nice value is -20 to 19")
         if self.limits:

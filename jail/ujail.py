@@ -13,7 +13,7 @@ from stat import S_ISREG
 from jail.errors import EXIT_FAILURE, JailError, UsageError
 from jail.options import Options, number, parse
 from jail.options import usage as make_usage
-from jail.spec import COMPLAIN, ENFORCE, SOCKETS, TRACE, JailSpec
+from jail.spec import ENFORCE, SOCKETS, TRACE, JailSpec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ OPTIONS: tuple[tuple[str, ...], ...] = (
     ("S", "seccomp", "FILE", "seccomp policy, JSON"),
     ("", "no-default-filter", "", "without -S, allow every system call"),
     ("", "allow-userns", "", "let processes of the jail make user namespaces"),
-    ("m", "mode", "MODE", "enforce it (default), or trace: record every call instead, and write a policy"),
+    ("m", "mode", "MODE", "enforce it (default); complain: log, and allow; trace: record all calls instead"),
     ("Network",),
     ("N", "netns", "", "a network of its own, with nothing but loopback"),
     ("", "net", "KIND:NAME[,KEY=VALUE]", "a device in it (veth, macvlan, dev), or the namespace netns:NAME"),
@@ -142,8 +142,6 @@ def make_spec(options: Options) -> JailSpec:
     spec.is_group_ours = False
     spec.grace_s = number("--term-timeout", given.get("term-timeout", "5"))
     spec.mode = given.get("mode", ENFORCE)
-    if spec.mode == COMPLAIN:
-        raise UsageError("mode complain is not yet there")
     if "seccomp" in given:
         spec.hold(_absolute("--seccomp", given["seccomp"]))
     if "nice" in given:

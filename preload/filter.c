@@ -87,7 +87,7 @@ static void emit_program(struct work *work, struct program *program, const struc
 	at = emit_tree(work, program, root);
 	if (root->kind != NODE_LEAF) /* else the number makes no difference */
 		at = emit_load(program, OFFSET_NR);
-	kill = emit_return(program, SECCOMP_RET_KILL_PROCESS);
+	kill = emit_return(program, work->space.rules->foreign_action);
 	emit_jump(program, BPF_JMP | BPF_JEQ | BPF_K, work->space.rules->arch->audit, at, kill);
 	emit_load(program, OFFSET_ARCH);
 }

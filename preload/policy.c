@@ -92,7 +92,7 @@ static int read_door1(const struct reading *reading, const struct reading *start
 		if (!ret)
 			ret = read_rules(startup_reading, startup, own);
 	}
-	return ret ? ret : add_pin(&early);
+	return ret ? ret : add_exact(&early, "execve", SECCOMP_RET_ALLOW, request->exec_pin, 3);
 }
 
 /*
@@ -151,7 +151,12 @@ int read_request(const struct policy_request *request, struct arena *arena, stru
 		ret = check_startup(&reading, policy);
 	if (!ret && request->flags & POLICY_DOOR1)
 		ret = read_door1(&reading, &startup, policy);
-	return ret ? ret : read_rules(&reading, policy, false);
+	else if (!ret && request->flags & POLICY_NOTIFY)
+		ret = add_mark(&startup);
+	if (!ret)
+		ret = read_rules(&reading, policy, false);
+	apply_mode(request, rules);
+	return ret;
 }
 
 int policy_compile(const struct policy_request *request, unsigned char *code, size_t code_size,

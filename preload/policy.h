@@ -17,6 +17,8 @@
 /* policy_request.flags */
 #define POLICY_LENIENT 1 /* the shim: skip a name that no architecture has, if the rule allows */
 #define POLICY_DOOR1 2 /* at exec: start-up rules and the pinned execve come first */
+#define POLICY_COMPLAIN 4 /* what would be denied is logged, and allowed */
+#define POLICY_NOTIFY 8 /* a supervisor decides on what would be denied; see below */
 
 struct policy_request {
 	const char *arch; /* "x86_64", "i386", "mips", "mipsel", "arm", "aarch64", "riscv64" */
@@ -39,6 +41,11 @@ struct policy_result {
 };
 
 /*
+ * With POLICY_NOTIFY the answer for what kills the process or fails with an errno is USER_NOTIF:
+ * a supervisor that listens gives the real one, and without one the call fails with ENOSYS. At
+ * door 2 so does prctl(MARK_LISTENER), by which the shim waits for the supervisor. With
+ * POLICY_COMPLAIN too all that is denied is asked about at door 2, and logged at door 1.
+ *
  * Compile a policy. With POLICY_DOOR1 the order of precedence is: the policy's own `startup`
  * names; the rules of the start-up text, of which only those with the comment "shim" count if
  * the policy has `startup`; execve with the pinned arguments, each word compared by a JEQ with

@@ -302,25 +302,26 @@ static int read_conditions(const struct reading *reading, struct rule *rule,
 	return 0;
 }
 
-int add_pin(const struct reading *reading)
+int add_exact(const struct reading *reading, const char *call, uint32_t action,
+	      const uint64_t *values, unsigned int n)
 {
 	const struct arch *arch = reading->rules->arch;
-	struct rule *rule = add_rule(reading, 0, SECCOMP_RET_ALLOW);
-	struct condition *conditions = arena_take(reading->arena, 3, sizeof(*conditions));
-	struct json name = {.kind = JSON_STRING, .string = "execve"};
+	struct rule *rule = add_rule(reading, 0, action);
+	struct condition *conditions = arena_take(reading->arena, n, sizeof(*conditions));
+	struct json name = {.kind = JSON_STRING, .string = call};
 
 	if (!rule || !conditions)
 		return refuse_memory(reading->result);
-	for (unsigned int i = 0; i < 3; i++) {
+	for (unsigned int i = 0; i < n; i++) {
 		conditions[i].index = i;
-		conditions[i].value = reading->request->exec_pin[i];
+		conditions[i].value = values[i];
 		/* the launcher's stand-ins are wider than an address of a 32-bit target */
 		if (!arch->wide)
 			conditions[i].value &= UINT32_MAX;
 		rule->never |= fold(OP_EQ, arch->wide, &conditions[i]) == FOLD_NEVER;
 	}
 	rule->conditions = conditions;
-	rule->n_conditions = 3;
+	rule->n_conditions = n;
 	return add_name(reading, rule, &name);
 }
 

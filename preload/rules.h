@@ -58,6 +58,7 @@ struct rules {
 	struct rule *first, **link;
 	uint32_t n_rules;
 	uint32_t default_action;
+	uint32_t foreign_action; /* for calls of another ABI */
 	uint32_t filter_flags;
 	uint32_t n_ranks;
 	bool counted; /* the policy has `counts` */
@@ -113,8 +114,15 @@ struct rule *add_rule(const struct reading *reading, uint32_t at, uint32_t actio
 int refuse_name(const struct reading *reading, const struct rule *rule, const struct json *name);
 int add_names(const struct reading *reading, struct rule *rule, const struct json *names);
 int add_name(const struct reading *reading, struct rule *rule, const struct json *name);
-int add_pin(const struct reading *reading); /* execve with the arguments of the request */
+
+/* A rule for a call with exactly these first arguments. */
+int add_exact(const struct reading *reading, const char *call, uint32_t action,
+	      const uint64_t *values, unsigned int n);
 int read_rule(const struct reading *reading, const struct json *object);
+
+/* mode.c: what the request's mode puts before all rules, and makes of all verdicts. */
+int add_mark(const struct reading *reading);
+void apply_mode(const struct policy_request *request, struct rules *rules);
 
 /* select.c */
 int check_selected(const struct reading *reading, const struct json *rule, bool *excluded);

@@ -34,6 +34,7 @@
 #define SHIM_NAME "libpreload-seccomp.so"
 #endif
 #define EXIT_NO_FILTER 127
+#define FLAG_TSYNC_ESRCH (1U << 4) /* since Linux 5.7; older headers do not name it */
 
 #define EXPORT __attribute__((visibility("default")))
 
@@ -173,6 +174,7 @@ static void clean(char **envp)
 {
 	drop(envp, "SECCOMP_FILE");
 	drop(envp, "SECCOMP_DEBUG");
+	drop(envp, "SECCOMP_MODE");
 	drop_own_entry(envp);
 }
 
@@ -255,7 +257,9 @@ static unsigned int kernel_version(void)
 	return major << 16 | (*minor == '.' ? strtoul(minor + 1, NULL, 10) & 0xffff : 0);
 }
 
-static void install(const char *path, struct sock_filter *code, const struct policy_result *result)
+/* Returns the listener, if there is to be one, else -1. */
+static int install(const char *path, struct sock_filter *code, const struct policy_result *result,
+		   bool notify)
 {
 	struct sock_fprog program = {.len = result->n_insns, .filter = code};
 	/* TSYNC's worth is for threads, and before main there are none but a library's own */
@@ -263,9 +267,18 @@ static void install(const char *path, struct sock_filter *code, const struct pol
 	unsigned int flags = result->filter_flags | SECCOMP_FILTER_FLAG_LOG;
 	long refused;
 
+	if (notify)
+		flags |= SECCOMP_FILTER_FLAG_NEW_LISTENER;
+	/* a thread that cannot be brought along is told by its id, which could be a descriptor's */
+	if (notify && flags & SECCOMP_FILTER_FLAG_TSYNC)
+		flags |= FLAG_TSYNC_ESRCH;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		refuse_errno("no_new_privs");
 	refused = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
+	if (notify && refused >= 0)
+		return refused;
+	if (notify)
+		refuse_errno("seccomp listener");
 	/* A kernel that has not heard of a flag: all but TSYNC only add a log line or speed */
 	if (refused && errno == EINVAL && flags & ~SECCOMP_FILTER_FLAG_TSYNC)
 		refused = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
@@ -274,6 +287,7 @@ static void install(const char *path, struct sock_filter *code, const struct pol
 		refuse(path, "a thread could not be brought under the filter");
 	if (refused)
 		refuse_errno("seccomp");
+	return -1;
 }
 
 static void debug_dump(const struct sock_filter *code, unsigned int n)
@@ -294,7 +308,42 @@ static void debug_dump(const struct sock_filter *code, unsigned int n)
 	}
 }
 
-static void put_filter_on(const char *path, bool debug)
+/* SECCOMP_MODE: what is not known is refused, for it may have been meant to hold more. */
+static unsigned int read_mode(const char *mode)
+{
+	static const struct {
+		const char *word;
+		unsigned int flags;
+	} modes[] = {
+		{"enforce", 0},
+		{"complain", POLICY_COMPLAIN},
+		{"enforce,notify", POLICY_NOTIFY},
+		{"complain,notify", POLICY_COMPLAIN | POLICY_NOTIFY},
+	};
+	size_t i;
+
+	if (!mode)
+		return 0;
+	for (i = 0; i < sizeof(modes) / sizeof(modes[0]); i++)
+		if (!strcmp(mode, modes[i].word))
+			return modes[i].flags;
+	refuse("SECCOMP_MODE", "unknown");
+}
+
+/*
+ * The supervisor takes its own copy of the listener, and ours has to go: who has it decides on
+ * the service's calls. The first call waits until it is taken; the second may be one that the
+ * policy denies, and then the supervisor lets it pass. Neither is an exception in the filter.
+ */
+static void hand_over(int listener)
+{
+	prctl(MARK_LISTENER, listener, 0, 0, 0);
+	if (close(listener))
+		refuse_errno("listener");
+	errno = 0; /* as main expects it */
+}
+
+static void put_filter_on(const char *path, const char *mode, bool debug)
 {
 	struct sock_filter
 		code[POLICY_MAX_INSNS]; /* on the stack: munmap may be what the policy forbids */
@@ -303,9 +352,10 @@ static void put_filter_on(const char *path, bool debug)
 		.arch = ARCH_NATIVE,
 		.capabilities = own_capabilities(),
 		.kernel = kernel_version(),
-		.flags = POLICY_LENIENT,
+		.flags = POLICY_LENIENT | read_mode(mode),
 	};
 	struct policy_result result;
+	int listener;
 
 	request.policy_size = read_policy(path, &text);
 	request.policy = text.start;
@@ -317,7 +367,9 @@ static void put_filter_on(const char *path, bool debug)
 	give_back(&scratch);
 	if (debug)
 		debug_dump(code, result.n_insns);
-	install(path, code, &result);
+	listener = install(path, code, &result, request.flags & POLICY_NOTIFY);
+	if (listener >= 0)
+		hand_over(listener);
 }
 
 /* The answer comes from the filter: no environment and no program can pretend to be one. */
@@ -335,7 +387,8 @@ static int shim_main(int argc, char **argv, char **envp)
 	if (getauxval(AT_SECURE))
 		refuse(SHIM_NAME, "refused in a setuid or file-capability program");
 	if (path && *path)
-		put_filter_on(path, debug && strtoul(debug, NULL, 10) > 0);
+		put_filter_on(path, find(envp, "SECCOMP_MODE"),
+			      debug && strtoul(debug, NULL, 10) > 0);
 	else if (!is_traced())
 		refuse("SECCOMP_FILE", "not set");
 	clean(envp);

@@ -10,7 +10,7 @@ from pathlib import Path
 import cffi
 
 ROOT = Path(__file__).resolve().parents[2]
-HEADERS = ("preload/policy.h", "jail/native/native.h")
+HEADERS = ("preload/policy.h", "preload/mark.h", "jail/native/native.h")
 # these are programs and a library of their own, see setup.py
 SOURCES = sorted(
     str(path.relative_to(ROOT))

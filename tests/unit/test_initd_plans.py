@@ -134,7 +134,6 @@ def test_join_of_another_process_under_the_same_pid_is_refused(monkeypatch: pyte
     "table",
     [
         {"bundle": "/b"},
-        {"seccomp_mode": "complain", "seccomp": "/p.json"},
         {"vrf": "red"},
         *({"jail": {"name": "x", flag: True}} for flag in ("userns", "cgroupsns", "console")),
     ],

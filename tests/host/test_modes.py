@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: MIT
+"""Modes of a policy: what complains lets everything pass, at both doors, and is still refused where it is wrong."""
+
+import errno
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from supervised import Supervised
+
+if TYPE_CHECKING:
+    from tests.conftest import Host
+
+KINDS = ("glibc", "musl", "static-glibc", "static-musl", "i386", "script")
+CALLS = ("call", "getppid", "-", "call", "sched_yield", "-")
+JAIL = {"procfs": True}
+
+
+@pytest.fixture
+def initd(host: "Host", run_folder: Path) -> Iterator[Supervised]:
+    folder = run_folder / "initd"
+    folder.mkdir()
+    made = Supervised(Path(host.ujail).with_name("initd"), folder)
+    yield made
+    made.close()
+    assert "Traceback" not in made.log()
+    folder.rename(run_folder / f"initd-{time.monotonic_ns()}")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("default", ["SCMP_ACT_ERRNO", "SCMP_ACT_KILL_PROCESS"])
+def test_what_complains_denies_nothing(host: "Host", kind: str, default: str) -> None:
+    policy = host.policy(default=default)
+    seen = host.probe("modes", *CALLS, kind=kind, options=["-m", "complain", "-S", policy])
+    assert seen.status == 0, seen
+    assert (seen["seccomp"], seen["no_new_privs"]) == ("2", "1")
+    assert (seen["call:getppid"], seen["call:sched_yield"]) == ("ok", "ok")
+    assert f"warning: {policy} complains only" in seen.err
+    enforced = host.probe("modes", *CALLS, kind=kind, options=["-m", "enforce", "-S", policy])
+    assert enforced.status != 0 or enforced["call:getppid"] == "EXFULL"
+
+
+def test_policy_that_is_wrong_or_missing_does_not_complain_but_stop(host: "Host", tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.json"
+    wrong.write_text('{"defaultAction": "SCMP_ACT_NOPE"}')
+    for policy in (wrong, tmp_path / "missing.json"):
+        seen = host.probe("ids", options=["-m", "complain", "-S", policy])
+        assert seen.status == 125 and str(policy) in seen.err and not seen.out
+    assert "no policy that could complain" in host.probe("ids", options=["-m", "complain"]).err
+    assert (
+        "no mode 'complian': did you mean \"complain\"" in host.probe("ids", options=["-m", "complian"]).err
+    )
+
+
+def test_services_own_environment_opens_no_door(host: "Host", initd: Supervised) -> None:
+    """Door 2 reads its mode from a variable: one that a script sets is not it."""
+    policy = host.policy()
+    seen = host.probe(*CALLS, options=["-e", "SECCOMP_MODE=complain", "-S", policy])
+    assert seen["call:getppid"] == "EXFULL"
+    command = [str(host.probes["glibc"]), *CALLS]
+    table = {"command": command, "stdout": True, "seccomp": str(policy), "env": {"SECCOMP_MODE": "complain"}}
+    initd.set("s", one=table)
+    initd.wait_log(f"call:getppid errno {errno.EXFULL}")
+    initd.stop()
+
+
+def test_service_that_complains_is_listed_and_logged(host: "Host", initd: Supervised) -> None:
+    policy = host.policy(default="SCMP_ACT_KILL_PROCESS")
+    table = {"command": [str(host.probes["glibc"]), *CALLS, "hold"], "stdout": True, "seccomp": str(policy)}
+    initd.set("s", one={**table, "seccomp_mode": "complain", "jail": JAIL})
+    listed = initd.wait_running("s")
+    initd.wait_log("]: ready")
+    assert "call:getppid ok" in initd.log()
+    assert listed["seccomp_mode"] == "complain"
+    assert listed["warnings"] == [f"{policy} complains only: what it denies is logged, and allowed"]
+    initd.set("s", one={**table, "seccomp_mode": "enforce", "jail": JAIL})
+    assert "(SIGSYS)" in initd.wait("s", state="stopped")["last_exit"]
+    initd.set("s", one={**table, "seccomp_mode": "complian"})
+    assert initd.instance("s")["errors"] == ['seccomp_mode: no mode complian: did you mean "complain"?']
+    initd.stop()
+
+
+def test_shim_by_hand_knows_the_mode_and_refuses_another(host: "Host", tmp_path: Path) -> None:
+    import importlib.util
+
+    found = importlib.util.find_spec("jail._native")
+    assert found and found.origin
+    shim = str(Path(found.origin).parent / "libpreload-seccomp.so")
+    env = {"SECCOMP_FILE": str(host.policy()), "LD_PRELOAD": shim}
+    for mode, expected in (("enforce", "EXFULL"), ("complain", "ok")):
+        seen = host.run(host.probes["glibc"], *CALLS, "env", env={**env, "SECCOMP_MODE": mode})
+        assert seen["call:getppid"] == expected and not seen.all("env")
+    seen = host.run(host.probes["glibc"], *CALLS, env={**env, "SECCOMP_MODE": "lenient"})
+    assert (seen.status, seen.out) == (127, "") and "SECCOMP_MODE: unknown" in seen.err
+    assert json.loads(Path(env["SECCOMP_FILE"]).read_text())
