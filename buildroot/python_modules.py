@@ -29,20 +29,29 @@ LAZY = (
 )
 
 
-def named_in(tree: ast.AST) -> set[str]:
+def imported(node: ast.AST) -> set[str]:
+    """The modules that a statement imports."""
+    if isinstance(node, ast.Import):
+        return {name.name for name in node.names}
+    if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+        # a name may be a module itself: from os import path
+        return {node.module, *(f"{node.module}.{name.name}" for name in node.names)}
+    return set()
+
+
+def named_in(node: ast.AST) -> set[str]:
     """The modules that a source names, but for those that only a type checker sees."""
-    found: set[str] = set()
-    for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
-            continue
-        if isinstance(node, ast.ExceptHandler) and node.type and "ImportError" in ast.unparse(node.type):
-            continue  # what does in place of a module that is in the list
-        if isinstance(node, ast.Import):
-            found |= {name.name for name in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            # a name may be a module itself: from os import path
-            found |= {node.module, *(f"{node.module}.{name.name}" for name in node.names)}
-        found |= named_in(node)
+    found = imported(node)
+    inner = list(ast.iter_child_nodes(node))
+    if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+        inner = list(node.orelse)
+    for one in inner:
+        # what an `except ImportError` has does in place of a module that is in the list
+        is_fallback = (
+            isinstance(one, ast.ExceptHandler) and one.type and "ImportError" in ast.unparse(one.type)
+        )
+        if not is_fallback:
+            found |= named_in(one)
     return found
 
 

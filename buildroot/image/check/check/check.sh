@@ -74,6 +74,20 @@ use() {
 	check "ntpd listens" listens
 }
 
+# watched in its jail, then held by what was seen
+learned() {
+	/etc/init.d/dnsmasq trace >/tmp/trace.out 2>&1
+	check "dnsmasq answers, traced" answers router.lan 192.168.1.77
+	check "traced in its jail" in_jail dnsmasq
+	/etc/init.d/dnsmasq stop >>/tmp/trace.out 2>&1
+	policy=$(sed -n 's/.*\(\/tmp\/dnsmasq\.json\.[0-9]*\).*/\1/p' /tmp/trace.out | tail -n 1)
+	check "its policy was written" grep -q '"names"' "$policy"
+	cp "$policy" /etc/seccomp/dnsmasq.json
+	/etc/init.d/dnsmasq start
+	check "dnsmasq answers under it" answers router.lan 192.168.1.77
+	check "and is held by it" in_jail dnsmasq filter
+}
+
 # a policy without a call that httpd needs; the service dies of it and that is explained
 denied() {
 	sed 's/"accept", //; s/"accept4", //' /etc/seccomp/httpd.json >/etc/seccomp/new
@@ -152,6 +166,7 @@ check "ntpd is in a jail" in_jail ntpd
 use
 change_config
 upgrade
+learned
 denied
 commands
 check "no module was missing" whole
