@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from initd.definition import Definition
 
 # a jail with none of these is procd's wrapper: ids, capabilities and a policy, but no namespace
-ISOLATING = ("procfs", "sysfs", "ubus", "udebug", "log", "ronly", "mount", "hostname", "netns")
+ISOLATING = ("procfs", "sysfs", "ubus", "udebug", "log", "ronly", "mount", "hostname", "netns", "userns")
 
 
 def isolates(definition: "Definition") -> bool:

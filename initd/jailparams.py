@@ -26,6 +26,8 @@ PARAMETERS: tuple[tuple[str, str, str, bool], ...] = (
     ("dev", TEXTS, "devices", True),
     ("mask", TEXTS, "masks", True),
     ("tmpfs", TEXTS, "tmpfs", True),
+    ("uidmap", TEXTS, "uidmap", False),
+    ("gidmap", TEXTS, "gidmap", False),
     ("no_default_filter", FLAG, "no_default_filter", False),
     ("allow_userns", FLAG, "allow_userns", False),
     ("net", TEXTS, "net", True),

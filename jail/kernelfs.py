@@ -4,6 +4,8 @@
 import os
 from stat import S_ISDIR
 
+from jail._native import lib
+
 # (name, mode, major, minor): the devices of a jail; numbers are the kernel's admin-guide/devices.txt
 DEVICES = (
     ("null", 0o666, 1, 3),
@@ -20,6 +22,8 @@ DEVICE_LINKS = (
     ("stdout", "/proc/self/fd/1"),
     ("stderr", "/proc/self/fd/2"),
 )
+
+TERMINALS = 5  # the group of terminals
 
 # Kernel interfaces that tell about the host, or change it, whatever the caller's uid. Those which the running
 # kernel has are masked; /proc/sys as a whole is read-only besides.
@@ -50,6 +54,15 @@ SYS_MASKS = (
     ),
     *("kernel/security", "kernel/tracing", "kernel/uevent_helper", "kernel/vmcoreinfo", "power"),
 )
+
+
+def access_times(path: str) -> int:
+    """The host's way of keeping access times there, as flags of mount; 0 is the kernel's default."""
+    flags = os.statvfs(path).f_flag
+    kept = lib.MS_NODIRATIME if flags & os.ST_NODIRATIME else 0
+    if flags & os.ST_NOATIME:
+        return int(kept | lib.MS_NOATIME)
+    return int(kept if flags & os.ST_RELATIME else kept | lib.MS_STRICTATIME)
 
 
 def present(folder: str, names: tuple[str, ...]) -> list[tuple[str, bool]]:

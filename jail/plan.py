@@ -19,6 +19,7 @@ from jail.tree import Closure, Tree
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jail.cgroup import Group
+    from jail.idmap import IdMaps
     from jail.networds import Network
 
 CAP_SYS_ADMIN = 21
@@ -29,6 +30,7 @@ NAMESPACES = (
     ("ipc", lib.CLONE_NEWIPC),
     ("uts", lib.CLONE_NEWUTS),
     ("net", lib.CLONE_NEWNET),
+    ("user", lib.CLONE_NEWUSER),
 )
 
 
@@ -89,7 +91,12 @@ def make_plan(spec: JailSpec) -> Plan:
     """
     plan = Plan(spec.name)
     path = _find_program(spec)
-    identity = identity_of(spec)
+    maps = None
+    if spec.userns:
+        from jail.idmap import make_maps
+
+        maps = make_maps(spec)
+    identity = maps.root() if maps else identity_of(spec)
     sets = capabilities_of(spec, identity)
     env = spec.env if spec.plain else {"PATH": PATH, "container": "ujail", **spec.env}
     plan.program = path
@@ -119,7 +126,9 @@ def make_plan(spec: JailSpec) -> Plan:
         plan.steps.append(steps.network(network.describe()))
     if spec.isolate:
         assert program
-        _isolate(plan, spec, path, program)
+        if maps:
+            _map(plan, spec, maps)
+        _isolate(plan, spec, path, program, maps)
         plan.namespaces &= ~joined
     elif not spec.plain:
         plan.warnings.append(
@@ -162,16 +171,35 @@ def _join(plan: Plan, spec: JailSpec) -> int:
     return joined
 
 
-def _isolate(plan: Plan, spec: JailSpec, path: str, program: Closure) -> None:
+def _map(plan: Plan, spec: JailSpec, maps: "IdMaps") -> None:
+    """Into a user namespace. What only a privilege on the host can do comes before."""
+    from jail.idmap import warnings
+
+    plan.warnings += warnings(maps)
+    plan.namespaces |= lib.CLONE_NEWUSER
+    if spec.nice is not None:
+        plan.steps.append(steps.nice(spec.nice))
+    if spec.overlay_dir and not maps.is_own:
+        from jail.staging import look_at
+
+        status = look_at(spec.overlay_dir)
+        outside = maps.uids[0][1], maps.gids[0][1]
+        plan.steps.append(steps.own(spec.overlay_dir, *outside, status.st_dev, status.st_ino))
+    plan.steps.append(steps.user(maps.uids, maps.gids, maps.is_own))
+
+
+def _isolate(plan: Plan, spec: JailSpec, path: str, program: Closure, maps: "IdMaps | None" = None) -> None:
     """Namespaces, and the root in them."""
     from jail.staging import root_steps
 
     if program.needs_proc and not spec.procfs:
         raise ConfigError(f"{path}: its libraries are found through $ORIGIN, which needs /proc: add -p")
     for _, flag in NAMESPACES:
+        if flag == lib.CLONE_NEWUSER:
+            continue
         if flag != lib.CLONE_NEWNET or (spec.netns and not plan.network):
             plan.namespaces |= flag
-    plan.steps += root_steps(spec, program, plan)
+    plan.steps += root_steps(spec, program, plan, maps)
 
 
 def _find_program(spec: JailSpec) -> str:

@@ -26,6 +26,12 @@ def identity_of(spec: JailSpec) -> Identity | None:
     return lookup(spec.user or None, spec.group or None)
 
 
+def id_steps(identity: Identity) -> list[steps.Step]:
+    """Groups first: what comes after takes the privilege to set them away. No groups: they cannot be set."""
+    groups = [steps.groups(identity.groups)] if identity.groups else []
+    return [*groups, steps.gid(identity.gid), steps.uid(identity.uid)]
+
+
 def capabilities_of(spec: JailSpec, identity: Identity | None) -> CapabilitySets | None:
     """What was asked for, or the default for the uid; None where a plain service keeps what exec gives it.
 
@@ -39,8 +45,8 @@ def capabilities_of(spec: JailSpec, identity: Identity | None) -> CapabilitySets
         sets = default_for(identity.uid if identity else 0)
     if spec.net_bind or spec.net_connect:
         sets = _without_network(sets, spec.capabilities is not None)
-    if os.geteuid() != 0:
-        return sets  # only to be explained
+    if os.geteuid() != 0 or spec.userns:
+        return sets  # only to be explained; or a user namespace, in which there are all of them
     own = lib.permitted_capabilities()
     beyond = (sets.permitted | sets.inheritable) & ~own
     if beyond and spec.capabilities not in (None, "all"):
@@ -73,9 +79,7 @@ def stub_steps(identity: Identity, sets: CapabilitySets, grace_s: int) -> list[s
         steps.fork(),
         steps.stdio_null(),
         steps.securebits(int(lib.SECBIT_NOROOT | lib.SECBIT_NO_SETUID_FIXUP)),
-        steps.groups(identity.groups),
-        steps.gid(identity.gid),
-        steps.uid(identity.uid),
+        *id_steps(identity),
         steps.capabilities(kill, kill, kill),
         steps.ambient(kill),
         steps.no_new_privs(),
@@ -93,7 +97,7 @@ def service_steps(
     if not spec.plain:
         out.append(steps.umask(UMASK))
     out += [steps.chdir("/"), steps.stdio(), steps.close_descriptors()]
-    if spec.nice is not None:
+    if spec.nice is not None and not spec.userns:
         out.append(steps.nice(spec.nice))
     if spec.limits:
         from jail.limits import parse as parse_limit
@@ -103,7 +107,7 @@ def service_steps(
         first, last = (CAP_KILL, CAP_KILL) if has_stub else (0, last_capability())
         out += [steps.bounding(sets.bounding, first, last), steps.securebits(_securebits(sets))]
     if identity:
-        out += [steps.groups(identity.groups), steps.gid(identity.gid), steps.uid(identity.uid)]
+        out += id_steps(identity)
     if sets:
         out.append(steps.capabilities(sets.effective, sets.permitted, sets.inheritable))
         if sets.ambient:

@@ -11,11 +11,13 @@ from stat import S_IFCHR, S_ISBLK, S_ISCHR, S_ISDIR, S_ISLNK
 from jail import steps
 from jail._native import lib
 from jail.errors import ConfigError
-from jail.kernelfs import DEVICE_LINKS, DEVICES, PROC_MASKS, SYS_MASKS, present
+from jail.kernelfs import DEVICE_LINKS, DEVICES, PROC_MASKS, SYS_MASKS, TERMINALS, access_times, present
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from jail.idmap import IdMaps
 
 LINKS_MAX = 40  # as the kernel's own limit on links in one path
 BIND_NO_DEVICES = 1 << 31  # never below /dev either; for us alone, the launcher does not see it
@@ -141,26 +143,38 @@ class Rootfs:
 
     # --- kernel file systems ---
 
-    def add_dev(self) -> None:
+    def add_dev(self, maps: "IdMaps | None" = None) -> None:
         if not self._add_mount(
             "/dev", "tmpfs", lib.MS_NOSUID | lib.MS_NOEXEC, "mode=0755,size=64k,nr_inodes=256"
         ):
             return
         quiet = lib.MS_NOSUID | lib.MS_NOEXEC
+        group = maps.terminals() if maps else TERMINALS
         self._add_mount("/dev/shm", "tmpfs", quiet | lib.MS_NODEV, "mode=1777,size=16m")
-        self._add_mount("/dev/pts", "devpts", quiet, "newinstance,ptmxmode=0666,mode=0620,gid=5")
+        self._add_mount("/dev/pts", "devpts", quiet, f"newinstance,ptmxmode=0666,mode=0620,gid={group}")
         for name, mode, major, minor in DEVICES:
             path = f"/dev/{name}"
+            if maps and path not in self.nodes:  # no device can be made in a user namespace
+                self._add_bind(path, path, self._lstat(path), 0)
             self.nodes.setdefault(path, steps.node(path, S_IFCHR | mode, major, minor))
         for name, target in DEVICE_LINKS:
             self._add_link(f"/dev/{name}", target)
 
     def add_proc(self) -> None:
-        if self._add_mount("/proc", "proc", lib.MS_NOSUID | lib.MS_NODEV | lib.MS_NOEXEC):
+        # a user namespace gets no mount that tells more of access times than the host's
+        flags = lib.MS_NOSUID | lib.MS_NODEV | lib.MS_NOEXEC | access_times("/proc")
+        if self._add_mount("/proc", "proc", flags):
             self.masks.extend(present("/proc", PROC_MASKS))
 
-    def add_sys(self) -> None:
-        flags = lib.MS_RDONLY | lib.MS_NOSUID | lib.MS_NODEV | lib.MS_NOEXEC
+    def add_sys(self, *, is_shown: bool = False) -> None:
+        """A new one, or the host's where `is_shown`."""
+        if is_shown:
+            if "/sys" not in self.binds:
+                flags = lib.BIND_READ_ONLY | lib.BIND_NO_EXEC | BIND_NO_DEVICES
+                self._add_bind("/sys", "/sys", os.stat("/sys"), flags)
+                self.hidden.update(present("/sys", SYS_MASKS))
+            return
+        flags = lib.MS_RDONLY | lib.MS_NOSUID | lib.MS_NODEV | lib.MS_NOEXEC | access_times("/sys")
         if self._add_mount("/sys", "sysfs", flags):
             self.masks.extend(present("/sys", SYS_MASKS))
 

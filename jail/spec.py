@@ -72,6 +72,7 @@ class JailSpec:
         "devices",
         "env",
         "extroot",
+        "gidmap",
         "grace_s",
         "group",
         "hostname",
@@ -103,7 +104,9 @@ class JailSpec:
         "sysfs",
         "tmpfs",
         "ubus_socket",
+        "uidmap",
         "user",
+        "userns",
     )
 
     def __init__(self, name: str, argv: list[str]) -> None:
@@ -132,6 +135,9 @@ class JailSpec:
         self.overlay_dir = ""  # `/` is writable, and this directory keeps what is written
         self.overlay_size = ""  # `/` is writable, in memory
         self.ronly = False  # `/` is read-only also with an overlay
+        self.userns = False  # root inside is somebody else outside
+        self.uidmap: list[str] = []  # "INSIDE:OUTSIDE:COUNT", see idmap.py
+        self.gidmap: list[str] = []
         self.netns = False  # a network of its own, with nothing but loopback
         self.net: list[str] = []  # "veth:eth0,addr=10.9.0.2/24", see networds.py
         self.net_bind: list[str] = []  # "tcp:53"
@@ -267,6 +273,10 @@ class JailSpec:
             raise UsageError(f"overlay: {size[:40]!r} is no size such as 8m")
         if (self.extroot or self.overlay_dir or size) and not self.isolate:
             raise UsageError("a root of its own needs a jail with namespaces")
+        if self.userns and not self.isolate:
+            raise UsageError("a user namespace needs a jail with other namespaces")
+        if (self.uidmap or self.gidmap) and not self.userns:
+            raise UsageError("an id map needs a user namespace")
         if (self.netns or self.is_network_made()) and not self.isolate:
             raise UsageError("a network of its own needs a jail with namespaces")
         network = self.network()

@@ -10,6 +10,7 @@ from jail.assemble import assemble
 from jail.elf import closure
 from jail.elffile import load
 from jail.errors import ConfigError
+from jail.privilege import id_steps
 from jail.rootfs import BIND_NO_DEVICES, Rootfs
 from jail.shares import present_shares
 from jail.spec import JailSpec, Share
@@ -17,15 +18,19 @@ from jail.tree import Closure, Tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from jail.idmap import IdMaps
     from jail.plan import Plan
 
 RESOLV_CONF = "/etc/resolv.conf"
 OPTIONAL_ETC = (RESOLV_CONF, "/etc/nsswitch.conf")
 
 
-def root_steps(spec: JailSpec, program: Closure, plan: "Plan") -> list[steps.Step]:
+def root_steps(
+    spec: JailSpec, program: Closure, plan: "Plan", maps: "IdMaps | None" = None
+) -> list[steps.Step]:
     """From private mounts to a read-only root.
 
+    With `maps` in a user namespace, where some of it is done in other ways.
     Shares that do not exist are left out, and put into the plan's `missing` with the reason.
     """
     rootfs = Rootfs(_layers(spec))
@@ -36,13 +41,17 @@ def root_steps(spec: JailSpec, program: Closure, plan: "Plan") -> list[steps.Ste
         _stage_all(rootfs, spec, shares, program, plan)
     if spec.tmpfs or spec.masks:
         _add_asked(rootfs, spec)
-    rootfs.add_dev()
+    rootfs.add_dev(maps)
     if spec.procfs:
         rootfs.add_proc()
     if spec.sysfs:
-        rootfs.add_sys()
+        # sysfs belongs to the network: there is no new one in a user namespace with another's
+        rootfs.add_sys(is_shown=maps is not None and not plan.namespaces & lib.CLONE_NEWNET)
     is_slave = any(share.is_slave for share in shares)
-    out = [steps.private(is_slave), steps.open_sources(), steps.root(spec.root_size), *assemble(rootfs)]
+    out = [steps.private(is_slave), steps.open_sources()]
+    if maps:
+        out += _become_root(spec, maps)
+    out += [steps.root(spec.root_size), *assemble(rootfs)]
     if spec.hostname:
         out.append(steps.hostname(spec.hostname))
     if spec.netns and not spec.is_network_made():
@@ -55,16 +64,26 @@ def root_steps(spec: JailSpec, program: Closure, plan: "Plan") -> list[steps.Ste
     return out
 
 
+def _become_root(spec: JailSpec, maps: "IdMaps") -> list[steps.Step]:
+    """Once the sources are open, with the ids of who called: what is made from here on is the jail's."""
+    out = id_steps(maps.root())
+    if not spec.allow_userns:
+        out.append(
+            steps.write_proc("sys/user/max_user_namespaces", "0", "allow no user namespace in this one")
+        )
+    return out
+
+
 def _layers(spec: JailSpec) -> list[steps.Step]:
     """What is below our own directories, and above them; nothing for a root of our own alone."""
     out = []
     if spec.extroot:
-        status = _directory(spec.extroot)
+        status = look_at(spec.extroot)
         if os.path.samestat(status, os.stat("/")):
             raise ConfigError(f"{spec.extroot}: the host's root cannot be shared whole")
         out.append(steps.lower(spec.extroot, status.st_dev, status.st_ino))
     if spec.overlay_dir:
-        status = _directory(spec.overlay_dir)
+        status = look_at(spec.overlay_dir)
         out.append(steps.upper(spec.overlay_dir, status.st_dev, status.st_ino))
     if spec.overlay_size:
         out.append(steps.upper_memory(spec.overlay_size))
@@ -77,7 +96,8 @@ def _resolver(spec: JailSpec) -> str:
     return "".join(f"nameserver {server}\n" for server in network.dns) if network else ""
 
 
-def _directory(path: str) -> os.stat_result:
+def look_at(path: str) -> os.stat_result:
+    """A directory of the host. Raises ConfigError for anything else."""
     try:
         status = os.stat(path)
     except OSError as error:

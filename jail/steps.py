@@ -99,6 +99,25 @@ def setns(pid: int, started: int, files: list[str]) -> Step:
     return Step(lib.STEP_SETNS, text, started, len(files), texts=(_bytes(str(pid)), _bytes(names)))
 
 
+def user(uids: "list[tuple[int, int, int]]", gids: "list[tuple[int, int, int]]", deny: bool) -> Step:
+    """`deny` setgroups(2) inside: without it an ordinary user may not map a group."""
+    shown = ", ".join(f"{outside}-{outside + count - 1}" for _, outside, count in uids)
+    maps = tuple(
+        "".join(f"{inside} {outside} {count}\n" for inside, outside, count in lines).encode()
+        for lines in (uids, gids)
+    )
+    return Step(lib.STEP_USER, f"go into a user namespace with the host's uids {shown}", deny, texts=maps)
+
+
+def write_proc(path: str, text: str, what: str) -> Step:
+    """Write to a file of the host's /proc."""
+    return Step(lib.STEP_WRITE_PROC, what, texts=(_bytes(path), _bytes(text)))
+
+
+def own(path: str, uid: int, gid: int, dev: int, ino: int) -> Step:
+    return Step(lib.STEP_OWN, f"give {path} to {uid}:{gid}", uid, gid, dev, ino, texts=(_bytes(path),))
+
+
 @remembered
 def private(is_slave: bool = False) -> Step:
     """`is_slave`: what the host mounts later still comes here, until each bind says that it does not."""

@@ -56,6 +56,9 @@ OPTIONS: tuple[tuple[str, ...], ...] = (
     ("Identity",),
     ("U", "user", "USER", "user, a name or a number"),
     ("G", "group", "GROUP", "group, a name or a number"),
+    ("f", "userns", "", "root inside, nobody or USER outside; ordinary users may use it"),
+    ("", "uidmap", "IN:OUT:COUNT", "with -f, more uids (default: those of /etc/subuid)"),
+    ("", "gidmap", "IN:OUT:COUNT", "with -f, more gids (default: those of /etc/subgid)"),
     ("C", "capabilities", "SET", "OCI JSON file, or cap_x,cap_y, cap_x+eip, all, none, 0xMASK"),
     ("c", "no-new-privs", "", "no new privileges; always so, accepted for procd's sake"),
     ("e", "env", "VAR[=VALUE]", "set or pass on a variable; all others are cleared"),
@@ -78,7 +81,6 @@ OPTIONS: tuple[tuple[str, ...], ...] = (
         "connect there and nowhere else; --bind PROTO:PORT: take connections",
     ),
     ("Not yet",),
-    ("f", "userns", "", "user namespace"),
     ("F", "cgroupsns", "", "cgroup namespace"),
     ("J", "bundle", "DIR", "OCI bundle"),
     ("i", "immediately", "", "start a bundle at once"),
@@ -98,11 +100,19 @@ EXAMPLES = """\
 
 Exit status: the service's own, 128+N if signal N killed it; 125 ujail failed, 126 the program cannot be
 executed, 127 it was not found."""
-NOT_YET = "fFJiy"
+NOT_YET = "FJiy"
 # options that may be given again and again; each has a list of words in JailSpec
 # "bind" has ports as well as files: a path begins with a slash
 PROTOCOLS = ("tcp:", "udp:")
-LISTS = {"bind": "binds", "dev": "devices", "mask": "masks", "net": "net", "tmpfs": "tmpfs"}
+LISTS = {
+    "bind": "binds",
+    "dev": "devices",
+    "gidmap": "gidmap",
+    "mask": "masks",
+    "net": "net",
+    "tmpfs": "tmpfs",
+    "uidmap": "uidmap",
+}
 # options that procd's capability wrapper has, a jail without namespaces
 WRAPPER = frozenset("nhtPdUGCceSEj") - {"h"}
 
@@ -132,6 +142,7 @@ def make_spec(options: Options) -> JailSpec:
     spec.sysfs = "sysfs" in given
     spec.ronly = "ronly" in given
     spec.netns = "netns" in given
+    spec.userns = "userns" in given
     spec.no_default_filter = "no-default-filter" in given
     spec.allow_userns = "allow-userns" in given
     spec.extroot = _absolute("--extroot", given["extroot"]) if "extroot" in given else ""
@@ -242,8 +253,8 @@ def _run(spec: JailSpec, options: Options, debug: int, argv0: str) -> int:
     if "explain" in options.given:
         print(plan.explain())
         return 0
-    if os.geteuid() != 0:
-        raise JailError("must be run as root")
+    if os.geteuid() != 0 and not spec.userns:
+        raise JailError("must be run as root; an ordinary user needs -f")
     if spec.mode == TRACE:
         return _trace(spec, plan, options.given.get("pidfile", ""))
     from jail.launch import launch

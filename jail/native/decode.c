@@ -7,6 +7,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <linux/filter.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -120,7 +121,7 @@ static int decode_exec(struct launch_state *state, struct step *step)
  */
 static int check_shape(struct launch_state *state)
 {
-	unsigned int i, fork = 0, exec = 0, found = 0;
+	unsigned int i, fork = 0, exec = 0, found = 0, user = 0, n_users = 0;
 
 	for (i = 0; i < state->n_steps; i++) {
 		if (state->steps[i].op == STEP_FORK)
@@ -129,13 +130,20 @@ static int check_shape(struct launch_state *state)
 			state->stub_exec = i, found++;
 		else if (state->steps[i].op == STEP_EXEC)
 			exec = i, found++;
+		else if (state->steps[i].op == STEP_USER)
+			user = i, n_users++;
 	}
+	/* without the step nobody would make the namespaces */
+	if (n_users != !!(state->request->namespaces & CLONE_NEWUSER))
+		return -EINVAL;
 	if (exec + 1 != state->n_steps)
 		return -EINVAL;
 	if (found == 1)
-		return 0;
-	return found == 3 && fork && fork < state->stub_exec && state->stub_exec < exec ? 0
-											: -EINVAL;
+		return n_users ? -EINVAL : 0;
+	return found == 3 && fork && user < fork && fork < state->stub_exec &&
+			       state->stub_exec < exec
+		       ? 0
+		       : -EINVAL;
 }
 
 int decode_plan(const unsigned char *plan, size_t size, struct launch_state *state)

@@ -46,7 +46,7 @@ static int open_group(const char *file)
 int clone_into_group(struct launch_state *state, int (*first)(void *))
 {
 	struct clone_arguments arguments = {
-		.flags = state->request->namespaces | CLONE_VFORK | INTO_GROUP,
+		.flags = state->outer_namespaces | CLONE_VFORK | INTO_GROUP,
 		.exit_signal = SIGCHLD,
 	};
 	unsigned int i = 0;

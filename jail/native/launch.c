@@ -70,24 +70,15 @@ static const step_function functions[] = {
 	[STEP_LOOPBACK] = step_loopback,
 	[STEP_NETWORK] = step_network,
 	[STEP_PORTS] = step_ports,
+	[STEP_USER] = NULL, /* the walk's own too */
+	[STEP_WRITE_PROC] = step_write_proc,
+	[STEP_OWN] = step_own,
 };
 
 /* ---- the children ---- */
 
 static int service_main(void *argument);
-
-static void write_decimal(char *text, unsigned int number)
-{
-	char digits[12];
-	int n = 0;
-
-	do
-		digits[n++] = '0' + number % 10;
-	while (number /= 10);
-	while (n)
-		*text++ = digits[--n];
-	*text = '\0';
-}
+static int inside_main(void *argument);
 
 /*
  * The service's process waits for the parent's go, and the parent goes on when PID 1 has execed
@@ -114,6 +105,9 @@ static int walk(struct launch_state *state, unsigned int first)
 		state->current = i;
 		if (state->steps[i].op == STEP_FORK) {
 			result = start_service(state);
+		} else if (state->steps[i].op == STEP_USER) {
+			state->inside = i + 1;
+			result = start_inside(state, &state->steps[i], inside_main);
 		} else {
 			result = functions[state->steps[i].op](state, &state->steps[i]);
 		}
@@ -134,26 +128,14 @@ static void report(struct launch_state *state, int error)
 	report_at(state, state->current, error);
 }
 
-/* The pid by which the parent knows this process: /proc was mounted in the parent's namespace. */
-static int read_host_pid(struct launch_state *state)
-{
-	char text[12] = "";
-	const char *digit;
-	int pid = 0;
-
-	if (readlinkat(state->proc_fd, "self", text, sizeof(text) - 1) < 0)
-		return -errno;
-	for (digit = text; *digit >= '0' && *digit <= '9'; digit++)
-		pid = pid * 10 + (*digit - '0');
-	return pid ? pid : -ESRCH;
-}
-
 static int service_main(void *argument)
 {
 	struct launch_state *state = argument;
 	char go;
 	int pid;
 
+	if (state->inner_fd >= 0)
+		close(state->inner_fd); /* its end-of-file says that PID 1 has execed */
 	if (read(state->life_fd, &go, 1) != 1)
 		_exit(127); /* PID 1 has failed, or the parent is gone */
 	pid = read_host_pid(state);
@@ -181,6 +163,20 @@ static int first_main(void *argument)
 	_exit(125);
 }
 
+/* PID 1 in a user namespace of its own; the process that made it is outside. */
+static int inside_main(void *argument)
+{
+	struct launch_state *state = argument;
+	int result = await_maps(state);
+
+	state->first_pid = syscall(SYS_getpid);
+	if (result)
+		report_at(state, LAUNCH_READ_PROC, result);
+	else
+		report(state, walk(state, state->inside));
+	_exit(125);
+}
+
 /* ---- the parent ---- */
 
 /* Let the service go if PID 1 is in place, and wait until its program runs or its process is gone.
@@ -201,10 +197,21 @@ static void release_service(struct launch_state *state, int pid, int *go_fd, int
 		;
 }
 
-static void conclude(struct launch_state *state, int pid, struct launch_result *result)
+static void end_first(struct launch_state *state, int pid)
 {
 	int status, ended;
 
+	/* the tracer may have waited for it already, and then the pid is nobody's */
+	if (waitpid(pid, &status, WNOHANG) == 0)
+		kill(pid, SIGKILL);
+	/* tracees have to be waited for before PID 1 of their namespace ends */
+	do
+		ended = waitpid(state->request->trace ? -1 : pid, &status, __WALL);
+	while (ended != pid && (ended > 0 || errno == EINTR));
+}
+
+static void conclude(struct launch_state *state, int pid, struct launch_result *result)
+{
 	if (!state->error && state->service == PROGRESS_EXEC &&
 	    (!state->stub_exec || state->stub == PROGRESS_EXEC)) {
 		result->pid = pid;
@@ -214,13 +221,8 @@ static void conclude(struct launch_state *state, int pid, struct launch_result *
 	}
 	report(state,
 	       -ECHILD); /* gone without a word: killed from outside, or by a lack of memory */
-	/* the tracer may have waited for it already, and then the pid is nobody's */
-	if (waitpid(pid, &status, WNOHANG) == 0)
-		kill(pid, SIGKILL);
-	/* tracees have to be waited for before PID 1 of their namespace ends */
-	do
-		ended = waitpid(state->request->trace ? -1 : pid, &status, __WALL);
-	while (ended != pid && (ended > 0 || errno == EINTR));
+	if (pid > 0)
+		end_first(state, pid);
 	result->step = state->step;
 	result->error = -state->error;
 }
@@ -228,7 +230,7 @@ static void conclude(struct launch_state *state, int pid, struct launch_result *
 static void clone_first(struct launch_state *state, char *stack, int life[2], int done[2],
 			struct launch_result *result)
 {
-	int pid, wait = CLONE_VFORK;
+	int pid, status, wait = CLONE_VFORK;
 
 	state->life_fd = life[0];
 	state->life_write_fd = life[1];
@@ -238,11 +240,16 @@ static void clone_first(struct launch_state *state, char *stack, int life[2], in
 		wait = 0;
 	pid = clone_into_group(state, first_main);
 	if (pid < 0)
-		pid = clone(first_main, stack,
-			    state->request->namespaces | CLONE_VM | wait | SIGCHLD, state);
+		pid = clone(first_main, stack, state->outer_namespaces | CLONE_VM | wait | SIGCHLD,
+			    state);
 	if (pid < 0) {
 		result->error = errno;
 		return;
+	}
+	if (state->request->namespaces & CLONE_NEWUSER) {
+		while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+			;
+		pid = state->first_child;
 	}
 	close(done[1]);
 	done[1] = -1;
@@ -268,8 +275,10 @@ static void run(struct launch_state *state, char *stack, struct launch_result *r
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &before);
 	/* Until its exec the service's process runs in this memory under a uid of its own: undumpable
-	 * memory cannot be traced or opened through /proc by others of that uid */
-	if (prctl(PR_SET_DUMPABLE, 0) || pipe2(life, O_CLOEXEC) || pipe2(done, O_CLOEXEC))
+	 * memory cannot be traced or opened through /proc by others of that uid. An ordinary user's
+	 * jail is that same user outside, and its maps would be root's files then */
+	if ((!geteuid() && prctl(PR_SET_DUMPABLE, 0)) || pipe2(life, O_CLOEXEC) ||
+	    pipe2(done, O_CLOEXEC))
 		result->error = errno;
 	else
 		clone_first(state, stack, life, done, result);
@@ -282,7 +291,7 @@ static void run(struct launch_state *state, char *stack, struct launch_result *r
 int launch(const unsigned char *plan, size_t size, const struct launch_request *request,
 	   struct launch_result *result)
 {
-	const size_t bytes = sizeof(struct launch_state) + 15 + 2 * STACK_BYTES;
+	const size_t bytes = sizeof(struct launch_state) + 15 + 3 * STACK_BYTES;
 	struct launch_state *state;
 	char *top;
 
@@ -294,8 +303,12 @@ int launch(const unsigned char *plan, size_t size, const struct launch_request *
 	}
 	top = (char *)((uintptr_t)((char *)state + bytes) & ~(uintptr_t)15);
 	state->service_stack = top - STACK_BYTES;
+	state->inside_stack = top - 2 * STACK_BYTES;
+	state->outer_fd = state->inner_fd = -1;
 	state->request = request;
 	state->lower_fd = state->upper_fd = state->work_fd = -1;
+	/* Into a user namespace goes a child of the first one's making */
+	state->outer_namespaces = request->namespaces & CLONE_NEWUSER ? 0 : request->namespaces;
 	state->isolated = request->namespaces & CLONE_NEWNS;
 	state->modern = !(request->flags & LAUNCH_OLD_KERNEL) && has_modern_mounts();
 	result->error = -decode_plan(plan, size, state);

@@ -76,7 +76,11 @@ struct wire_step {
 #define STEP_LOOPBACK 43 /* lo of this network namespace is up */
 #define STEP_NETWORK 44 /* enter the network namespace launch_request.net_fd */
 #define STEP_PORTS 45 /* s0 {uint64_t PORT_ bits, port}[n]: other TCP ports are closed */
-#define STEP_LAST STEP_PORTS
+#define STEP_USER                                                                                  \
+	46 /* s0 uid_map, s1 gid_map, a0: 1 to deny setgroups; all that follows is inside */
+#define STEP_WRITE_PROC 47 /* s0 file below the host's /proc, s1 what is written */
+#define STEP_OWN 48 /* s0 directory, a0 uid, a1 gid, a2 st_dev, a3 st_ino: it belongs to them */
+#define STEP_LAST STEP_OWN
 
 /* STEP_PORTS */
 #define PORT_BIND 1

@@ -81,6 +81,9 @@ int step_overlay(struct launch_state *state, struct step *step)
 	} else {
 		flags |= MS_RDONLY;
 	}
+	/* the other attributes are the host's root's to set */
+	if (state->inside && state->upper_fd >= 0)
+		strcat(options, ",userxattr");
 	if (mount("stockade", NEW_ROOT, "overlay", flags, options))
 		return -errno;
 	close(state->root_fd);

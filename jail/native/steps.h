@@ -47,13 +47,20 @@ struct launch_state {
 	int life_fd; /* the service's go from the parent; end-of-file once that is gone */
 	int life_write_fd;
 	int ready_fd; /* a traced service tells the parent that it can be attached to */
+	int outer_fd,
+		inner_fd; /* with a user namespace: the two ends of what PID 1 and its maker say */
+	unsigned long outer_namespaces; /* of the first child */
+	unsigned int inside; /* index of the first step in it */
 	pid_t first_pid; /* PID 1 as it sees itself */
 	char pid_text[12]; /* the same in digits, the stub's last argument */
-	char *service_stack;
+	char *service_stack, *inside_stack;
 
 	/* written by the children, read by the parent */
 	volatile int step, error;
 	volatile int service_pid;
+	volatile int
+		first_child; /* with a user namespace: PID 1, as its maker and the parent see it */
+	volatile int inside_pid; /* the same as /proc has it */
 	volatile int current; /* index of the step under way */
 	volatile enum progress stub, service;
 };
@@ -110,6 +117,22 @@ int step_ports(struct launch_state *state, struct step *step);
 
 /* Clone the first process into its control group. Returns its pid, -1 where that cannot be had. */
 int clone_into_group(struct launch_state *state, int (*first)(void *));
+
+int step_write_proc(struct launch_state *state, struct step *step);
+int step_own(struct launch_state *state, struct step *step);
+
+/*
+ * STEP_USER: clone `first` into the new namespaces as a sibling, write its maps, and end once it
+ * has execed. Returns on failure only. What it starts begins with await_maps().
+ */
+int start_inside(struct launch_state *state, struct step *step, int (*first)(void *));
+int await_maps(struct launch_state *state);
+
+/* The pid by which the parent knows this process: /proc was mounted in the parent's namespace. */
+int read_host_pid(struct launch_state *state);
+
+/* At most ten digits and a NUL. */
+void write_decimal(char *text, unsigned int number);
 
 /* The same for the stub as step_open() does with the modern calls; the new root has to be writable. */
 int seal_stub(struct launch_state *state);

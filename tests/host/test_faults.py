@@ -66,6 +66,7 @@ JAILS: dict[str, dict[str, Any]] = {
         ],
         "files": ["file", "sub/", "dir/"],
     },
+    "user": {"options": ["-f", "-p", "-s", "-U", "65534", "--nice", "5", "-r", "/etc/group"]},
     "layers": {"options": ["-T", "1m", "-p", "-r", "/etc/group"]},
     "old-kernel": {"options": ["-U", "65534", "-p", "-r", "/etc"], "flags": ["LAUNCH_OLD_KERNEL"]},
     "command": {"options": ["-P", "FOLDER/pid", "-S", "POLICY"], "command": True},
@@ -128,6 +129,8 @@ class Walk:
         ]
 
 
+# with a user namespace the first child is outside of it, PID 1 the second and the service the third
+WITH_USER = {"parent": (PARENT, 0), "outside": (FIRST, 0), "first": (SERVICE, 0), "service": (SERVICE + 1, 0)}
 PROCESSES = {
     "parent": (PARENT, 0),
     "first": (FIRST, 0),
@@ -139,6 +142,8 @@ PROCESSES = {
 
 def is_worth_a_walk(process: int, after: int, name: str) -> bool:
     """Past an exec these are as the others; a plain service has no second child."""
+    if name == "user":
+        return False
     if name in ("old-kernel", "wrapper", "supervised", "plain", "layers", "files") and after:
         return False
     return not (name == "plain" and process == SERVICE)
@@ -149,6 +154,9 @@ CASES = [
     for who, (process, after) in PROCESSES.items()
     for name in (("policy", "old-kernel") if IS_GUEST else JAILS)
     if is_worth_a_walk(process, after, name)
+]
+CASES += [
+    pytest.param(process, after, "user", id=f"{who}-user") for who, (process, after) in WITH_USER.items()
 ]
 
 

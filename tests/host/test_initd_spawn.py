@@ -223,3 +223,12 @@ def test_term_ends_each_kind_with_its_own_status(host: "Host") -> None:
     seen = host.finish(process)
     # a direct child dies of the signal, PID 1 of a jail reports it
     assert [entry["status"] for entry in json.loads(seen.out)] == [-15, 128 + 15]
+
+
+def test_userns_flag_makes_root_inside_somebody_else(host: "Host") -> None:
+    jail = {"name": "x", "userns": True, "procfs": True, "uidmap": ["1:100000:5"]}
+    entry = one(host, "ids", "cat", "/proc/self/uid_map", jail=jail, user="nobody", nice=-4)
+    assert values(entry, "uid") == ["0 0 0"], entry
+    assert [line.split() for line in values(entry, "line")] == [["0", "65534", "1"], ["1", "100000", "5"]]
+    twin = one(host, "cat", "/proc/self/uid_map", jail={"name": "x", "procfs": True})
+    assert [line.split() for line in values(twin, "line")] == [["0", "0", "4294967295"]]
