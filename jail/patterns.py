@@ -68,7 +68,9 @@ def _tokens(pattern: str) -> list[str]:
     at = 0
     while at < len(pattern):
         letter = pattern[at]
-        end = pattern.find("]", at + 2) if letter == "[" else -1
+        # a bracket that comes first in a class is a member of it
+        first = at + 2 + (pattern[at + 1 : at + 2] in ("!", "^"))
+        end = pattern.find("]", first) if letter == "[" else -1
         if letter == "\\" and at + 1 < len(pattern):
             at += 1
             out.append("\\" + pattern[at])

@@ -27,6 +27,8 @@ from jail.patterns import expand, is_pattern, matches
         ("a-", "a[x-]", True),
         ("a[", "a[", True),
         ("a]", "a[]]", True),
+        ("[!]", "[!]", True),
+        ("a", "[!]]", True),
         ("a*", r"a\*", True),
         ("ab", r"a\*", False),
         ("", "*", True),
