@@ -18,20 +18,23 @@ KEPT = 32  # programs whose files are remembered, for as long as each of them, a
 ENV_HOPS = 8  # `#!/usr/bin/env x` where x is such a script again
 
 
-def closure(path: str, preload: tuple[str, ...] = (), root: str = "/", shared: bool = False) -> Closure:
+def closure(
+    path: str, preload: tuple[str, ...] = (), root: str = "/", shared: bool = False, loader: str = ""
+) -> Closure:
     """Find every file that the kernel and the loader open to run the program at an absolute path.
 
     With another `root`, `path`, `preload` and all results are as seen inside it. A `shared` file is perhaps a
-    library, or a script that others read: it need not be executable itself.
+    library, or a script that others read: it need not be executable itself. A library that names no loader is
+    looked at as if `loader` had to load it; without one it needs nothing.
     Raises ConfigError naming the file that is missing or damaged, and who needs it. The result is shared.
     """
     if not path.startswith("/") or "\0" in path or not _is_encodable(path):
         raise ConfigError(f"{shown(path)}: not an absolute path")
-    asked = (path, preload, root, shared)
+    asked = (path, preload, root, shared, loader)
     if asked in _found and _found[asked][0].is_as_seen():
         return _found[asked][1]
     tree = Tree(root)
-    found = _find(tree, path, preload, shared)
+    found = _find(tree, path, preload, shared, loader)
     if tree.is_repeatable:
         if len(_found) >= KEPT:
             _found.clear()
@@ -39,10 +42,10 @@ def closure(path: str, preload: tuple[str, ...] = (), root: str = "/", shared: b
     return found
 
 
-_found: "dict[tuple[str, tuple[str, ...], str, bool], tuple[Tree, Closure]]" = {}
+_found: "dict[tuple[str, tuple[str, ...], str, bool, str], tuple[Tree, Closure]]" = {}
 
 
-def _find(tree: Tree, path: str, preload: tuple[str, ...], shared: bool) -> Closure:
+def _find(tree: Tree, path: str, preload: tuple[str, ...], shared: bool, loader: str) -> Closure:
     found = Closure(tree)
     user = wanted = kind = ""
     depth = hops = 0
@@ -50,7 +53,7 @@ def _find(tree: Tree, path: str, preload: tuple[str, ...], shared: bool) -> Clos
         content = tree.executable(path, user, any_mode=shared and not user)
         found.add(path)
         if isinstance(content, Elf):
-            link(tree, found, path, content, preload)
+            link(tree, found, path, content, preload, loader if shared and not user else "")
             kind = kind or found.kind
             if not wanted:
                 break

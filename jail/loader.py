@@ -17,15 +17,21 @@ FALLBACK_DIRS = {32: ["/lib", "/usr/lib"], 64: ["/lib64", "/usr/lib64", "/lib", 
 HWCAPS_DIR = "glibc-hwcaps"
 
 
-def link(tree: "Tree", out: "Closure", path: str, elf: Elf, preload: tuple[str, ...]) -> None:
-    """Add to `out` what the loader of one ELF program opens, and say there what kind of program it is."""
+def link(
+    tree: "Tree", out: "Closure", path: str, elf: Elf, preload: tuple[str, ...], loader: str = ""
+) -> None:
+    """Add to `out` what the loader of one ELF program opens, and say there what kind of program it is.
+
+    A library, which names none, is for `loader` to load.
+    """
     out.abi = elf.abi
     out.interpreter = elf.interpreter
     out.libc = ""
     out.kind = "dynamic" if elf.interpreter else "static"
     out.preloaded = False
-    if elf.interpreter:
-        _Program(tree, out, path, elf).link(preload)
+    interpreter = elf.interpreter or (loader if elf.needed else "")
+    if interpreter:
+        _Program(tree, out, path, elf, interpreter).link(preload)
 
 
 class _Object:
@@ -50,6 +56,7 @@ class _Program:
         "dirs",
         "elf",
         "from_origin",
+        "interpreter",
         "libc",
         "loaded",
         "loader",
@@ -61,11 +68,12 @@ class _Program:
         "tree",
     )
 
-    def __init__(self, tree: "Tree", out: "Closure", path: str, elf: Elf) -> None:
+    def __init__(self, tree: "Tree", out: "Closure", path: str, elf: Elf, interpreter: str) -> None:
         self.tree = tree
         self.out = out
         self.path = path
         self.elf = elf
+        self.interpreter = interpreter
         self.real = ""  # of the program, once its $ORIGIN is asked for
         self.from_origin: set[str] = set()  # names made with it
         self.main = _Object(path, elf, None)
@@ -89,7 +97,7 @@ class _Program:
             self._needs_of(thing)
 
     def _take_loader(self) -> None:
-        self.loader = absolute(self.elf.interpreter)
+        self.loader = absolute(self.interpreter)
         content = self.tree.executable(self.loader, self.path)
         if not isinstance(content, Elf) or not content.fits(self.elf):
             raise refuse(self.loader, f"not a loader for {shown(self.path)}")
@@ -98,7 +106,7 @@ class _Program:
         info = self.tree.stat(self.loader)
         if info:
             self.by_place[info.st_dev, info.st_ino] = thing
-        self.by_name[self.elf.interpreter] = thing
+        self.by_name[self.interpreter] = thing
         self.libc = _libc_of(self.loader, self.tree)
         if self.libc == "musl":
             self.dirs, self.path_file = musl_path(self.tree, self.loader)

@@ -8,7 +8,7 @@ from jail import steps
 from jail._native import lib
 from jail.assemble import assemble
 from jail.elf import closure
-from jail.elffile import load
+from jail.elffile import Elf, load
 from jail.errors import ConfigError
 from jail.privilege import id_steps
 from jail.rootfs import BIND_NO_DEVICES, Rootfs
@@ -129,7 +129,7 @@ def _stage_all(rootfs: Rootfs, spec: JailSpec, shares: list[Share], program: Clo
     for share in shares:
         if share.target != share.source and not _stage_live(rootfs, share, share.target, plan):
             rootfs.stage_at(share.source, share.target, _flags(share))
-        if needs := _needs(share):
+        if needs := _needs(share, spec, program.interpreter, plan.missing):
             _stage_closure(rootfs, needs)
     if resolver := _resolver(spec):
         rootfs.stage_text(RESOLV_CONF, resolver)
@@ -180,13 +180,26 @@ def _add_asked(rootfs: Rootfs, spec: JailSpec) -> None:
         rootfs.hide(tree.real(path) if status else path, S_ISDIR(status.st_mode) if status else None)
 
 
-def _needs(share: Share) -> Closure | None:
-    """What a shared program or library needs in turn; None for anything else."""
+def _needs(share: Share, spec: JailSpec, loader: str, missing: dict[str, str]) -> Closure | None:
+    """What a shared program or library needs in turn; None for anything else.
+
+    A library that the jail's own loader may have to load brings its own, as a program does. What cannot be found
+    for it is left out aloud: the program that loads it may know places that we do not.
+    """
     try:
         content, _ = load(share.source, share.source)
     except OSError:
         return None  # a socket, say; or not for us to read, and then not to execute either
-    return closure(share.source, shared=True) if content else None
+    if not content:
+        return None
+    is_library = isinstance(content, Elf) and not content.interpreter
+    try:
+        return closure(share.source, shared=True, loader=loader)
+    except ConfigError as error:
+        if not is_library or share.required or spec.required:
+            raise
+        missing[f"what {share.source} needs"] = str(error)
+        return closure(share.source, shared=True)
 
 
 def _stage_closure(rootfs: Rootfs, program: Closure) -> None:

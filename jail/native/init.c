@@ -35,6 +35,7 @@
 #include "keep.h"
 
 #define EXIT_OURS 125
+#define LAST_SIGNAL 64
 
 #if defined(__x86_64__)
 #define ARCH AUDIT_ARCH_X86_64
@@ -241,12 +242,14 @@ static void send_to_syslog(const struct line *body)
 
 static void say_last_line(const char *name, int status, int verbose)
 {
+	/* mips has 127 signals, and nobody uses those; but programs do end with exit status 255 */
+	const int by_signal = status > 128 && status <= 128 + LAST_SIGNAL;
 	struct line line = {.length = 0};
 
 	add(&line, "ujail: ");
 	add(&line, name);
-	add(&line, status > 128 ? ": killed by signal " : ": exited with ");
-	add_number(&line, status > 128 ? status - 128 : status);
+	add(&line, by_signal ? ": killed by signal " : ": exited with ");
+	add_number(&line, by_signal ? status - 128 : status);
 	if (!verbose) {
 		send_to_syslog(&line);
 		return;

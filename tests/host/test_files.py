@@ -210,6 +210,32 @@ def test_library_and_script_need_not_be_executable_to_be_shared(host: "Host", fo
     assert set(seen.tries().values()) == {"ok"}
 
 
+def test_library_that_is_shared_brings_its_own(host: "Host") -> None:
+    """As a plugin: the program opens it, nothing else names its libraries."""
+    library = next(Path("/").glob("lib/*/libnetfilter_conntrack.so.3"), None)
+    if library is None:
+        pytest.skip("no library here that needs another one")
+    needed = library.with_name("libmnl.so.0")
+    assert host.probe("read", needed, options=["-r", library]).tries() == {f"read:{needed}": "ok"}
+    assert host.probe("read", needed, options=["-r", "/etc/passwd"])[f"read:{needed}"] == "ENOENT"
+
+
+def test_library_whose_own_is_missing_is_shown_without_it_and_that_is_said(
+    host: "Host", folder: Path
+) -> None:
+    library = folder / "plugin.so"
+    made = host.run("gcc", "-shared", "-x", "c", "/dev/null", "-Wl,-soname,gone.so", "-o", folder / "gone.so")
+    if made.status:
+        pytest.skip("gcc is not installed")
+    linked = ("-Wl,--no-as-needed", folder / "gone.so", "-o", library)
+    assert host.run("gcc", "-shared", "-x", "c", "/dev/null", "-x", "none", *linked).status == 0
+    (folder / "gone.so").unlink()
+    seen = host.probe("read", library, options=["-r", library])
+    assert list(seen.tries().values()) == ["ok"], seen
+    assert f"what {library} needs: gone.so: not found" in seen.err
+    assert host.probe("read", library, options=["-E", "-r", library]).status == 125
+
+
 def test_link_that_points_out_is_resolved_on_the_host_only_at_planning(host: "Host", folder: Path) -> None:
     """A link inside a shared directory is followed in the jail, where its target is not."""
     (folder / "shared").mkdir()

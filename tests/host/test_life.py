@@ -90,6 +90,7 @@ def test_exit_status_where_the_working_directory_is_gone(host: "Host", tmp_path:
 def test_last_line_is_on_stderr_with_debug_only(host: "Host", level: str) -> None:
     for verbs, line in (
         (["exit", 3], "ujail: t: exited with 3"),
+        (["exit", 255], "ujail: t: exited with 255"),  # no signal 127, whatever mips has
         (["die", 9], "ujail: t: killed by signal 9"),
     ):
         err = host.probe(*verbs, options=["-d", level]).err.splitlines()

@@ -347,6 +347,18 @@ def test_preloaded_library_brings_its_own(root: Root) -> None:
     assert found.preloaded
 
 
+def test_shared_library_brings_what_it_needs_where_a_loader_may_load_it(root: Root) -> None:
+    root.glibc()
+    root.put("/lib64/liba.so", elf_file(tags=[]))
+    root.put("/plugins/mod.so", elf_file(tags=needs("liba.so")), mode=0o644)
+
+    def files(loader: str) -> list[str]:
+        return closure("/plugins/mod.so", (), str(root.path), shared=True, loader=loader).files
+
+    assert files(LOADER) == ["/plugins/mod.so", LOADER, "/lib64/liba.so"]
+    assert files("") == ["/plugins/mod.so"]  # of a static program's jail
+
+
 def test_preload_for_another_machine_is_left_out_and_said(root: Root) -> None:
     root.glibc()
     root.put("/usr/shim.so", elf_file(machine=EM_AARCH64, tags=[]))
