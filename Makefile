@@ -10,7 +10,10 @@ BUILD_PACKAGES := gcc libc6-dev musl-tools python3-dev python3-venv
 DEMO_PACKAGES := dnsmasq-base dropbear-bin bind9-dnsutils
 # the kernel's headers of the other architectures: the system call tables are compared with them
 HEADER_PACKAGES := $(foreach arch,mips mipsel i386 armhf arm64 riscv64,linux-libc-dev-$(arch)-cross)
-TEST_PACKAGES := $(DEMO_PACKAGES) $(HEADER_PACKAGES) busybox-static gcc-multilib iproute2 libcap2-bin libseccomp2 strace
+# what the daemons of the tests need, which are unpacked themselves, not installed; and what BusyBox is built with
+DAEMON_PACKAGES := libavahi-core7 libcjson1 libdaemon0 libdlt2 libedit2 libmosquitto1 libpcre2-8-0 libwrap0 libxxhash0 \
+	openssl bzip2 dpkg-dev make
+TEST_PACKAGES := $(DEMO_PACKAGES) $(HEADER_PACKAGES) $(DAEMON_PACKAGES) busybox-static gcc-multilib iproute2 libcap2-bin libseccomp2 strace
 LINT_PACKAGES := clang-format shellcheck
 BENCH_PACKAGES := bubblewrap firejail crun valgrind libc6-dbg binutils strace libseccomp2
 
@@ -32,6 +35,7 @@ demo: debian $(VENV)/installed
 
 test: DEBIAN = $(BUILD_PACKAGES) $(TEST_PACKAGES)
 test: debian $(VENV)/installed $(VENV)/test
+	$(BIN)/python -m tests.guest.borrowed $(VENV)/daemons
 	@[ "$$STOCKADE_GUESTS" = 0 ] || $(MAKE) --no-print-directory debian DEBIAN="$(GUEST_PACKAGES)" || true
 	$(BIN)/python -m tests.everything $(PYTEST_ARGS)
 

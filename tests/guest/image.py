@@ -8,8 +8,8 @@ from pathlib import Path
 from tests.guest import artifacts, boot
 from tests.guest.arches import Arch
 from tests.guest.filters import write_expected
-from tests.guest.httpd import httpd
 from tests.guest.root import packages_folder, rewrite, root
+from tests.guest.servers import busybox
 from tests.guest.shell import run
 
 HERE = Path(__file__).resolve().parent
@@ -38,7 +38,7 @@ def write_image(arch: Arch, work: Path, log: Path, only: list[str]) -> Path:
     artifacts.copy_source(source)
     artifacts.install(arch, source, place, log)
     artifacts.programs(arch, source, place / "guest/programs", log)
-    shutil.copy(httpd(arch), place / "usr/bin/busybox-musl")
+    shutil.copy(busybox(arch, "musl"), place / "usr/bin/busybox-musl")
     write_expected(arch.name, place / "guest/expected")
     if not arch.debian:
         shutil.copy(HERE / "setpriv", place / "usr/bin/setpriv")

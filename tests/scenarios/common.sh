@@ -7,6 +7,8 @@
 set -eu
 
 [ $# -gt 0 ] || { echo "usage: $0 UJAIL [OPTION]..." >&2; exit 2; }
+# shellcheck disable=SC2034 # where the daemons are that this machine only has unpacked (tests/guest/borrowed.py)
+DEBIAN=${SCENARIO_DEBIAN:-}
 T=$(mktemp -d)
 chmod 755 "$T"
 PIDS=
@@ -37,10 +39,43 @@ expect() { # what a command prints must contain a text
 
 gone() { ! kill -0 "$1" 2>/dev/null; }
 
-# End the service by TERM, and expect the status of what ran it
+# serve WORD...: start a jail with these words, and wait for its pid
+serve() {
+	rm -f "$T/pid"
+	"$@" 2>>"$T/log" &
+	JAIL=$!
+	PIDS="$JAIL $PIDS"
+	await test -s "$T/pid"
+}
+
+signal() { kill "-$1" "$(cat "$T/pid")"; }
+
+# held UID CAPABILITIES: the service's process, or a given one, is that user with those effective capabilities, by
+# their hexadecimal mask, in a jail, and behind as many doors as the test says there are
+held() {
+	pid=${3:-$(cat "$T/pid")}
+	expect "	$1	$1	$1	$1" grep ^Uid: "/proc/$pid/status"
+	expect "$2" grep ^CapEff: "/proc/$pid/status"
+	expect 1 grep ^NoNewPrivs: "/proc/$pid/status"
+	expect 2 grep ^Seccomp: "/proc/$pid/status"
+	[ -z "${SCENARIO_DOORS:-}" ] || expect "	$SCENARIO_DOORS" grep ^Seccomp_filters: "/proc/$pid/status"
+	for kind in mnt pid ipc uts; do
+		[ "$(readlink "/proc/$pid/ns/$kind")" != "$(readlink "/proc/self/ns/$kind")" ]
+	done
+}
+
+# refused STATUS WORD...: a start that fails by itself, with a status
+refused() {
+	wanted=$1 status=0
+	shift
+	("$@") >>"$T/log" 2>&1 || status=$?
+	[ "$status" = "$wanted" ] || { echo "status $status instead of $wanted from: $*" >&2; return 1; }
+}
+
+# End the service, by TERM if no other signal is given, and expect the status of what ran it
 finish() {
 	status=0
-	kill -TERM "$(cat "$T/pid")"
+	signal "${2:-TERM}"
 	wait "$JAIL" || status=$?
 	JAIL=
 	[ "$status" = "$1" ] || { echo "the jail ended with $status instead of $1" >&2; return 1; }
