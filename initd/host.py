@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from initd.definition import Definition
     from initd.denials import Denials
     from initd.loop import Loop
+    from initd.netifd import Handed
     from initd.networks import Asked, Existing, OnMade
     from initd.tracing import Tracing
     from initd.triggers import Trigger
@@ -62,6 +63,7 @@ class Host:
         "end_group",
         "fire",
         "forget",
+        "hand_network",
         "kill",
         "kill_group",
         "log",
@@ -101,6 +103,8 @@ class Host:
         self.ask_network: Callable[[Definition, OnMade], Asked | Existing | None] = (
             lambda definition, on_made: None
         )
+        # to netifd, where there is one: a definition, the first process of its jail
+        self.hand_network: Callable[[Definition, int], Handed | None] = lambda definition, pid: None
         # to the subscribers of the object; to /etc/init.d/NAME running; an event to the triggers
         self.notify: Callable[[str, Table], None] = lambda name, data: None
         self.run_hook: Callable[[str], None] = lambda service: None

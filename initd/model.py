@@ -7,6 +7,7 @@ from initd.denials import DENIED, Denials
 from initd.events import Events
 from initd.host import Host
 from initd.log import INFO
+from initd.netifd import hand
 from initd.networks import ask
 from initd.objects import ServiceMethods
 from initd.output import Output
@@ -75,6 +76,7 @@ class Model:
             output,
             self.denials,
         )
+        host.hand_network = lambda definition, pid: hand(self._bus, log, definition, pid)
         host.ask_network = lambda definition, on_made: ask(host, definition, make_spec, on_made)
         host.forget, host.kill_group, host.end_group = plans.forget, plans.kill, plans.end
         host.describe_oom = plans.describe_oom

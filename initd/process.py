@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from initd.definition import Definition
     from initd.host import Host, Lines, Started
+    from initd.netifd import Handed
     from jail.netmaker import Made
 
 GROUP_RETRY_S = 0.02
@@ -32,6 +33,7 @@ class Process:
     __slots__ = (
         "_definition",
         "_ended_s",
+        "_handed",
         "_host",
         "_name",
         "_network",
@@ -69,6 +71,7 @@ class Process:
         self.identity = identity
         self.began_s = host.loop.now()
         self._network = network
+        self._handed: Handed | None = None
         try:
             started = host.spawn(definition, identity, network.fd if network else -1)
         except BaseException:
@@ -92,6 +95,8 @@ class Process:
             self._host.log.warning(f"{self._name}: {text}")
         if self._network is not None:
             self._network.let_go()  # the jail is in it
+        if self.trace is None:
+            self._handed = self._host.hand_network(definition, started.pid)
         self._open_outputs(definition, started)
         if self.trace is not None:
             self.trace.follow(self._host.loop, self._host.log, self._name, self._found_service)
@@ -156,6 +161,8 @@ class Process:
     def _ended(self, status: int) -> None:
         self.is_over, self._ended_s = True, self._host.loop.now()
         self._leave_network()
+        if self._handed is not None:
+            self._handed.take_back()
         for output in self._outputs:
             output.close()
         if self.trace is not None:

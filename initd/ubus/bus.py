@@ -91,10 +91,12 @@ class Bus:
         data: "Mapping[str, Value]",
         on_end: "Callable[[int, list[Table]], None]",
         timeout_s: float = TIMEOUT_S,
+        fd: int = -1,
     ) -> None:
         """Call a method of somebody else's object: on_end(status, answers), once.
 
-        It comes with TIMEOUT after `timeout_s` for finding the object, and as long again for the call.
+        `fd` goes along; it is the caller's, and has to stay open until then. The end comes with TIMEOUT after
+        `timeout_s` for finding the object, and as long again for the call.
         """
         client = self._client
         if client is None:
@@ -107,7 +109,7 @@ class Bus:
             if status or not ids:
                 end(status or wire.NOT_FOUND)
             else:
-                request = client.start_invoke(ids[0], method, data, answers.append, end)
+                request = client.start_invoke(ids[0], method, data, answers.append, end, fd)
                 self._loop.after(timeout_s, lambda: client.cancel(request))
 
         def end(status: int) -> None:

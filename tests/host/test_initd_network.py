@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Networks of services: made before each start while initd goes on, gone or back after each end, also initd's own."""
 
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -9,7 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from networks import PORT, World
-from supervised import Supervised
+from supervised import CALL_S, Supervised
+
+from initd.ubus.blob import INT8, STRING
+from initd.ubus.blocking import Session
+from initd.ubus.object import Call, Method, Object
 
 if TYPE_CHECKING:
     from tests.conftest import Host
@@ -126,3 +131,34 @@ def test_device_comes_back(host: "Host", world: World, initd: Supervised, how: s
     world.ask(link={"how": "del", "name": "d0"})
     if how != "initd killed":
         initd.stop()
+
+
+class Netifd:
+    """An object `network` on the bus, as netifd has: it notes the calls and looks at the descriptors."""
+
+    def __init__(self, path: str) -> None:
+        self.told: list[tuple[Any, Any, str]] = []
+        self.session = Session(path, CALL_S)
+        method = Method(self._take, {"jail": STRING, "start": INT8}, ("jail", "start"))
+        self.session.add(Object("network", {"netns_updown": method}))
+
+    def _take(self, call: Call) -> None:
+        fd = call.take_fd()
+        self.told.append((call.data["jail"], call.data["start"], os.readlink(f"/proc/self/fd/{fd}")))
+        os.close(fd)
+
+    def wait(self, count: int) -> None:
+        self.session.work_until(lambda: len(self.told) >= count)
+
+
+def test_netifd_is_told_as_procd_does(host: "Host", initd: Supervised) -> None:
+    netifd = Netifd(initd.socket)
+    initd.set("s", one=service(host, "hold", netns=True), two=service(host, "hold", procfs=True))
+    running = initd.wait_running("s")
+    namespace = os.readlink(f"/proc/{running['service_pid']}/ns/net")
+    netifd.wait(1)
+    host.run("kill", "-9", running["service_pid"])  # the namespace waits for netifd
+    netifd.wait(2)
+    assert netifd.told == [("n", True, namespace), ("n", False, namespace)]
+    netifd.session.close()
+    initd.stop()
