@@ -223,12 +223,15 @@ def _jail(fields: Fields) -> JailDefinition | None:
     return JailDefinition(Fields(table, "jail ", fields.faults, fields.warnings))
 
 
-def _setns(fields: Fields) -> list[tuple[int, list[str]]]:
-    out = []
+def _setns(fields: Fields) -> list[tuple[int | str, list[str]]]:
+    out: list[tuple[int | str, list[str]]] = []
     for entry in fields.array("setns"):
         table = entry if isinstance(entry, dict) else {}
         inner = Fields(table, "jail setns ", fields.faults, fields.warnings)
-        out.append((inner.number("pid", 0, 1, (1 << 31) - 1), inner.texts("namespaces")))
+        given = table.get("pid")
+        is_name = isinstance(given, str) and given and not given.isdigit()
+        target = inner.text("pid") if is_name else inner.number("pid", 0, 1, (1 << 31) - 1)
+        out.append((target, inner.texts("namespaces")))
         if not out[-1][0] or not out[-1][1]:
-            fields.faults.append("jail setns: needs a pid and namespaces")
+            fields.faults.append("jail setns: needs a pid or a jail's name, and namespaces")
     return out

@@ -7,7 +7,7 @@ The usage text is made from the tables. Nothing of it is on the path of a start.
 import os
 import sys
 
-from jail import calls, policy_commands
+from jail import calls, jail_commands, policy_commands
 from jail.errors import EXIT_FAILURE, JailError, UsageError
 from jail.options import Options, parse
 from jail.options import usage as make_usage
@@ -28,6 +28,8 @@ OPTIONS: tuple[tuple[str, ...], ...] = (
     ("", "asm", "", "show: as BPF"),
     ("", "all", "", "from strace: with what came before main"),
     ("", "comm", "NAME", "from audit: of programs of this name only"),
+    ("e", "env", "VAR[=VALUE]", "exec: set or pass on a variable; all others are cleared"),
+    ("", "unconfined", "", "exec: as root, with all capabilities and no filter"),
     ("", "help", "", "this text"),
     ("", "version", "", "print the version"),
 )
@@ -150,6 +152,24 @@ COMMANDS: "tuple[tuple[str, str, int, int, str, Action, str], ...]" = (
         policy_commands.from_audit,
         "a policy of what was denied",
     ),
+    (
+        "list",
+        "",
+        0,
+        0,
+        "",
+        jail_commands.list_,
+        "the jails that run: name, pids of PID 1 and the service, what holds it",
+    ),
+    (
+        "exec",
+        "NAME|PID PROGRAM [ARG]...",
+        2,
+        0,
+        "env unconfined",
+        jail_commands.exec_,
+        "run a program in a jail, held as its service is",
+    ),
     ("audit-log", "FILE", 1, 1, "", policy_commands.audit_log, "the kernel's records of denials in words"),
     ("syscalls", "", 0, 0, "arch", _syscalls, "numbers and names"),
     ("caps", "", 0, 0, "", _caps, "numbers and names of capabilities"),
@@ -191,6 +211,7 @@ def _read(args: list[str]) -> tuple[Options, list[str]]:
     while own:
         options = parse(own, OPTIONS)
         all_options.given.update(options.given)
+        all_options.pairs += options.pairs
         operands += options.argv[:1]
         own = options.argv[1:]
     return all_options, operands + last

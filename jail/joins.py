@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`PID:net,ipc` → namespaces of another process to join. Only reads /proc.
+"""`PID:net,ipc`, `NAME:net` → namespaces of another process, or of a running jail, to join. Only reads /proc.
 
 A pid may be another process by the time of the launch: the time at which it began goes along, and the launcher
 compares.
@@ -9,6 +9,7 @@ from jail._native import lib
 from jail.errors import ConfigError, UsageError
 
 PID_MAX = 1 << 22  # the kernel's own limit
+PID_DIGITS = 10  # as many are no pid
 # name → what clone would make anew, and what stands below /proc/PID/ns
 KINDS = {
     "net": (lib.CLONE_NEWNET, "net"),
@@ -18,25 +19,31 @@ KINDS = {
     "cgroup": (lib.CLONE_NEWCGROUP, "cgroup"),
 }
 REFUSED = {
-    "mount": "a jail's files are in a mount namespace of its own",
-    "pid": "PID 1 of a jail is its own stub",
+    "mount": "a jail's files are in a mount namespace of its own (one that is shared has all of another's)",
+    "pid": "PID 1 of a jail is its own stub (one that is shared has all of another's)",
     "user": "the ids of a jail are set in the namespace that it is started from",
     "time": "it would hold for the service's children only",
 }
 
 
 class Join:
-    """The namespaces of one process: `flags` as clone names them, `files` below /proc/PID/ns."""
+    """The namespaces of one process: `flags` as clone names them, `files` below /proc/PID/ns.
 
-    __slots__ = ("files", "flags", "pid")
+    `pid` is 0 for a jail until find() has found it.
+    """
 
-    def __init__(self, pid: int, names: list[str]) -> None:
-        """Raises UsageError for what is no pid or no namespace that can be joined."""
-        if not 1 <= pid <= PID_MAX:
-            raise UsageError(f"join: {pid} is no pid")
+    __slots__ = ("files", "flags", "name", "pid")
+
+    def __init__(self, target: int | str, names: list[str]) -> None:
+        """Raises UsageError for what is no pid, no name, or no namespace that can be joined."""
+        if isinstance(target, int) and not 1 <= target <= PID_MAX:
+            raise UsageError(f"join: {target} is no pid")
+        if not target:
+            raise UsageError("join: no name of a jail")
         if not names:
-            raise UsageError(f"join: which namespaces of process {pid}?")
-        self.pid = pid
+            raise UsageError(f"join: which namespaces of {target}?")
+        self.pid = target if isinstance(target, int) else 0
+        self.name = "" if isinstance(target, int) else target
         self.flags = 0
         self.files: list[str] = []
         for name in names:
@@ -45,6 +52,18 @@ class Join:
                 raise UsageError(f"join: {name} is there twice")
             self.flags |= flag
             self.files.append(file)
+
+    def find(self) -> None:
+        """Look for the jail. Raises ConfigError if there is none, or one that has no such namespace of its own."""
+        if not self.name:
+            return
+        from jail.running import require_jail
+
+        jail = require_jail(self.name)
+        shared = [file for file in self.files if file not in jail.namespaces()]
+        if shared:
+            raise ConfigError(f"join: jail {self.name} has no {shared[0]} namespace of its own")
+        self.pid = jail.pid
 
     def started(self) -> int:
         """When the process began, in ticks since the boot. Raises ConfigError if there is none."""
@@ -55,17 +74,16 @@ class Join:
             raise ConfigError(f"join: process {self.pid}: {error.strerror}") from error
 
 
-def parse(text: str) -> tuple[int, list[str]]:
-    """Read `PID:ns[,ns]…`. Raises UsageError if the pid is no number."""
-    pid, _, names = text.partition(":")
-    if not (pid.isascii() and pid.isdigit()) or len(pid) > 9:
-        raise UsageError(f"join: {text[:40]!r} is not PID:NAMESPACE[,NAMESPACE]")
-    return int(pid), [name for name in names.split(",") if name]
+def parse(text: str) -> tuple[int | str, list[str]]:
+    """Read `PID:ns[,ns]…` or `NAME:ns[,ns]…`."""
+    target, _, names = text.rpartition(":") if ":" in text else (text, "", "")
+    is_pid = target.isascii() and target.isdigit() and len(target) < PID_DIGITS
+    return int(target) if is_pid else target, [name for name in names.split(",") if name]
 
 
-def make_joins(asked: list[tuple[int, list[str]]], hostname: str, netns: bool = False) -> list[Join]:
+def make_joins(asked: list[tuple[int | str, list[str]]], hostname: str, netns: bool = False) -> list[Join]:
     """All that is to be joined; of each kind one, and none that is to be the jail's own. Raises UsageError."""
-    joins = [Join(pid, names) for pid, names in asked]
+    joins = [Join(target, names) for target, names in asked]
     seen = 0
     for join in joins:
         if seen & join.flags:

@@ -12,7 +12,7 @@ from jail import steps
 from jail._native import lib
 from jail.elf import closure
 from jail.errors import EXIT_CANNOT_EXECUTE, EXIT_NOT_FOUND, ConfigError
-from jail.privilege import bounding_of, capabilities_of, identity_of, service_steps, stub_steps
+from jail.privilege import bounding_of, capabilities_of, door_of, identity_of, service_steps, stub_steps
 from jail.spec import TRACE, JailSpec
 from jail.tree import Closure, Tree
 
@@ -90,7 +90,7 @@ def make_plan(spec: JailSpec) -> Plan:
     Raises ConfigError; its status is 126 or 127 when the program itself is the reason.
     """
     plan = Plan(spec.name)
-    path = _find_program(spec)
+    path = find_program(spec)
     maps = None
     if spec.userns:
         from jail.idmap import make_maps
@@ -138,7 +138,7 @@ def make_plan(spec: JailSpec) -> Plan:
         if not spec.isolate:
             plan.steps.append(steps.open_sources())
         assert identity and sets
-        plan.steps += stub_steps(identity, sets, spec.grace_s)
+        plan.steps += stub_steps(identity, sets, spec.grace_s, spec.name, door_of(spec))
     plan.steps += service_steps(spec, identity, sets, has_stub)
     plan.steps += door
     plan.steps.append(steps.execute(path, spec.argv, [f"{name}={value}" for name, value in env.items()]))
@@ -164,8 +164,10 @@ def _join(plan: Plan, spec: JailSpec) -> int:
 
     joined = 0
     for join in make_joins(spec.joins, spec.hostname, spec.netns or spec.is_network_made()):
+        join.find()
         started = join.started()
-        plan.joins.append((join.pid, started))
+        if not join.name:
+            plan.joins.append((join.pid, started))
         plan.steps.append(steps.setns(join.pid, started, join.files))
         joined |= join.flags
     return joined
@@ -202,7 +204,7 @@ def _isolate(plan: Plan, spec: JailSpec, path: str, program: Closure, maps: "IdM
     plan.steps += root_steps(spec, program, plan, maps)
 
 
-def _find_program(spec: JailSpec) -> str:
+def find_program(spec: JailSpec) -> str:
     """The absolute path of a program, as its root has it: the host, or an extroot.
 
     A bare name is looked for on the service's PATH if it is a plain one, else on the jail's.

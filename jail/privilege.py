@@ -15,6 +15,7 @@ from jail.spec import TRACE, JailSpec
 
 PACKAGE = os.path.dirname(os.path.abspath(__file__))
 STUB = f"{PACKAGE}/ujail-init"
+DOOR_NONE, DOOR_DEFAULT = "none", "default"
 UMASK = 0o022
 CAP_KILL, CAP_NET_ADMIN, CAP_NET_RAW = 5, 12, 13
 
@@ -70,8 +71,13 @@ def bounding_of(sets: CapabilitySets | None, identity: Identity | None) -> int:
     return 0 if identity and identity.uid else int(lib.permitted_capabilities())
 
 
-def stub_steps(identity: Identity, sets: CapabilitySets, grace_s: int) -> list[steps.Step]:
-    """PID 1 before the service runs: the service's ids, and the one capability to signal its own jail."""
+def stub_steps(
+    identity: Identity, sets: CapabilitySets, grace_s: int, name: str, door: str
+) -> list[steps.Step]:
+    """PID 1 before the service runs: the service's ids, and the one capability to signal its own jail.
+
+    `name` and `door` are for who enters the jail later, see running.py.
+    """
     kill = 1 << CAP_KILL
     return [
         # the stub's CAP_KILL has to be in the bounding set until it is inheritable
@@ -85,8 +91,19 @@ def stub_steps(identity: Identity, sets: CapabilitySets, grace_s: int) -> list[s
         steps.no_new_privs(),
         steps.die_with_parent(),
         steps.close_descriptors(),
-        steps.execute_stub(STUB, ["ujail-init", "init", str(grace_s)]),
+        steps.execute_stub(STUB, ["ujail-init", "init", str(grace_s), name, door]),
     ]
+
+
+def door_of(spec: JailSpec) -> str:
+    """What holds the service, in words: `MODE POLICY`, or "default", "default userns", "none"."""
+    if spec.seccomp:
+        return f"{spec.mode} {spec.seccomp}"
+    if spec.mode == TRACE:
+        return TRACE
+    if spec.no_default_filter or not spec.isolate:
+        return DOOR_NONE
+    return f"{DOOR_DEFAULT} userns" if spec.allow_userns else DOOR_DEFAULT
 
 
 def service_steps(

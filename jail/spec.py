@@ -142,7 +142,7 @@ class JailSpec:
         self.net: list[str] = []  # "veth:eth0,addr=10.9.0.2/24", see networds.py
         self.net_bind: list[str] = []  # "tcp:53"
         self.net_connect: list[str] = []  # "tcp:10.0.0.0/8:443"
-        self.joins: list[tuple[int, list[str]]] = []  # pid → names of its namespaces that are joined
+        self.joins: list[tuple[int | str, list[str]]] = []  # pid or jail → its namespaces that are joined
         self.cgroup = ""  # the group's path below the hierarchy of version 2, used if there are files
         self.cgroup_files: dict[str, str] = {}  # "memory.max" → "16M"
         # words, see fileargs.py

@@ -28,7 +28,7 @@ OPTIONS: tuple[tuple[str, ...], ...] = (
     ("h", "hostname", "NAME", "host name inside"),
     ("t", "term-timeout", "SECONDS", "time between TERM and KILL (default 5)"),
     ("P", "pidfile", "FILE", "write the service's pid, as the host sees it"),
-    ("j", "setns", "PID:NS[,NS]", "join the net, ipc, uts or cgroup namespace of a process"),
+    ("j", "setns", "PID|JAIL:NS[,NS]", "join the net, ipc, uts or cgroup namespace of a process or jail"),
     ("d", "debug", "LEVEL", "1: say what is done and how it ended on stderr"),
     ("", "explain", "", "print the plan, start nothing"),
     ("Files",),
@@ -260,7 +260,7 @@ def _run(spec: JailSpec, options: Options, debug: int, argv0: str) -> int:
     from jail.launch import launch
 
     net_fd = _make_network(plan) if plan.network else -1
-    _hold_signals()
+    hold_signals()
     jail = launch(plan, net_fd=net_fd)
     self_path, service_pid = os.path.abspath(argv0), str(jail.service_pid)
     try:
@@ -280,7 +280,7 @@ def _trace(spec: JailSpec, plan: "Plan", pidfile: str) -> int:
 
     if spec.seccomp:
         say(f"ujail: {spec.name}: warning: {spec.seccomp} is not in force while everything is recorded")
-    _hold_signals()
+    hold_signals()
     try:
         return trace_here(
             plan,
@@ -312,7 +312,7 @@ def _make_network(plan: "Plan") -> int:
     return made.fd
 
 
-def _hold_signals() -> None:
+def hold_signals() -> None:
     """A signal that comes once the service runs is for it: it waits until the stub is there to forward it."""
     # where CHLD is ignored, a jail that ends at once leaves no status behind
     _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)

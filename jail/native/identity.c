@@ -198,6 +198,9 @@ int step_die_with_parent(struct launch_state *state, struct step *step)
 
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0))
 		return -errno;
+	/* A parent outside of the PID namespace is 0; PID 1 of it takes over when that has ended */
+	if (state->entered && (unsigned int)state->current > state->stub_exec)
+		return syscall(SYS_getppid) ? -ECHILD : 0;
 	if (self != state->first_pid)
 		return syscall(SYS_getppid) == state->first_pid ? 0 : -ECHILD;
 	if (poll(&life, 1, 0) < 0)

@@ -55,6 +55,8 @@ int step_setns(struct launch_state *state, struct step *step)
 		if (fd < 0 || setns(fd, 0))
 			return -errno;
 		close(fd);
+		if (!strcmp(file, "ns/pid"))
+			state->entered = true;
 		file += strlen(file) + 1;
 	}
 	close(process_fd);

@@ -39,6 +39,7 @@ struct launch_state {
 	bool modern; /* open_tree, move_mount, mount_setattr and openat2 are there */
 	bool isolated; /* there is a mount namespace */
 	bool layered; /* the new root is an overlay: not every entry in it is ours */
+	bool entered; /* children are in another PID namespace than the first process */
 	bool in_group; /* the first process was born in its control group */
 	bool sealed; /* the stub has its read-only mount */
 	int root_fd; /* the new root */

@@ -90,7 +90,7 @@ def test_service_cannot_leave_what_it_joined(host: "Host", holder: int) -> None:
         ("1:mount", "mount cannot be joined"),
         ("1:nett", "unknown namespace"),
         ("1", "which namespaces"),
-        ("net", "is not PID"),
+        ("net", "which namespaces"),
     ],
 )
 def test_refusal_is_one_line_and_no_start(host: "Host", join: str, message: str) -> None:

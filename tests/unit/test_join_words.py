@@ -17,10 +17,21 @@ def test_words_are_read() -> None:
     assert join.flags == lib.CLONE_NEWNET | lib.CLONE_NEWUTS | lib.CLONE_NEWIPC | lib.CLONE_NEWCGROUP
 
 
-@pytest.mark.parametrize("text", ["", ":net", "x:net", "-1:net", "1234567890:net", "12 :net"])
-def test_pid_that_is_no_number_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="is not PID:NAMESPACE"):
-        parse(text)
+def test_what_is_no_pid_is_the_name_of_a_jail() -> None:
+    for text, target in (
+        ("12:net", 12),
+        ("x:net", "x"),
+        ("a:b:net", "a:b"),
+        ("1234567890:net", "1234567890"),
+    ):
+        assert parse(text) == (target, ["net"])
+    assert parse("12") == (12, [])
+
+
+@pytest.mark.parametrize("text", ["", ":net", "x", "x:"])
+def test_name_without_a_namespace_or_the_other_way_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match=r"no name of a jail|which namespaces"):
+        Join(*parse(text))
 
 
 @pytest.mark.parametrize(

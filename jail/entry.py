@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: MIT
+"""A program into a jail that runs: the plan of a start that makes no namespaces, but joins all of the jail's.
+
+The first process stays outside, as ujail-init and the program's parent; the program is behind the filter that the
+jail's services are behind. Reads everything now; no effects.
+"""
+
+import os
+
+from jail import steps
+from jail.capabilities import CapabilitySets, last_capability
+from jail.elf import closure
+from jail.errors import ConfigError
+from jail.ids import Identity
+from jail.plan import CAP_SYS_ADMIN, PATH, Plan, find_program
+from jail.privilege import DOOR_DEFAULT, DOOR_NONE, bounding_of, service_steps, stub_steps
+from jail.running import Running
+from jail.spec import COMPLAIN, ENFORCE, JailSpec
+from jail.tree import Tree
+
+Privilege = tuple[Identity, CapabilitySets]
+
+
+def make_entry(spec: JailSpec, jail: Running, privilege: Privilege) -> Plan:
+    """What `spec` says of the program, its environment and its limits holds; its files are the jail's.
+
+    Raises ConfigError.
+    """
+    plan = Plan(spec.name)
+    kinds = jail.namespaces()
+    if "user" in kinds:
+        raise ConfigError(
+            f"jail {jail.name}: it has a user namespace of its own, which cannot be entered yet"
+        )
+    if not {"pid", "mnt"} <= set(kinds):
+        raise ConfigError(f"jail {jail.name}: it shares our files or processes, so there is nothing to enter")
+    spec.extroot = jail.root
+    path = plan.program = find_program(spec)
+    identity, sets = privilege
+    env = {"PATH": PATH, "container": "ujail", **spec.env}
+    door, env = _door(spec, jail, path, bounding_of(sets, identity), env)
+    _join_group(plan, jail)
+    files = [kind for kind in kinds if kind != "user"]
+    plan.joins.append((jail.pid, jail.started))
+    plan.steps += [steps.open_sources(), steps.setns(jail.pid, jail.started, files)]
+    plan.steps += stub_steps(identity, sets, spec.grace_s, spec.name, DOOR_NONE)
+    plan.steps += service_steps(spec, identity, sets, True)
+    plan.steps += door
+    plan.steps.append(steps.execute(path, spec.argv, [f"{name}={value}" for name, value in env.items()]))
+    return plan
+
+
+def confined(jail: Running, argv: list[str], env: dict[str, str]) -> Plan:
+    """A program that is held as the jail's service is: its ids, capabilities, filter, limits and group."""
+    spec = JailSpec(jail.name, argv)
+    spec.env = env
+    spec.limits = jail.limits()
+    mode, _, policy = jail.door.partition(" ")
+    if mode in (ENFORCE, COMPLAIN):
+        spec.mode, spec.seccomp = mode, policy
+    elif mode == DOOR_DEFAULT:
+        spec.allow_userns = bool(policy)
+    elif mode == DOOR_NONE:
+        spec.no_default_filter = True
+    else:
+        raise ConfigError(f"jail {jail.name}: it is being traced, and no filter could be the same")
+    return make_entry(spec, jail, jail.privilege())
+
+
+def unconfined(jail: Running, argv: list[str], env: dict[str, str]) -> Plan:
+    """A program that only sees what the jail sees: root with all capabilities and no filter."""
+    from jail._native import lib
+
+    spec = JailSpec(jail.name, argv)
+    spec.env = env
+    spec.no_default_filter = True
+    spec.no_new_privs = False
+    mask = lib.permitted_capabilities() & ((2 << last_capability()) - 1)
+    return make_entry(spec, jail, (Identity(0, 0, (0,), "root", "/"), CapabilitySets(mask, mask, 0, mask)))
+
+
+def _door(
+    spec: JailSpec, jail: Running, path: str, capabilities: int, env: dict[str, str]
+) -> tuple[list[steps.Step], dict[str, str]]:
+    """The filter, and the environment with what the shim needs."""
+    from jail.doors import default_door, door1, link, shim_environment
+
+    if not spec.seccomp:
+        if spec.no_default_filter:
+            return [], env
+        asked_for = 1 << CAP_SYS_ADMIN if spec.allow_userns else 0
+        return [default_door(closure(path, root=jail.root), capabilities | asked_for)], env
+    _check_policy(spec.seccomp, jail)
+    program, shim = link(path, jail.root)
+    step = door1(spec.seccomp, program, capabilities, [])
+    return [step], {**env, **shim_environment(shim, spec.seccomp, env)}
+
+
+def _check_policy(policy: str, jail: Running) -> None:
+    """The shim reads it inside: it has to be the host's file, which nobody in there could have written."""
+    try:
+        is_same = os.path.samestat(os.stat(policy), os.stat(Tree(jail.root).host(policy)))
+    except OSError as error:
+        raise ConfigError(f"{policy}: {error.strerror}, on the host or in the jail {jail.name}") from error
+    if not is_same:
+        raise ConfigError(
+            f"{policy}: the jail {jail.name} has another file there; start it again to get this one"
+        )
+
+
+def _join_group(plan: Plan, jail: Running) -> None:
+    from jail.cgroup import hierarchy
+
+    name, root = jail.group(), hierarchy()
+    if name and root:
+        plan.steps.append(steps.cgroup(f"{root}/{name}", f"of the jail {jail.name}"))

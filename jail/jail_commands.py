@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: MIT
+"""`jailctl exec` and `jailctl list`: what is done with jails that run. Only for root."""
+
+import os
+import sys
+
+from jail.errors import JailError, UsageError
+from jail.policy_commands import YES, print_lines, say
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jail.options import Options
+
+
+def list_(operands: list[str], options: "Options") -> int:
+    """NAME, pid of PID 1, pid of the service, what holds it."""
+    from jail.running import all_jails
+
+    _need_root()
+    rows = sorted(all_jails(), key=lambda jail: (jail.name, jail.pid))
+    print_lines([f"{jail.name}\t{jail.pid}\t{jail.service_pid}\t{jail.door}" for jail in rows])
+    return YES
+
+
+def exec_(operands: list[str], options: "Options") -> int:
+    """Run a program in a jail; this process becomes the one that waits for it."""
+    from jail.entry import confined, unconfined
+    from jail.launch import launch
+    from jail.privilege import STUB
+    from jail.running import require_jail
+    from jail.ujail import hold_signals
+
+    _need_root()
+    jail = require_jail(operands[0])
+    env = _environment([value for name, value in options.pairs if name == "env"])
+    is_unconfined = "unconfined" in options.given
+    if is_unconfined:
+        say(f"{jail.name}: warning: root with all capabilities and without a filter, in the jail's files")
+    plan = (unconfined if is_unconfined else confined)(jail, operands[1:], env)
+    hold_signals()
+    entered = launch(plan)
+    policy = jail.door.partition(" ")[2] if not is_unconfined else ""
+    ujail = f"{os.path.dirname(os.path.abspath(sys.argv[0]))}/ujail"
+    words = [str(entered.pid), jail.name, "0", ujail, policy, str(entered.service_pid), ""]
+    try:
+        os.execv(STUB, ["jailctl", "wait", *words])
+    except OSError as error:
+        raise JailError(f"{STUB}: {error.strerror}") from error
+
+
+def _environment(settings: list[str]) -> dict[str, str]:
+    env = {}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not name:
+            raise UsageError(f"bad variable name {name!r}")
+        if equals or name in os.environ:
+            env[name] = value if equals else os.environ[name]
+    return env
+
+
+def _need_root() -> None:
+    if os.geteuid() != 0:
+        raise JailError("must be run as root")

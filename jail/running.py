@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: MIT
+"""Which jails run, by the name that each was started under. Only reads /proc, as root.
+
+PID 1 of a jail is ujail-init, and its command line says the name and what holds the service. Nobody in the jail can
+write that: the stub's memory is closed to them, and a copy of it that they start is no PID 1 one level below us.
+"""
+
+import os
+
+from jail.capabilities import CapabilitySets
+from jail.errors import ConfigError
+from jail.ids import Identity
+from jail.privilege import STUB
+
+STUB_WORDS = 6  # ujail-init init GRACE NAME DOOR PID
+
+
+class Running:
+    """A jail: `pid` of its PID 1, `service_pid`, what `door` its service was started behind (see privilege.py)."""
+
+    __slots__ = ("door", "name", "parent", "pid", "service_pid", "started")
+
+    def __init__(self, pid: int, name: str, door: str, inner_pid: str) -> None:
+        self.pid = pid
+        self.name = name
+        self.door = door
+        self.parent = int(_status(pid)["PPid"])
+        self.started = started(pid)
+        self.service_pid = _child(pid, inner_pid)
+
+    @property
+    def root(self) -> str:
+        """The jail's root as we can reach it."""
+        return f"/proc/{self.pid}/root"
+
+    def namespaces(self) -> list[str]:
+        """Those which are not our own, in the order in which they can be joined."""
+        kinds = ("net", "ipc", "uts", "cgroup", "pid", "mnt", "user")
+        return [kind for kind in kinds if _namespace(self.pid, kind) != _namespace(os.getpid(), kind)]
+
+    def privilege(self) -> tuple[Identity, CapabilitySets]:
+        """Who the service is now, and what it may: a program that is entered gets no more."""
+        status = _status(self.service_pid)
+        uid, gid = int(status["Uid"].split()[1]), int(status["Gid"].split()[1])
+        groups = tuple(int(word) for word in status["Groups"].split())
+        bounding, permitted = int(status["CapBnd"], 16), int(status["CapPrm"], 16)
+        identity = Identity(uid, gid, groups or (gid,), "", "/")
+        if uid == 0 and permitted == bounding:
+            return identity, CapabilitySets(bounding, permitted, 0, permitted)
+        # whatever its uid, exec is to leave it these and give it no others
+        return identity, CapabilitySets(bounding, permitted, permitted, permitted, permitted, keep=True)
+
+    def limits(self) -> dict[str, str]:
+        """The resource limits of the service, as words."""
+        from jail.limits import NUMBERS
+
+        # a line for each by its number, in columns; prlimit(2) would need a capability that root may not have
+        with open(f"/proc/{self.service_pid}/limits", encoding="ascii") as file:
+            rows = [line[26:67].split() for line in file][1:]
+        return {name: " ".join(rows[number]) for name, number in NUMBERS.items()}
+
+    def group(self) -> str:
+        """The service's control group of version 2, "" for the root's or none."""
+        with open(f"/proc/{self.service_pid}/cgroup", encoding="utf-8", errors="surrogateescape") as file:
+            for line in file:
+                if line.startswith("0::/"):
+                    return line[4:].rstrip("\n")
+        return ""
+
+    def umask(self) -> int:
+        return int(_status(self.service_pid).get("Umask", "0022"), 8)
+
+
+def find_jail(name: str, parent: int = 0) -> Running | None:
+    """The running jail of this name, or with this PID 1 or service; only of `parent` if that is given.
+
+    Raises ConfigError if there are two.
+    """
+    found = [jail for jail in all_jails() if _is_meant(jail, name) and parent in (0, jail.parent)]
+    if len(found) > 1:
+        pids = ", ".join(str(jail.pid) for jail in found)
+        raise ConfigError(f"jail {name}: several have this name, with the pids {pids}")
+    return found[0] if found else None
+
+
+def require_jail(name: str) -> Running:
+    """The same. Raises ConfigError if there is none, naming those that run."""
+    jail = find_jail(name)
+    if jail is None:
+        others = sorted({each.name for each in all_jails()})
+        raise ConfigError(
+            f"jail {name}: none that runs has this name; there are {', '.join(others) or 'none'}"
+        )
+    return jail
+
+
+def started(pid: int) -> int:
+    """When a process began, in ticks since the boot."""
+    with open(f"/proc/{pid}/stat", "rb") as file:
+        return int(file.read().rpartition(b")")[2].split()[19])
+
+
+def _is_meant(jail: Running, name: str) -> bool:
+    return jail.name == name or (name.isdigit() and int(name) in (jail.pid, jail.service_pid))
+
+
+def all_jails() -> list[Running]:
+    """Those with a PID namespace of their own; jails inside of jails are not ours."""
+    stub = os.stat(STUB)
+    out = []
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        try:
+            if not os.path.samestat(os.stat(f"/proc/{entry}/exe"), stub):
+                continue
+            with open(f"/proc/{entry}/cmdline", encoding="utf-8", errors="surrogateescape") as file:
+                words = file.read().split("\0")[:-1]
+            levels = _status(int(entry))["NSpid"].split()
+            if len(words) == STUB_WORDS and words[1] == "init" and levels[1:] == ["1"]:
+                out.append(Running(int(entry), words[3], words[4], words[5]))
+        except (OSError, StopIteration):
+            continue  # it has ended
+    return out
+
+
+def _child(pid: int, inner_pid: str) -> int:
+    """The process that PID 1 knows under a number. Raises StopIteration."""
+    return next(child for child in _children(pid) if _status(child)["NSpid"].split()[-1] == inner_pid)
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+            return [int(word) for word in file.read().split()]
+    except FileNotFoundError:  # a kernel without this file
+        return [int(entry) for entry in os.listdir("/proc") if entry.isdigit() and _parent(entry) == pid]
+
+
+def _parent(entry: str) -> int:
+    try:
+        return int(_status(int(entry))["PPid"])
+    except OSError:
+        return 0
+
+
+def _status(pid: int) -> dict[str, str]:
+    with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
+        pairs = [line.partition(":") for line in file]
+    return {name: value.strip() for name, _, value in pairs}
+
+
+def _namespace(pid: int, kind: str) -> str:
+    try:
+        return os.readlink(f"/proc/{pid}/ns/{kind}")
+    except FileNotFoundError:
+        return ""  # not in this kernel

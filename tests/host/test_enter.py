@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: MIT
+"""jailctl exec: in the jail, and held as its service is; -j NAME and jailctl list, which find jails by name."""
+
+import os
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.conftest import Host, Process, Result
+
+JAILCTL = Path(sysconfig.get_path("scripts")) / "jailctl"
+KINDS = ("mnt", "pid", "ipc", "uts", "net")
+CALLS = """
+    getdents64 readlink readlinkat getresuid getresgid getgroups capget prctl getpid getppid openat read close
+    fstat newfstatat getcwd lseek
+"""
+EVERYTHING = ("-N", "-p", "-h", "inner", "-U", "65534", "-C", "cap_net_raw+eipa", "--limit", "nofile=77 88")
+
+
+def enter(host: "Host", jail: "Process", *words: object) -> "Result":
+    return host.run(JAILCTL, "exec", str(host.children_of(jail.pid)[0]), *words)
+
+
+@pytest.fixture
+def jail(host: "Host", request: pytest.FixtureRequest) -> Iterator["Process"]:
+    """A jail with the options of the test, and a service that waits."""
+    process = host.start("stay", options=request.param)
+    host.wait_ready(process)
+    yield process
+    host.finish(process)
+
+
+@pytest.mark.parametrize(
+    "options", [("-p",), EVERYTHING, ("-p", "-S", "POLICY"), ("-p", "--no-default-filter")]
+)
+def test_entered_program_is_as_the_service(host: "Host", options: tuple[str, ...]) -> None:
+    policy = host.policy(*CALLS.split())
+    options = tuple(str(policy) if word == "POLICY" else word for word in options)
+    probe = host.probes["glibc"]
+    links = [word for kind in KINDS for word in ("link", f"/proc/self/ns/{kind}")]
+    verbs = ("ids", "caps", "modes", "cat", "/proc/self/limits", *links)
+    process = host.start(*verbs, "stay", options=options)
+    lines = []
+    while (line := host.first_line(process)) != "ready":
+        assert line, host.finish(process)
+        lines.append(line)
+    seen = enter(host, process, "--", probe, *verbs)
+    assert (seen.status, [line.strip() for line in seen.out.splitlines()]) == (0, lines), seen
+    twin = host.outside(*verbs)
+    assert twin.out.splitlines() != lines
+    bare = enter(host, process, "--unconfined", "--", probe, *verbs)
+    assert "warning: root with all capabilities" in bare.err and bare["seccomp"] == "0"
+    assert bare.all("link") == [line.removeprefix("link ") for line in lines if line.startswith("link ")]
+    host.finish(process)
+
+
+@pytest.mark.parametrize("jail", [("-p",)], indirect=True)
+def test_entered_program_sees_the_jail_and_nothing_else(host: "Host", jail: "Process") -> None:
+    probe = host.probes["glibc"]
+    seen = enter(host, jail, "--", probe, "pids", "read", host.probes.marker, "fds", "env", "mkdir", "/x")
+    assert seen["pids"].split()[:2] == ["1", "2"] and len(seen["pids"].split()) == 3
+    assert seen[f"read:{host.probes.marker}"] == "ENOENT" and seen["mkdir:/x"] == "EROFS"
+    assert sorted(seen.all("env")) == ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "container=ujail"]
+
+
+@pytest.mark.parametrize("jail", [("-p",)], indirect=True)
+def test_status_variables_and_signals_pass(host: "Host", jail: "Process") -> None:
+    probe = host.probes["glibc"]
+    assert enter(host, jail, "--", probe, "exit", 7).status == 7
+    assert enter(host, jail, "--", probe, "die", 9).status == 128 + 9
+    assert "X=y" in enter(host, jail, "-e", "X=y", "--", probe, "env").all("env")
+    missing = enter(host, jail, "--", "/no/such")
+    assert (missing.status, "no such program" in missing.err) == (127, True)
+
+
+def test_end_of_the_jail_ends_what_was_entered(host: "Host") -> None:
+    jail = host.start("stay", options=("-p",))
+    host.wait_ready(jail)
+    [stub] = host.children_of(jail.pid)
+    inside = host.spawn(JAILCTL, "exec", stub, "--", host.probes["glibc"], "stay")
+    host.wait_ready(inside)
+    host.finish(jail)
+    assert inside.wait(60) == 128 + 9
+
+
+def test_end_of_the_command_ends_the_program_and_not_the_jail(host: "Host") -> None:
+    jail = host.start("stay", "exit", 7, options=("-p",))
+    host.wait_ready(jail)
+    [stub] = host.children_of(jail.pid)
+    inside = host.spawn(JAILCTL, "exec", stub, "--", host.probes["glibc"], "stay")
+    host.wait_ready(inside)
+    [parent] = host.children_of(inside.pid)
+    [program] = host.children_of(parent)
+    inside.kill()
+    inside.wait()
+    host.until(lambda: host.is_gone(program), "the program's end")
+    assert host.finish(jail).status == 7
+
+
+def test_jails_are_found_by_name_and_a_name_that_two_have_is_refused(host: "Host") -> None:
+    probe = host.probes["glibc"]
+    jails = [host.start("stay", options=("-h", f"host{number}", "-n", "twins")) for number in (1, 2)]
+    for each in jails:
+        host.wait_ready(each)
+    assert "several have this name" in host.run(JAILCTL, "exec", "twins", "--", probe, "exit", 7).err
+    host.finish(jails[1])
+    stub = host.children_of(jails[0].pid)[0]
+    host.until(lambda: len(host.run(JAILCTL, "list").out.splitlines()) == 1, "one jail")
+    assert host.run(JAILCTL, "list").out.split()[:2] == ["twins", str(stub)]
+    assert host.run(JAILCTL, "exec", "twins", "--", probe, "process")["hostname"] == "host1"
+    none = host.run(JAILCTL, "exec", "twin", "--", probe, "exit", 7)
+    assert (none.status, none.err) == (
+        125,
+        "jailctl: jail twin: none that runs has this name; there are twins\n",
+    )
+    host.finish(jails[0])
+
+
+def test_namespaces_of_a_jail_are_joined_by_name(host: "Host") -> None:
+    first = host.start("stay", options=("-N", "-h", "first", "-n", "first"))
+    host.wait_ready(first)
+    [stub] = host.children_of(first.pid)
+    net = os.readlink(f"/proc/{stub}/ns/net")
+    seen = host.probe("link", "/proc/self/ns/net", "process", options=("-p", "-j", "first:net,uts"))
+    assert (seen["link"].split()[1], seen["hostname"]) == (net, "first")
+    assert host.probe("link", "/proc/self/ns/net", options=("-p",))["link"].split()[1] != net
+    host.finish(first)
+    gone = host.probe("exit", 0, options=("-j", "first:net"))
+    assert (gone.status, "none that runs has this name" in gone.err) == (125, True)
+
+
+def test_jail_without_the_namespace_cannot_give_it(host: "Host") -> None:
+    first = host.start("stay", options=("-n", "first"))
+    host.wait_ready(first)
+    seen = host.probe("exit", 0, options=("-j", "first:net"))
+    assert (seen.status, "no net namespace of its own" in seen.err) == (125, True), seen
+    host.finish(first)
+
+
+def test_policy_that_is_another_file_by_now_is_refused(host: "Host", tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    policy = tmp_path / "policy.json"
+    policy.write_text(host.policy("prctl", "openat", "read", "close").read_text())
+    jail = host.start("stay", options=("-p", "-S", policy))
+    host.wait_ready(jail)
+    probe = host.probes["glibc"]
+    assert enter(host, jail, "--", probe, "call", "sched_yield", "-")["call:sched_yield"] == "EXFULL"
+    (tmp_path / "new").write_text(policy.read_text())
+    (tmp_path / "new").rename(policy)
+    seen = enter(host, jail, "--", probe, "exit", 0)
+    assert (seen.status, "has another file there" in seen.err) == (125, True), seen
+    host.finish(jail)
