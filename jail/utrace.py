@@ -122,10 +122,10 @@ def _link(path: str) -> "tuple[Closure | None, str]":
 
 
 def _into_jail(argv: list[str]) -> list[str]:
-    """The command line of ujail with the shim shown and loaded; a -S there would hide calls."""
+    """The command line of ujail with the shim shown and loaded; a -S there, or the default filter, would hide calls."""
     from jail.doors import SHIM
 
-    return [argv[0], "-r", SHIM, "-e", f"LD_PRELOAD={SHIM}", *argv[1:]]
+    return [argv[0], "--no-default-filter", "-r", SHIM, "-e", f"LD_PRELOAD={SHIM}", *argv[1:]]
 
 
 def _existing(options: Options) -> "Policy | None":
