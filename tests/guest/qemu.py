@@ -43,7 +43,7 @@ def command(
         "-no-reboot",
         *("-kernel", str(kernel.image), "-initrd", str(work / "initramfs")),
         # an emulator has none of the processors' leaks, and is slow where kernels guard against them
-        *("-append", f"{BOOT} stockade.token={token} stockade.mode={mode}"),
+        *("-append", f"{BOOT} {arch.kernel_words} stockade.token={token} stockade.mode={mode}"),
         *("-drive", f"id=d0,file={work}/{disk},format=raw,if=none,readonly=on"),
         *device("virtio-blk-pci,drive=d0", root),
         *("-drive", f"id=d1,file={work}/results.img,format=raw,if=none"),

@@ -4,11 +4,11 @@
 mkdir -p /results
 AGAIN_MAX=5
 
-# -P: the product is the installed one, not the one in this directory
+# -P: the product is the installed one, not the one in this directory. --no-header: it would import hypothesis
 suite() {
 	result=$1
 	shift
-	python3 -P -m pytest -p no:cacheprovider -p guest_profile -v --tb=short --color=no --durations=10 \
+	python3 -P -m pytest -p no:cacheprovider -p guest_profile -v --no-header --tb=short --color=no --durations=10 \
 		--continue-on-collection-errors --junitxml="/results/$result.xml" "$@" 2>&1
 }
 
@@ -32,6 +32,7 @@ if [ $# -gt 0 ]; then
 	run given "$@"
 	exit $status
 fi
+export STOCKADE_ONCE=1
 for suite in unit host attack guest/inside; do
 	[ ! -d tests/$suite ] || run "${suite%/*}" tests/$suite
 done

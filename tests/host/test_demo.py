@@ -28,7 +28,7 @@ MOMENTS = (
     "The end of both",
 )
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-# each moment with each signal; in a guest, which is slow, with one of them in turn
+# each moment with each signal; in the guests, which are slow, with one of them in turn
 CASES = [
     (moment, number)
     for index, moment in enumerate(MOMENTS)

@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).resolve().parent
 IS_GUEST = "STOCKADE_GUEST" in os.environ  # an emulated machine: a jail takes it half a second
-JAILS = 20 if IS_GUEST else 200
-AT_ONCE = 20
-KILLED = 10 if IS_GUEST else 100
+JAILS = 8 if IS_GUEST else 200
+AT_ONCE = 8 if IS_GUEST else 20
+KILLED = 6 if IS_GUEST else 100
 SEED = 20261121
-TMP_NOISE = 20  # other programs use /tmp at the same time; a leak would be one entry a jail
+# other programs use /tmp at the same time, but in a guest; a leak would be one entry a jail
+TMP_NOISE = 3 if IS_GUEST else 20
 
 
 def launch_words(host: "Host", *verbs: str) -> list[str]:

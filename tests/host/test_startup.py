@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.conftest import Host
 
 # a jail each, which takes an emulated machine up to a second
-SAMPLE = 16 if "STOCKADE_GUEST" in os.environ else 120
+SAMPLE = 6 if "STOCKADE_GUEST" in os.environ else 120
 LOADERS = (b"/ld-linux", b"/lib/ld.so.1\0")  # mips has the second
 # Their constructors do what no set should allow: execute themselves again, start threads, place memory
 # (libnuma). A policy for them has a `startup` of its own

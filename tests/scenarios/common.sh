@@ -14,9 +14,13 @@ chmod 755 "$T"
 PIDS=
 JAIL=
 
-# The one way to wait: try a command until it succeeds, for at most 10 seconds or as long as the jail is there
+# What nothing should need; a guest, which is slow, has five times as long
+LIMIT_S=${STOCKADE_GUEST:+100}
+LIMIT_S=${LIMIT_S:-20}
+
+# The one way to wait: try a command until it succeeds, for half of that or as long as the jail is there
 await() {
-	tries=200
+	tries=$((LIMIT_S * 10))
 	until "$@" >/dev/null 2>&1; do
 		tries=$((tries - 1))
 		if [ $tries = 0 ] || { [ -n "$JAIL" ] && gone "$JAIL"; }; then

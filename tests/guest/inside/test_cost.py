@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from tests.conftest import Host
 
 RESULTS = Path("/results/cost.json")
-ROUNDS = 5
-JAILS = 10
+ROUNDS = 3
+JAILS = 5
 MAX_START_S = 30
 MAX_JAIL_KIB = 250 * resource.getpagesize() // 4096  # most of it are pages that hold little
 MAX_INITD_KIB = 24 * 1024
