@@ -121,3 +121,25 @@ def test_what_an_overlay_has_put_there_stays(tmp_path: Path) -> None:
 def test_manuals_only_where_they_are_asked_for(tmp_path: Path) -> None:
     assert "usr/share/man/man8/ujail.8" in files(finish(make_target(tmp_path / "a"), "man"))
     assert not [name for name in files(finish(make_target(tmp_path / "b"))) if "man8" in name]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["INITD", "INITD_PID1"], "initd pid1"),
+        (["INITD", "INITD_SERVICE", "MAN"], "initd service man"),
+        (["POLICIES"], "dnsmasq log httpd ntpd"),
+        ([], ""),
+    ],
+)
+def test_recipe_asks_for_what_the_configuration_says(tmp_path: Path, options: list[str], words: str) -> None:
+    """Read by make itself, with nothing of Buildroot but the two variables of packages that are there."""
+    lines = [f"BR2_PACKAGE_STOCKADE_{name}=y" for name in options]
+    lines += ["BR2_PACKAGE_DNSMASQ=y", "BR2_PACKAGE_BUSYBOX=y", "TARGET_DIR=/target", "STOCKADE_DIR=/source"]
+    lines += ["STOCKADE_PKGDIR=/package", f"include {FINISH.parent}/stockade.mk", "all:"]
+    lines += ["\t@echo $(strip $(STOCKADE_FINISH))", "\t@echo $(STOCKADE_DEPENDENCIES)"]
+    (tmp_path / "Makefile").write_text("\n".join(lines) + "\n")
+    done = subprocess.run(["make", "-s", "-C", tmp_path, "all"], capture_output=True, text=True, check=True)
+    call, needs = [line for line in done.stdout.splitlines() if not line.startswith("make")]
+    assert call == f"/package/finish /target /source {words}".strip()
+    assert needs == "host-python-cffi python-cffi"
