@@ -82,6 +82,11 @@ def test_services_are_those_of_the_configuration(tmp_path: Path) -> None:
     assert not [name for name in found if "dropbear" in name or "httpd" in name or "ntpd" in name]
 
 
+def test_daemon_without_a_script_of_ours_gets_its_policy(tmp_path: Path) -> None:
+    found = files(finish(make_target(tmp_path), "initd", "pid1", "nginx"))
+    assert "etc/seccomp/nginx.json" in found and "etc/init.d/nginx" not in found
+
+
 @pytest.mark.parametrize("name", SERVICES)
 def test_each_service_has_a_script_that_can_be_enabled(tmp_path: Path, name: str) -> None:
     target = finish(make_target(tmp_path), "initd", "pid1", name)
@@ -128,7 +133,7 @@ def test_manuals_only_where_they_are_asked_for(tmp_path: Path) -> None:
     [
         (["INITD", "INITD_PID1"], "initd pid1"),
         (["INITD", "INITD_SERVICE", "MAN"], "initd service man"),
-        (["POLICIES"], "dnsmasq log httpd ntpd"),
+        (["POLICIES"], "dnsmasq log httpd ntpd telnetd udhcpc"),
         ([], ""),
     ],
 )

@@ -94,3 +94,28 @@ def test_no_policy_no_start(tmp_path: Path) -> None:
     env = {"PATH": os.environ["PATH"]}
     done = subprocess.run([FILES / "seccomp-trace", "/bin/true"], env=env, capture_output=True, text=True)
     assert done.returncode != 0 and "names no policy" in done.stderr
+
+
+def test_policies_of_the_feed_are_those_that_are_shipped(tmp_path: Path) -> None:
+    """Read by make itself, with nothing of OpenWrt; each is named as a file that its owner may have changed."""
+    feed = FILES.parent / "Makefile"
+    (tmp_path / "rules.mk").touch()
+    (tmp_path / "package.mk").touch()
+    made = feed.read_text().replace("$(TOPDIR)/feeds/packages/lang/python/python3-package.mk", "/dev/null")
+    made = re.sub(r"\$\(eval \$\(call (Py3|Build)Package.*", "", made)
+    made += '\nexport TOLD:=$(Package/stockade-policies/conffiles)\nall:\n\t@echo "$$TOLD"\n'
+    (tmp_path / "Makefile").write_text(made)
+    words = [f"TOPDIR={tmp_path}", f"INCLUDE_DIR={tmp_path}", f"STOCKADE_SOURCE={REPOSITORY}"]
+    done = subprocess.run(
+        ["make", "-s", "--no-print-directory", *words, "all"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    told = done.stdout.split("\n")
+    names = {line.strip() for line in told if line.strip()}
+    shipped = {path.name for path in (REPOSITORY / "json-filters").glob("*.json")}
+    policies = {name for name in shipped if not name.startswith(("startup-", "default", "schema"))}
+    assert names == {f"/etc/seccomp/{name}" for name in policies}
+    assert {"dnsmasq.json", "dropbear.json", "httpd.json"} <= policies

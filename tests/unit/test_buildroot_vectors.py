@@ -60,6 +60,7 @@ def check(vector: list[tuple[str, str]]) -> None:
     assert (spec.procfs, spec.sysfs, spec.ronly, spec.required) == tuple(name in letters for name in "psoE")
     assert (spec.extroot, spec.overlay_dir) == (value.get("R", ""), value.get("O", ""))
     assert spec.overlay_size == value.get("T", "")
+    assert (spec.netns, spec.userns) == ("N" in letters, "f" in letters)
     assert spec.no_new_privs
     assert spec.joins == ([(1, ["net", "ipc"])] if "j" in letters else [])
     shown = {(share.source, share.target, share.writable) for share in spec.shares}

@@ -55,9 +55,14 @@ STOCKADE_WORDS = \
 
 ifeq ($(BR2_PACKAGE_STOCKADE_POLICIES),y)
 STOCKADE_WORDS += \
+	$(if $(BR2_PACKAGE_AVAHI_DAEMON),avahi-daemon) \
+	$(if $(BR2_PACKAGE_CHRONY),chronyd) \
 	$(if $(BR2_PACKAGE_DNSMASQ),dnsmasq) \
 	$(if $(BR2_PACKAGE_DROPBEAR),dropbear) \
-	$(if $(BR2_PACKAGE_BUSYBOX),log httpd ntpd)
+	$(if $(BR2_PACKAGE_LIGHTTPD),lighttpd) \
+	$(if $(BR2_PACKAGE_MOSQUITTO),mosquitto) \
+	$(if $(BR2_PACKAGE_NGINX),nginx) \
+	$(if $(BR2_PACKAGE_BUSYBOX),log httpd ntpd telnetd udhcpc)
 endif
 
 ifeq ($(BR2_PACKAGE_STOCKADE_UBUS),y)
