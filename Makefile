@@ -67,14 +67,17 @@ install: debian $(VENV)/installed
 clean:
 	rm -rf $(VENV) build *.egg-info
 
-# Only what is missing; without root or apt it says what to install
+# Only what is missing, and again when a mirror has a hiccup; without root or apt it says what to install
 .PHONY: debian
 debian:
 	@missing=; for p in $(DEBIAN); do \
 		dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; done; \
 	if [ -n "$$missing" ]; then echo "installing$$missing"; \
-		{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
-			--no-install-recommends $$missing >/dev/null; } || { echo "please install:$$missing" >&2; exit 1; }; fi
+		for pause in 5 10 20 0; do \
+			apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
+				--no-install-recommends $$missing >/dev/null && exit 0; \
+			[ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null || break; sleep $$pause; done; \
+		echo "please install:$$missing" >&2; exit 1; fi
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

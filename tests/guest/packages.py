@@ -17,16 +17,24 @@ KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 INDEX_AGE_S = 24 * 3600
 
 
-def machine_sources() -> list[tuple[str, str]]:
-    """(address, suite) of Debian in the machine's configuration."""
+def machine_sources(log: Path) -> list[tuple[str, str]]:
+    """(address, suite) of Debian in the machine's configuration; its lists of packages say which that is."""
+    found = known_sources()
+    if not found:
+        download("apt-get", "update", "-q", log=log)
+        found = known_sources()
+    if not found:
+        raise GuestError("apt knows no Debian source: this has to be a Debian machine")
+    return found
+
+
+def known_sources() -> list[tuple[str, str]]:
     fields = "$(ORIGIN)|$(LABEL)|$(COMPONENT)|$(REPO_URI)|$(RELEASE)"
     found = []
     for line in output("apt-get", "indextargets", "--format", fields, "Created-By: Packages").splitlines():
         origin, label, component, address, suite = line.split("|")
         if (origin, label, component) == ("Debian", "Debian", "main") and (address, suite) not in found:
             found.append((address, suite))
-    if not found:
-        raise GuestError("apt knows no Debian source: run apt-get update, on a Debian machine")
     return found
 
 
@@ -58,7 +66,7 @@ class Apt:
         signed = f"[signed-by={KEYRING}] " if KEYRING.exists() else ""
         lines = [
             f"{kind} {signed}{address} {suite} main\n"
-            for address, suite in machine_sources()
+            for address, suite in machine_sources(self.log)
             for kind in ("deb", "deb-src")
             # sources are the same for all architectures: one list of them is enough
             if kind == "deb" or self.arch == "amd64"
