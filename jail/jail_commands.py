@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`jailctl exec` and `jailctl list`: what is done with jails that run. Only for root."""
+"""`jailctl exec`, `list` and `why`: what is done with jails that run. Only for root."""
 
 import os
 import sys
@@ -46,6 +46,15 @@ def exec_(operands: list[str], options: "Options") -> int:
         os.execv(STUB, ["jailctl", "wait", *words])
     except OSError as error:
         raise JailError(f"{STUB}: {error.strerror}") from error
+
+
+def why(operands: list[str], options: "Options") -> int:
+    """How it ended, what it was denied, and what would help."""
+    from jail.why_command import lines_about
+
+    _need_root()
+    print_lines(lines_about(operands[0]))
+    return YES
 
 
 def _environment(settings: list[str]) -> dict[str, str]:

@@ -36,7 +36,7 @@ OPTIONS: tuple[tuple[str, ...], ...] = (
 ANYWHERE = {"help", "version"}
 HEAD = """\
 usage: jailctl COMMAND [OPTION]... [OPERAND]...
-Policies as a craft: make, compare, check and explain them. "-" is standard input.
+Policies as a craft: make, compare, check and explain them, and what they denied. "-" is standard input.
 
 Commands:"""
 FOOT = """\
@@ -169,6 +169,15 @@ COMMANDS: "tuple[tuple[str, str, int, int, str, Action, str], ...]" = (
         "env unconfined",
         jail_commands.exec_,
         "run a program in a jail, held as its service is",
+    ),
+    (
+        "why",
+        "NAME",
+        1,
+        1,
+        "",
+        jail_commands.why,
+        "how a service or a jail ended, what it was denied, and what would help",
     ),
     ("audit-log", "FILE", 1, 1, "", policy_commands.audit_log, "the kernel's records of denials in words"),
     ("syscalls", "", 0, 0, "arch", _syscalls, "numbers and names"),

@@ -27,11 +27,11 @@ PATIENCE_S = 0.3
 CLOCK_SLACK_US = 1_000_000
 
 
-def _own_start_us() -> int:
-    """When this process began, in microseconds of the boot's clock; exec does not change it."""
-    with open("/proc/self/stat", "rb") as file:
+def start_us(pid: "int | str" = "self") -> int:
+    """When a process began, in microseconds of the boot's clock, a moment early; exec does not change it."""
+    with open(f"/proc/{pid}/stat", "rb") as file:
         fields = file.read().rpartition(b")")[2].split()
-    return int(fields[19]) * 1_000_000 // os.sysconf("SC_CLK_TCK")
+    return int(fields[19]) * 1_000_000 // os.sysconf("SC_CLK_TCK") - CLOCK_SLACK_US
 
 
 def of_kernel(line: str) -> Record | None:
@@ -83,7 +83,7 @@ def find_denial(pid: int, since_us: int | None = None, patience_s: float = 0.0) 
     Pids come again: what was logged before `since_us`, when this process or its jailer began, was about
     another one.
     """
-    since_us = (_own_start_us() if since_us is None else since_us) - CLOCK_SLACK_US
+    since_us = start_us() if since_us is None else since_us
     for wait_s in (0.0, patience_s):
         last = None
         for found in read_log(since_us, wait_s):

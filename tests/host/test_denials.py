@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Calls that a policy denies to services of a real initd: a line and fields for each, and for no other call."""
 
+import json
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -159,3 +161,48 @@ def test_two_services_are_told_apart(host: "Host", initd: Supervised) -> None:
     assert "was refused getppid" in initd.instance("a")["last_denial"]
     assert "was refused sched_yield" in initd.instance("b")["last_denial"]
     initd.stop()
+
+
+def ask_why(host: "Host", name: str, socket: str) -> list[str]:
+    asked = host.run(
+        Path(host.ujail).with_name("jailctl"), "why", name, env={**os.environ, "UBUS_SOCKET": socket}
+    )
+    assert asked.status == 0, asked
+    return asked.out.splitlines()
+
+
+def test_why_says_it_in_two_lines(host: "Host", initd: Supervised) -> None:
+    policy = host.policy(default=KILL)
+    start(initd, host, policy, "call", "getppid", "-")
+    wait_until(lambda: "last_denial" in initd.instance("s"), initd.log)
+    ended, denied = ask_why(host, "s", initd.socket)
+    assert ended == f"s::one: stopped; its last process ended with signal {signal.SIGSYS} (SIGSYS)"
+    call = "a system call that" if is_silent else "getppid ("
+    assert denied.startswith("s::one: probe-glibc[") and f" was killed for {call}" in denied
+    assert is_silent or 'add "getppid" to the "names" of its rule 1' in denied
+
+    allowed = json.loads(policy.read_text())
+    allowed["syscalls"][0]["names"].append("getppid")  # what it has said
+    policy.write_text(json.dumps(allowed))
+    start(initd, host, policy, "call", "getppid", "-", "exit", 0)
+    initd.wait("s", state="stopped", last_exit="exit status 0")
+    initd.stop()
+
+
+@pytest.mark.skipif(is_silent, reason="this kernel writes no records")
+def test_why_finds_a_jail_of_ujail(host: "Host") -> None:
+    policy = host.policy("read")
+    lines: list[str] = []
+
+    def is_found() -> bool:
+        """The kernel log takes ten records in five seconds, and others may have had them."""
+        process = host.start("call", "getppid", "-", "stay", options=["-S", policy])
+        host.wait_ready(process)
+        lines[:] = ask_why(host, "t", "/no/such/socket")
+        host.finish(process)
+        return "getppid" in lines[-1]
+
+    wait_until(is_found, lambda: lines)
+    running, denied = lines
+    assert running.startswith("t: running, pid ") and running.endswith(f", held by {policy}")
+    assert denied.startswith("t: probe-glibc[") and " was refused getppid (" in denied

@@ -115,7 +115,7 @@ def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_the_line_of_a_death_and_its_status(kernel_log: int, said: list[str]) -> None:
-    own_s = (why._own_start_us() - BEGAN_US) / 1_000_000
+    own_s = (why.start_us() - BEGAN_US) / 1_000_000
     os.write(kernel_log, record(at_s=own_s).encode())
     assert explain_death(["web", "159", "/no/web.json", "77"]) == 159
     assert said == [
