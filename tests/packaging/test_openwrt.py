@@ -48,7 +48,7 @@ def test_procd_stays_until_somebody_asks(router: Path) -> None:
 def test_on_and_off_leaves_procds_files(router: Path, times: int) -> None:
     for _ in range(times):
         assert switch(router, "on") == 0
-    assert (router / "sbin/procd").readlink() == Path("/usr/bin/initd")
+    assert (router / "sbin/procd").readlink() == Path("/usr/libexec/stockade/procd")
     for name in REPLACED:
         assert (router / name).read_bytes() == (REPOSITORY / "initd/files" / name).read_bytes()
         assert (router / f"{name}.procd").read_text() == f"procd's {name}"
@@ -56,6 +56,17 @@ def test_on_and_off_leaves_procds_files(router: Path, times: int) -> None:
         assert switch(router, "off") == 0
     assert is_procds(router)
     assert not list(router.rglob("*.procd"))
+
+
+@pytest.mark.parametrize(("words", "started"), [(["-h", "/etc/hotplug.json"], "procd.procd"), ([], "initd")])
+def test_hotplug_of_preinit_stays_procds(tmp_path: Path, words: list[str], started: str) -> None:
+    for name in ("procd.procd", "initd"):
+        (tmp_path / name).write_text(f'#!/bin/sh\necho {name} "$@"\n')
+        (tmp_path / name).chmod(0o755)
+    text = (FILES / "procd").read_text().replace("/sbin/procd.procd", f"{tmp_path}/procd.procd")
+    (tmp_path / "procd").write_text(text.replace("/usr/bin/initd", f"{tmp_path}/initd"))
+    done = subprocess.run(["sh", tmp_path / "procd", *words], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [started, *words]
 
 
 def test_settings_decide(router: Path) -> None:
