@@ -75,6 +75,10 @@ static void do_threads(char **words)
 		check(!pthread_create(&threads[i], NULL, thread_main, &times), "pthread_create");
 	/* whether the joins have to wait is chance: at least one such call there always is */
 	syscall(SYS_futex, &times, FUTEX_WAKE, 1, NULL, NULL, 0);
+#ifdef SYS_futex_time64
+	/* by which glibc waits where a long has 32 bits */
+	syscall(SYS_futex_time64, &times, FUTEX_WAKE, 1, NULL, NULL, 0);
+#endif
 	for (i = 0; i < n; i++)
 		pthread_join(threads[i], NULL);
 }
