@@ -10,7 +10,19 @@ if TYPE_CHECKING:
     from initd.definition import Definition
 
 # a jail with none of these is procd's wrapper: ids, capabilities and a policy, but no namespace
-ISOLATING = ("procfs", "sysfs", "ubus", "udebug", "log", "ronly", "mount", "hostname", "netns", "userns")
+ISOLATING = (
+    "procfs",
+    "sysfs",
+    "ubus",
+    "udebug",
+    "log",
+    "ronly",
+    "mount",
+    "hostname",
+    "netns",
+    "userns",
+    "cgroupsns",
+)
 
 
 def isolates(definition: "Definition") -> bool:

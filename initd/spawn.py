@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 # what can be asked for and is refused: to leave it out would give less than was asked for, or more
 NOT_YET = ("bundle", "vrf")
-JAIL_NOT_YET = ("cgroupsns", "console")
+JAIL_NOT_YET = ("console",)
 SERVICES, CONTAINERS = "services", "containers"  # of control groups
 NICE_MAX = 19  # scripts may say 20, which the kernel takes for this
 
@@ -234,6 +234,7 @@ def _add_jail(spec: JailSpec, jail: "JailDefinition", ubus_socket: str) -> None:
     spec.ronly = jail.ronly
     spec.netns = jail.netns
     spec.userns = jail.userns
+    spec.cgroupns = jail.cgroupsns
     spec.staged_etc = True
     spec.joins = list(jail.setns)
     spec.ubus_socket = ubus_socket

@@ -29,7 +29,7 @@ def assemble(rootfs: Rootfs) -> list[steps.Step]:
     out += [*rootfs.layers, *later]
     hidden = _hidden(rootfs)
     mask = _mask_file(rootfs, hidden)
-    if "/proc" in rootfs.mounts:
+    if rootfs.has_proc_sys:
         out.append(steps.rebind("/proc/sys", "/proc/sys"))
     if mask:
         out.append(steps.file(mask, 0))

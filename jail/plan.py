@@ -12,7 +12,15 @@ from jail import steps
 from jail._native import lib
 from jail.elf import closure
 from jail.errors import EXIT_CANNOT_EXECUTE, EXIT_NOT_FOUND, ConfigError
-from jail.privilege import bounding_of, capabilities_of, door_of, identity_of, service_steps, stub_steps
+from jail.privilege import (
+    bounding_of,
+    capabilities_of,
+    door_of,
+    identity_of,
+    priority_steps,
+    service_steps,
+    stub_steps,
+)
 from jail.spec import TRACE, JailSpec
 from jail.tree import Closure, Tree
 
@@ -124,10 +132,14 @@ def make_plan(spec: JailSpec) -> Plan:
         plan.network = network = spec.network()
         assert network
         plan.steps.append(steps.network(network.describe()))
+    if spec.oom_score_adj:
+        plan.steps.append(_oom_step(spec.oom_score_adj))
     if spec.isolate:
         assert program
         if maps:
             _map(plan, spec, maps)
+        if spec.cgroupns:
+            plan.steps.append(steps.cgroup_namespace())
         _isolate(plan, spec, path, program, maps)
         plan.namespaces &= ~joined
     elif not spec.plain:
@@ -173,14 +185,21 @@ def _join(plan: Plan, spec: JailSpec) -> int:
     return joined
 
 
+def _oom_step(text: str) -> steps.Step:
+    """By the first process, the only one that is in vfork: for any other the kernel changes its parent too."""
+    from jail.processargs import parse_oom_score_adj
+
+    score = str(parse_oom_score_adj(text))
+    return steps.write_proc("self/oom_score_adj", score, f"set oom_score_adj {score}")
+
+
 def _map(plan: Plan, spec: JailSpec, maps: "IdMaps") -> None:
     """Into a user namespace. What only a privilege on the host can do comes before."""
     from jail.idmap import warnings
 
     plan.warnings += warnings(maps)
     plan.namespaces |= lib.CLONE_NEWUSER
-    if spec.nice is not None:
-        plan.steps.append(steps.nice(spec.nice))
+    plan.steps += priority_steps(spec)
     if spec.overlay_dir and not maps.is_own:
         from jail.staging import look_at
 
@@ -194,7 +213,7 @@ def _isolate(plan: Plan, spec: JailSpec, path: str, program: Closure, maps: "IdM
     """Namespaces, and the root in them."""
     from jail.staging import root_steps
 
-    if program.needs_proc and not spec.procfs:
+    if program.needs_proc and not spec.has_proc():
         raise ConfigError(f"{path}: its libraries are found through $ORIGIN, which needs /proc: add -p")
     for _, flag in NAMESPACES:
         if flag == lib.CLONE_NEWUSER:

@@ -106,16 +106,32 @@ def door_of(spec: JailSpec) -> str:
     return f"{DOOR_DEFAULT} userns" if spec.allow_userns else DOOR_DEFAULT
 
 
+def priority_steps(spec: JailSpec) -> list[steps.Step]:
+    """What may need a privilege on the host, and passes on to children."""
+    out = [steps.nice(spec.nice)] if spec.nice is not None else []
+    if spec.ioprio:
+        from jail.processargs import parse_ioprio
+
+        out.append(steps.ioprio(*parse_ioprio(spec.ioprio), spec.ioprio))
+    return out
+
+
 def service_steps(
     spec: JailSpec, identity: Identity | None, sets: CapabilitySets | None, has_stub: bool
 ) -> list[steps.Step]:
     """All that the service's process does before its filter and its exec."""
     out = [steps.session()]
     if not spec.plain:
+        out.append(steps.keyring())
+    if spec.umask:
+        from jail.processargs import parse_umask
+
+        out.append(steps.umask(parse_umask(spec.umask)))
+    elif not spec.plain:
         out.append(steps.umask(UMASK))
     out += [steps.chdir("/"), steps.stdio(), steps.close_descriptors()]
-    if spec.nice is not None and not spec.userns:
-        out.append(steps.nice(spec.nice))
+    if not spec.userns:
+        out += priority_steps(spec)
     if spec.limits:
         from jail.limits import parse as parse_limit
 

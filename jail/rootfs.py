@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jail.idmap import IdMaps
+    from jail.processargs import ProcOptions
 
 LINKS_MAX = 40  # as the kernel's own limit on links in one path
 BIND_NO_DEVICES = 1 << 31  # never below /dev either; for us alone, the launcher does not see it
@@ -47,13 +48,15 @@ class Rootfs:
 
     # fmt: off
     __slots__ = (
-        "asked", "binds", "covers", "hidden", "layers", "links", "masks", "mounts", "nodes", "real", "seen",
+        "asked", "binds", "covers", "has_proc_sys", "hidden", "layers", "links", "masks", "mounts", "nodes",
+        "real", "seen",
     )
     # fmt: on
 
     def __init__(self, layers: list[steps.Step] | None = None) -> None:
         """`layers` are the steps that put a root of layers together, on top of which is what we make."""
         self.layers = layers or []
+        self.has_proc_sys = False  # /proc is the jail's own, and has more than processes
         self.nodes: dict[str, steps.Step] = {}  # links too
         self.links: dict[str, str] = {}
         self.binds: dict[str, Bind] = {}
@@ -160,10 +163,12 @@ class Rootfs:
         for name, target in DEVICE_LINKS:
             self._add_link(f"/dev/{name}", target)
 
-    def add_proc(self) -> None:
+    def add_proc(self, options: "ProcOptions | None" = None) -> None:
         # a user namespace gets no mount that tells more of access times than the host's
         flags = lib.MS_NOSUID | lib.MS_NODEV | lib.MS_NOEXEC | access_times("/proc")
-        if self._add_mount("/proc", "proc", flags):
+        is_ours = self._add_mount("/proc", "proc", flags, options.text if options else "")
+        self.has_proc_sys = is_ours and not (options and options.only_pids)
+        if self.has_proc_sys:
             self.masks.extend(present("/proc", PROC_MASKS))
 
     def add_sys(self, *, is_shown: bool = False) -> None:

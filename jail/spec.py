@@ -69,6 +69,7 @@ class JailSpec:
         "capabilities",
         "cgroup",
         "cgroup_files",
+        "cgroupns",
         "devices",
         "env",
         "extroot",
@@ -76,6 +77,7 @@ class JailSpec:
         "grace_s",
         "group",
         "hostname",
+        "ioprio",
         "is_group_ours",
         "isolate",
         "joins",
@@ -90,9 +92,11 @@ class JailSpec:
         "nice",
         "no_default_filter",
         "no_new_privs",
+        "oom_score_adj",
         "overlay_dir",
         "overlay_size",
         "plain",
+        "proc",
         "procfs",
         "required",
         "ronly",
@@ -105,6 +109,7 @@ class JailSpec:
         "tmpfs",
         "ubus_socket",
         "uidmap",
+        "umask",
         "user",
         "userns",
     )
@@ -135,6 +140,11 @@ class JailSpec:
         self.overlay_dir = ""  # `/` is writable, and this directory keeps what is written
         self.overlay_size = ""  # `/` is writable, in memory
         self.ronly = False  # `/` is read-only also with an overlay
+        self.umask = ""  # octal; "" for 022, or for a plain service what it is
+        self.oom_score_adj = ""
+        self.ioprio = ""  # "be:7", see processargs.py
+        self.proc = ""  # "hidepid=invisible,subset=pid"
+        self.cgroupns = False  # the jail's cgroup is the root that it sees
         self.userns = False  # root inside is somebody else outside
         self.uidmap: list[str] = []  # "INSIDE:OUTSIDE:COUNT", see idmap.py
         self.gidmap: list[str] = []
@@ -214,6 +224,8 @@ class JailSpec:
             raise UsageError("there is no policy that could complain")
         if self.nice is not None and not -20 <= self.nice <= 19:
             raise UsageError("a nice value is -20 to 19")
+        if self.umask or self.oom_score_adj or self.ioprio or self.proc:
+            self._check_process()
         if self.limits:
             from jail.limits import parse
 
@@ -250,6 +262,24 @@ class JailSpec:
         for word in self.tmpfs:
             read_tmpfs(word)
 
+    def has_proc(self) -> bool:
+        """Whether the jail gets a /proc of its own."""
+        return self.procfs or bool(self.proc)
+
+    def _check_process(self) -> None:
+        from jail import processargs
+
+        for text, parse in (
+            (self.umask, processargs.parse_umask),
+            (self.oom_score_adj, processargs.parse_oom_score_adj),
+            (self.ioprio, processargs.parse_ioprio),
+            (self.proc, processargs.parse_proc),
+        ):
+            if text:
+                parse(text)
+        if self.oom_score_adj and self.mode == TRACE and not self.stub:
+            raise UsageError("oom_score_adj: a trace of a service without namespaces would get it too")
+
     def _check_cgroup(self) -> None:
         from jail.cgroup import is_limit
 
@@ -273,6 +303,10 @@ class JailSpec:
             raise UsageError(f"overlay: {size[:40]!r} is no size such as 8m")
         if (self.extroot or self.overlay_dir or size) and not self.isolate:
             raise UsageError("a root of its own needs a jail with namespaces")
+        if self.cgroupns and any("cgroup" in names for _, names in self.joins):
+            raise UsageError("join: a cgroup namespace cannot be joined and the jail's own")
+        if (self.cgroupns or self.proc) and not self.isolate:
+            raise UsageError("what hides parts of /proc needs a jail with namespaces")
         if self.userns and not self.isolate:
             raise UsageError("a user namespace needs a jail with other namespaces")
         if (self.uidmap or self.gidmap) and not self.userns:

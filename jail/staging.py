@@ -42,7 +42,11 @@ def root_steps(
     if spec.tmpfs or spec.masks:
         _add_asked(rootfs, spec)
     rootfs.add_dev(maps)
-    if spec.procfs:
+    if spec.proc:
+        from jail.processargs import parse_proc
+
+        rootfs.add_proc(parse_proc(spec.proc))
+    elif spec.procfs:
         rootfs.add_proc()
     if spec.sysfs:
         # sysfs belongs to the network: there is no new one in a user namespace with another's

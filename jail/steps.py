@@ -236,6 +236,20 @@ def bounding(mask: int, first: int, last: int) -> Step:
 
 
 @remembered
+def cgroup_namespace() -> Step:
+    return Step(lib.STEP_CGROUP_NAMESPACE, "make this cgroup the root of a cgroup namespace")
+
+
+@remembered
+def keyring() -> Step:
+    return Step(lib.STEP_KEYRING, "make a session keyring")
+
+
+def ioprio(number: int, level: int, text: str) -> Step:
+    return Step(lib.STEP_IOPRIO, f"set I/O priority {text}", number, level)
+
+
+@remembered
 def session() -> Step:
     return Step(lib.STEP_SESSION, "start a session")
 

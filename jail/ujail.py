@@ -44,6 +44,7 @@ OPTIONS: tuple[tuple[str, ...], ...] = (
     ("", "mask", "PATH", "hide a file or directory that another option shows"),
     ("", "tmpfs", "PATH[:SIZE,OPTION]", "a file system in memory: SIZE (4m), mode=1777, inodes=4096, exec"),
     ("p", "procfs", "", "a /proc of its own"),
+    ("", "proc", "OPTION[,OPTION]", "the same, with hidepid=invisible (noaccess, ptraceable), subset=pid"),
     ("s", "sysfs", "", "a read-only /sys"),
     ("l", "log", "", f"{LOG_SOCKET}"),
     ("u", "ubus", "", SOCKETS["ubus"][0]),
@@ -59,6 +60,7 @@ OPTIONS: tuple[tuple[str, ...], ...] = (
     ("f", "userns", "", "root inside, nobody or USER outside; ordinary users may use it"),
     ("", "uidmap", "IN:OUT:COUNT", "with -f, more uids (default: those of /etc/subuid)"),
     ("", "gidmap", "IN:OUT:COUNT", "with -f, more gids (default: those of /etc/subgid)"),
+    ("", "umask", "MODE", "file mode creation mask, octal (default 022)"),
     ("C", "capabilities", "SET", "OCI JSON file, or cap_x,cap_y, cap_x+eip, all, none, 0xMASK"),
     ("c", "no-new-privs", "", "no new privileges; always so, accepted for procd's sake"),
     ("e", "env", "VAR[=VALUE]", "set or pass on a variable; all others are cleared"),
@@ -66,6 +68,9 @@ OPTIONS: tuple[tuple[str, ...], ...] = (
     ("", "limit", "NAME=VALUE", "a resource limit: N (soft), SOFT HARD in quotes, unlimited"),
     ("", "cgroup", "FILE=VALUE", "a limit of a cgroup: memory.max, pids.max, cpu.max, any file by name"),
     ("", "nice", "N", "nice value, -20 to 19"),
+    ("", "ioprio", "CLASS[:LEVEL]", "I/O priority: rt:0 to rt:7, be:0 to be:7, idle"),
+    ("", "oom-score-adj", "N", "-1000 to 1000: who is killed first where memory ends"),
+    ("F", "cgroupsns", "", "the jail's cgroup is the root that it sees"),
     ("Policy",),
     ("S", "seccomp", "FILE", "seccomp policy, JSON"),
     ("", "no-default-filter", "", "without -S, allow every system call"),
@@ -81,7 +86,6 @@ OPTIONS: tuple[tuple[str, ...], ...] = (
         "connect there and nowhere else; --bind PROTO:PORT: take connections",
     ),
     ("Not yet",),
-    ("F", "cgroupsns", "", "cgroup namespace"),
     ("J", "bundle", "DIR", "OCI bundle"),
     ("i", "immediately", "", "start a bundle at once"),
     ("y", "console", "", "console"),
@@ -100,7 +104,7 @@ EXAMPLES = """\
 
 Exit status: the service's own, 128+N if signal N killed it; 125 ujail failed, 126 the program cannot be
 executed, 127 it was not found."""
-NOT_YET = "FJiy"
+NOT_YET = "Jiy"
 # options that may be given again and again; each has a list of words in JailSpec
 # "bind" has ports as well as files: a path begins with a slash
 PROTOCOLS = ("tcp:", "udp:")
@@ -143,6 +147,11 @@ def make_spec(options: Options) -> JailSpec:
     spec.ronly = "ronly" in given
     spec.netns = "netns" in given
     spec.userns = "userns" in given
+    spec.cgroupns = "cgroupsns" in given
+    spec.umask = given.get("umask", "") or ("-" if "umask" in given else "")
+    spec.oom_score_adj = given.get("oom-score-adj", "")
+    spec.ioprio = given.get("ioprio", "")
+    spec.proc = given.get("proc", "")
     spec.no_default_filter = "no-default-filter" in given
     spec.allow_userns = "allow-userns" in given
     spec.extroot = _absolute("--extroot", given["extroot"]) if "extroot" in given else ""
@@ -162,7 +171,7 @@ def make_spec(options: Options) -> JailSpec:
     short = {row[0] for row in OPTIONS if len(row) > 1 and row[1] in given and row[0]}
     # procd's own rule: capabilities or no_new_privs alone make no namespace
     spec.isolate = not (short & {"C", "c"} and short <= WRAPPER) or any(
-        getattr(spec, name) for name in LISTS.values()
+        getattr(spec, name) for name in (*LISTS.values(), "proc")
     )
     # a jail with nothing asked for holds the program and nothing else
     spec.staged_etc = bool(short & set("rwpsluDoUGROT"))

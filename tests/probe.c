@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/keyctl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -868,6 +869,42 @@ static long do_orphans(char **arguments)
 	return 0;
 }
 
+/* The session keyring's id; 1: made if there is none, 0: the user's own then. */
+static long show_keyring(char **arguments)
+{
+	long id = syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING, 0);
+
+	(void)arguments;
+	if (id < 0)
+		return -1;
+	say("keyring %ld\n", id);
+	return 0;
+}
+
+static long do_join_keyring(char **arguments)
+{
+	(void)arguments;
+	return syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
+}
+
+static long do_add_key(char **arguments)
+{
+	return syscall(SYS_add_key, "user", arguments[0], "x", 1, KEY_SPEC_SESSION_KEYRING);
+}
+
+static long try_find_key(char **arguments)
+{
+	return syscall(SYS_keyctl, KEYCTL_SEARCH, KEY_SPEC_SESSION_KEYRING, "user", arguments[0],
+		       0);
+}
+
+static long show_ioprio(char **arguments)
+{
+	(void)arguments;
+	say("ioprio %ld\n", syscall(SYS_ioprio_get, 1, 0)); /* IOPRIO_WHO_PROCESS */
+	return 0;
+}
+
 static long show_nice(char **arguments)
 {
 	(void)arguments;
@@ -883,6 +920,11 @@ static const struct verb {
 } verbs[] = {
 	{"fds", 0, FACT, show_fds},
 	{"nice", 0, FACT, show_nice},
+	{"ioprio", 0, FACT, show_ioprio},
+	{"keyring", 0, FACT, show_keyring},
+	{"join-keyring", 0, FACT, do_join_keyring},
+	{"add-key", 1, FACT, do_add_key},
+	{"find-key", 1, TRY, try_find_key},
 	{"ids", 0, FACT, show_ids},
 	{"caps", 0, FACT, show_caps},
 	{"modes", 0, FACT, show_modes},

@@ -10,6 +10,7 @@
 #include <linux/capability.h>
 #include <linux/close_range.h>
 #include <linux/filter.h>
+#include <linux/keyctl.h>
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <signal.h>
@@ -43,6 +44,14 @@ int step_bounding(struct launch_state *state, struct step *step)
 			return -errno;
 	}
 	return 0;
+}
+
+/* Without it the service would have the keys of whoever started it. */
+int step_keyring(struct launch_state *state, struct step *step)
+{
+	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL, 0, 0, 0) >= 0 || errno == ENOSYS)
+		return 0;
+	return -errno;
 }
 
 int step_session(struct launch_state *state, struct step *step)

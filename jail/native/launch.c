@@ -73,6 +73,9 @@ static const step_function functions[] = {
 	[STEP_USER] = NULL, /* the walk's own too */
 	[STEP_WRITE_PROC] = step_write_proc,
 	[STEP_OWN] = step_own,
+	[STEP_CGROUP_NAMESPACE] = step_cgroup_namespace,
+	[STEP_KEYRING] = step_keyring,
+	[STEP_IOPRIO] = step_ioprio,
 };
 
 /* ---- the children ---- */

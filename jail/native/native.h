@@ -80,7 +80,15 @@ struct wire_step {
 	46 /* s0 uid_map, s1 gid_map, a0: 1 to deny setgroups; all that follows is inside */
 #define STEP_WRITE_PROC 47 /* s0 file below the host's /proc, s1 what is written */
 #define STEP_OWN 48 /* s0 directory, a0 uid, a1 gid, a2 st_dev, a3 st_ino: it belongs to them */
-#define STEP_LAST STEP_OWN
+#define STEP_CGROUP_NAMESPACE 49 /* the group that this process is in is the root from now on */
+#define STEP_KEYRING 50 /* a session keyring of its own, if the kernel has any */
+#define STEP_IOPRIO 51 /* a0 IO_ class, a1 level */
+#define STEP_LAST STEP_IOPRIO
+
+/* STEP_IOPRIO */
+#define IO_REALTIME 1
+#define IO_BEST_EFFORT 2
+#define IO_IDLE 3
 
 /* STEP_PORTS */
 #define PORT_BIND 1

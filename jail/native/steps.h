@@ -121,6 +121,9 @@ int clone_into_group(struct launch_state *state, int (*first)(void *));
 
 int step_write_proc(struct launch_state *state, struct step *step);
 int step_own(struct launch_state *state, struct step *step);
+int step_cgroup_namespace(struct launch_state *state, struct step *step);
+int step_keyring(struct launch_state *state, struct step *step);
+int step_ioprio(struct launch_state *state, struct step *step);
 
 /*
  * STEP_USER: clone `first` into the new namespaces as a sibling, write its maps, and end once it

@@ -225,15 +225,18 @@ def test_type_into_the_callers_terminal(host: "Host", options: tuple[str, ...]) 
 
 
 def test_keys_of_the_callers_session(host: "Host") -> None:
-    """KEYCTL_GET_KEYRING_ID of the session keyring: the jail must not see the keys of who started it."""
+    """The keyring of who started it goes along over fork and exec."""
     probe = host.probes["glibc"]
-    get_session = ["call", "keyctl", "0,0xfffffffd,0"]
-    outside = host.outside(*get_session)
-    if outside["call:keyctl"] != "ok":
+    keyed = [probe, "join-keyring", "add-key", "stockade", "exec"]
+    outside = host.run(*keyed, probe, "find-key", "stockade")
+    if outside["find-key:stockade"] == "ENOSYS":
         pytest.skip("no keyrings in this kernel")
-    policy = host.policy()
-    assert host.probe(*get_session, options=["-S", policy])["call:keyctl"] == "EXFULL"
-    assert probe.exists()
+    assert outside["find-key:stockade"] == "ok"
+    for options in ((), ("-f",), ("-c",)):
+        inside = host.run(*keyed, host.ujail, "-n", "t", OFF, *options, "--", probe, "find-key", "stockade")
+        assert inside["find-key:stockade"] == "ENOKEY", options
+    denied(host.probe("find-key", "stockade"), but=("find-key:stockade",))
+    assert host.run(probe, "find-key", "stockade", "keyring").status == 0
 
 
 # ---- the policy ----

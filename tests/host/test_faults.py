@@ -41,9 +41,7 @@ JAILS: dict[str, dict[str, Any]] = {
     "wrapper": {"options": ["-c", "-U", "65534"]},
     "supervised": {
         "options": [
-            "-p",
-            "--nice",
-            "5",
+            *("-p", "-F", "--nice", "5", "--ioprio", "be:7", "--oom-score-adj", "5", "--umask", "027"),
             "--limit",
             "nofile=200 300",
             "--limit",

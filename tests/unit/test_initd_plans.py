@@ -135,7 +135,7 @@ def test_join_of_another_process_under_the_same_pid_is_refused(monkeypatch: pyte
     [
         {"bundle": "/b"},
         {"vrf": "red"},
-        *({"jail": {"name": "x", flag: True}} for flag in ("cgroupsns", "console")),
+        *({"jail": {"name": "x", flag: True}} for flag in ("console",)),
     ],
 )
 def test_what_is_not_yet_there_is_refused(table: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ _procd_jail_flags='log ubus udebug procfs sysfs ronly requirejail netns userns c
 # parameters by shape, the same as in initd/jailparams.py
 _procd_jail_arrays='bind dev mask tmpfs uidmap gidmap net net_bind net_connect'
 _procd_jail_tables=
-_procd_jail_strings=
+_procd_jail_strings='umask oom_score_adj ioprio proc'
 _procd_jail_bools='no_default_filter allow_userns'
 
 procd_add_jail() { # NAME FLAG...
