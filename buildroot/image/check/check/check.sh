@@ -103,6 +103,9 @@ denied() {
 	/etc/init.d/httpd reload
 	wget -q -T 5 -O - http://127.0.0.1/ >/dev/null 2>&1
 	check "a denied call in words" said "$DENIAL"
+	tell "said $(logread | grep "$DENIAL" | tail -n 1)"
+	check "jailctl why" explained httpd
+	jailctl why httpd
 	mv /tmp/httpd.json /etc/seccomp/httpd.json
 	/etc/init.d/httpd stop
 	/etc/init.d/httpd start
@@ -110,6 +113,7 @@ denied() {
 }
 DENIAL="killed for \(accept\|a system call\)"
 said() { logread | grep -q "$1"; }
+explained() { jailctl why "$1" | grep -q "$DENIAL"; }
 
 # the twin of all: what nothing was done to is the same process as before
 upgrade() {
