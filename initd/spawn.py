@@ -159,7 +159,7 @@ def spawn(
     stdio = _Stdio(definition.stdout, definition.stderr)
     try:
         if definition.mode == TRACE:
-            return _spawn_traced(definition, packed, stdio)
+            return _spawn_traced(definition, packed, stdio, net_fd)
         try:
             jail = launch(packed, stdio=stdio.service_fds, net_fd=net_fd)
         except SetupError as error:
@@ -179,11 +179,11 @@ def spawn(
     return started
 
 
-def _spawn_traced(definition: "Definition", packed: Packed, stdio: "_Stdio") -> Started:
+def _spawn_traced(definition: "Definition", packed: Packed, stdio: "_Stdio", net_fd: int) -> Started:
     """The tracer, which starts it: what fails then is told by its end."""
     from initd.tracing import launch_traced
 
-    pid, trace = launch_traced(definition, packed, stdio.service_fds)
+    pid, trace = launch_traced(definition, packed, stdio.service_fds, net_fd)
     started = Started(pid, pid, stdio, list(packed.warnings))
     if definition.seccomp:
         started.warnings.append(f"{definition.seccomp} is not in force while everything is recorded")

@@ -109,7 +109,7 @@ class Tracing:
 
 
 def launch_traced(
-    definition: "Definition", packed: Packed, stdio: tuple[int, int, int]
+    definition: "Definition", packed: Packed, stdio: tuple[int, int, int], net_fd: int = -1
 ) -> tuple[int, Tracing]:
     """Start the tracer, which starts what was planned; returns its pid. Raises JailError, OSError.
 
@@ -128,7 +128,7 @@ def launch_traced(
             packed.group.make()
         pid = launch(_tracer(definition), stdio=(theirs.fileno(), stdio[1], stdio[2])).pid
         path, file_fd = _claim(os.path.basename(definition.command[0]), pid)
-        fds = pack("ii", plan_fd, file_fd)
+        fds = pack("ii", plan_fd, file_fd) + (pack("i", net_fd) if net_fd >= 0 else b"")
         ours.sendmsg([b"\n"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)])
         return pid, Tracing(ours, path)
     except BaseException:

@@ -10,7 +10,7 @@ import sys
 from _signal import SIGKILL  # type: ignore[import-not-found]  # the C half of `signal`, without enum
 from select import POLLIN, poll
 
-from jail.errors import ConfigError, SetupError
+from jail.errors import ConfigError, SetupError, UsageError
 from jail.privilege import PACKAGE
 
 TYPE_CHECKING = False
@@ -129,6 +129,31 @@ def make_and_wait(jail_name: str, network: "Network") -> Made:
         making.kill()
         os.waitpid(making.pid, 0)
         raise
+
+
+def make_for_waiter(jail_name: str, network: "Network") -> int:
+    """Make it, for this process and for what it execs: when that ends, what was moved in goes back.
+
+    Returns the namespace. Raises JailError, OSError.
+    """
+    made = make_and_wait(jail_name, network)
+    if made.hold_fd >= 0:
+        os.set_inheritable(made.hold_fd, True)
+    return made.fd
+
+
+def make_for_tracer(jail_name: str, network: "Network") -> int:
+    """Make it without a keeper, which would be a child that the tracer waits for; returns the namespace.
+
+    Raises UsageError for what would have to be given back, JailError, OSError.
+    """
+    if any(device.kind == "dev" for device in network.devices):
+        raise UsageError("net: a device cannot be moved into a jail that is traced here")
+    made = make_and_wait(jail_name, network)
+    made.hold_fd = _close(made.hold_fd)
+    if made.pid:
+        os.waitpid(made.pid, 0)
+    return made.fd
 
 
 def _close(fd: int) -> int:

@@ -112,9 +112,16 @@ def from_words(words: list[str], jail_name: str) -> Network:
     return parse(lists["net"], lists["bind"], lists["connect"], jail_name)
 
 
-def _take_existing(network: Network, name: str) -> None:
+def _take_existing(network: Network, text: str) -> None:
+    name, *rest = text.split(",")
     if network.path:
         raise UsageError("net: two existing namespaces")
+    for word in rest:
+        key, _, server = word.partition("=")
+        if key != "dns":
+            raise UsageError(f"net: {word[:60]!r} is nothing to say of an existing namespace; dns=… is")
+        address_of("dns", server)
+        network.dns.append(server)
     if name.startswith("/"):
         network.path = name
     elif "/" in name or name in (".", ".."):

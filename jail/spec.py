@@ -316,7 +316,5 @@ class JailSpec:
         network = self.network()
         if self.netns and network and network.path:
             raise UsageError("net: a network of its own, or one that is there: not both")
-        if self.mode == TRACE and self.is_network_made():
-            raise UsageError("net: a trace in a network that is made for the jail is not yet there")
         if self.plain and network:
             raise UsageError("net: a service whose privileges stay is held by no rules")

@@ -2,16 +2,17 @@
 """A service in its jail under the tracer: trace_here() for `ujail -m trace`, main() for initd's services.
 
 main() is a process of its own, which initd starts in the service's place. Descriptor 0 is a socket to initd. From
-there come the descriptors of the plan and of the trace's file; there go lines: `pid N`, `say TEXT`, `failed TEXT`,
-`wrote`. Signals are handed on to the jail; TRACE_SIGNAL_END is KILL for the jail, and the trace is still written.
-The exit status is the service's. Without initd this process ends, and the kernel ends what it traces.
+there come the descriptors of the plan, of the trace's file and perhaps of a network; there go lines: `pid N`,
+`say TEXT`, `failed TEXT`, `wrote`. Signals are handed on to the jail; TRACE_SIGNAL_END is KILL for the jail, and the
+trace is still written. The exit status is the service's. Without initd this process ends, and the kernel ends what it
+traces.
 """
 
 import _signal  # type: ignore[import-not-found]  # the C half of `signal`, without enum
 import _socket
 import marshal
 import os
-from struct import calcsize, unpack
+from struct import calcsize, iter_unpack
 
 from jail.errors import EXIT_FAILURE, ConfigError, JailError
 from jail.launch import OWN_STDIO
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from jail.plan import Plan
     from jail.tree import Closure
 
-N_FDS = 2
+FDS_MAX = 3
 
 
 def order_of(packed: Packed, root: str) -> bytes:
@@ -41,10 +42,10 @@ def main() -> int:
     try:
         with open("/proc/self/comm", "w") as file:
             file.write("utrace")
-        plan_fd, file_fd = _receive(channel)
+        plan_fd, file_fd, net_fd = _receive(channel)
         with os.fdopen(plan_fd, "rb") as file_of_plan:
             packed, root = _packed(marshal.load(file_of_plan))
-        return _run(packed, root, channel, file_fd)
+        return _run(packed, root, channel, file_fd, net_fd)
     except JailError as error:
         _tell(channel, "failed", str(error))
         return error.status
@@ -53,15 +54,15 @@ def main() -> int:
         return EXIT_FAILURE
 
 
-def _receive(channel: "_socket.socket") -> tuple[int, int]:
-    """Wait for the two descriptors. Raises JailError at the end of initd."""
-    _, ancillary, _, _ = channel.recvmsg(1, _socket.CMSG_SPACE(N_FDS * calcsize("i")))
+def _receive(channel: "_socket.socket") -> list[int]:
+    """Wait for the descriptors; -1 is a network that there is not. Raises JailError at the end of initd."""
+    _, ancillary, _, _ = channel.recvmsg(1, _socket.CMSG_SPACE(FDS_MAX * calcsize("i")))
     for level, kind, content in ancillary:
         if level == _socket.SOL_SOCKET and kind == _socket.SCM_RIGHTS:
-            plan_fd, file_fd = unpack("ii", content)
-            for fd in (plan_fd, file_fd):
+            fds = [fd for (fd,) in iter_unpack("i", content)]
+            for fd in fds:
                 os.set_inheritable(fd, False)
-            return plan_fd, file_fd
+            return fds + [-1] * (FDS_MAX - len(fds))
     raise JailError("no order came")
 
 
@@ -72,11 +73,11 @@ def _packed(order: tuple[str, int, tuple[bytes, ...], str, str, str]) -> tuple[P
     return packed, root
 
 
-def _run(packed: Packed, root: str, channel: "_socket.socket", file_fd: int) -> int:
+def _run(packed: Packed, root: str, channel: "_socket.socket", file_fd: int, net_fd: int) -> int:
     trace = Trace([])
     try:
         null_fd = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-        jail = trace.launch(packed, (null_fd, 1, 2))
+        jail = trace.launch(packed, (null_fd, 1, 2), net_fd)
         for fd in (1, 2):  # who reads the service's output sees its end when the service closes it
             os.dup2(null_fd, fd)
         _tell(channel, "pid", str(jail.service_pid))
@@ -90,7 +91,11 @@ def _run(packed: Packed, root: str, channel: "_socket.socket", file_fd: int) -> 
 
 
 def trace_here(
-    plan: "Plan", root: str, say: "Callable[[str], None]", on_start: "Callable[[int], None]"
+    plan: "Plan",
+    root: str,
+    say: "Callable[[str], None]",
+    on_start: "Callable[[int], None]",
+    net_fd: int = -1,
 ) -> int:
     """Run the jail under this process as its tracer, and write the trace; returns the service's exit status.
 
@@ -103,7 +108,7 @@ def trace_here(
     file = TraceFile(default_path(packed.program, os.getpid()), replace=False)
     trace = Trace([])
     try:
-        on_start(trace.launch(packed, OWN_STDIO).service_pid)
+        on_start(trace.launch(packed, OWN_STDIO, net_fd).service_pid)
         status = trace.run(packed.program)
         text, notes = policy_of(trace, _closure(packed.program, root))
         for line in (f"the trace is in {file.commit(text)}", *notes):

@@ -268,7 +268,11 @@ def _run(spec: JailSpec, options: Options, debug: int, argv0: str) -> int:
         return _trace(spec, plan, options.given.get("pidfile", ""))
     from jail.launch import launch
 
-    net_fd = _make_network(plan) if plan.network else -1
+    net_fd = -1
+    if plan.network:
+        from jail.netmaker import make_for_waiter
+
+        net_fd = make_for_waiter(plan.name, plan.network)
     hold_signals()
     jail = launch(plan, net_fd=net_fd)
     self_path, service_pid = os.path.abspath(argv0), str(jail.service_pid)
@@ -289,6 +293,11 @@ def _trace(spec: JailSpec, plan: "Plan", pidfile: str) -> int:
 
     if spec.seccomp:
         say(f"ujail: {spec.name}: warning: {spec.seccomp} is not in force while everything is recorded")
+    net_fd = -1
+    if plan.network:
+        from jail.netmaker import make_for_tracer
+
+        net_fd = make_for_tracer(plan.name, plan.network)
     hold_signals()
     try:
         return trace_here(
@@ -296,6 +305,7 @@ def _trace(spec: JailSpec, plan: "Plan", pidfile: str) -> int:
             spec.extroot,
             lambda line: say(f"ujail: {spec.name}: {line}"),
             lambda pid: _write_pidfile(pidfile, pid) if pidfile else None,
+            net_fd,
         )
     finally:
         _end_group(plan)
@@ -308,17 +318,6 @@ def _end_group(plan: "Plan") -> None:
 
         if said := end_group(plan.group.path):
             say(f"ujail: {plan.name}: {said}")
-
-
-def _make_network(plan: "Plan") -> int:
-    """Its namespace; what is moved into that goes back when this process, or what it becomes, has ended."""
-    from jail.netmaker import make_and_wait
-
-    assert plan.network
-    made = make_and_wait(plan.name, plan.network)
-    if made.hold_fd >= 0:
-        os.set_inheritable(made.hold_fd, True)
-    return made.fd
 
 
 def hold_signals() -> None:

@@ -25,6 +25,7 @@ import driver
 import jail.launch
 from jail._native import lib
 from jail.errors import JailError
+from jail.netmaker import open_existing
 from jail.ujail import main as ujail_main
 
 LIMIT_S = 30
@@ -41,11 +42,11 @@ def launch_here(request: dict[str, Any], plan: Any) -> dict[str, Any]:
     """In a process of its own, which inject traces between the two sched_yield()s."""
     real_launch = jail.launch.launch
 
-    def marked(*arguments: Any) -> Any:
+    def marked(*arguments: Any, **named: Any) -> Any:
         before = driver.state()
         os.sched_yield()
         try:
-            return real_launch(*arguments)
+            return real_launch(*arguments, **named)
         except JailError:
             after = driver.state()
             if after != before:
@@ -58,13 +59,14 @@ def launch_here(request: dict[str, Any], plan: Any) -> dict[str, Any]:
                 os.sched_yield()
 
     if request.get("command"):
-        jail.launch.launch = marked  # type: ignore[assignment]
+        jail.launch.launch = marked
         return {"status": ujail_main(["ujail", *request["argv"]])}
     flags = sum(int(getattr(lib, name)) for name in request.get("flags", []))
     # from above 2, as a supervisor gives them
     stdio = [os.dup(fd) if request.get("stdio") else -1 for fd in range(3)]
+    net_fd = open_existing(plan.network.path).fd if plan.network else -1
     try:
-        started = marked(plan, flags, stdio)
+        started = marked(plan, flags, stdio, net_fd=net_fd)
         return {"pid": started.pid, "service": started.service_pid}
     except JailError as error:
         return {"status": error.status, "said": str(error)}

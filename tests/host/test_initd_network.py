@@ -2,6 +2,7 @@
 """Networks of services: made before each start while initd goes on, gone or back after each end, also initd's own."""
 
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -131,6 +132,17 @@ def test_device_comes_back(host: "Host", world: World, initd: Supervised, how: s
     world.ask(link={"how": "del", "name": "d0"})
     if how != "initd killed":
         initd.stop()
+
+
+def test_trace_in_a_network_of_its_own(host: "Host", world: World, initd: Supervised) -> None:
+    table = service(host, "connect", "10.9.0.1", PORT, "stay", net=[VETH])
+    initd.set("s", one={**table, "trace": True})
+    initd.wait_log("connect:10.9.0.1 ok")
+    initd.call("delete", name="s")
+    initd.wait_log("the trace is in ")
+    [path] = re.findall(r"the trace is in (\S+)", initd.log())
+    assert '"connect"' in Path(path).read_text()
+    initd.stop()
 
 
 class Netifd:

@@ -4,8 +4,11 @@
 In a network of its own, see networld.py; nothing here touches this machine's.
 """
 
+import os
+import re
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -167,3 +170,13 @@ def test_device_that_was_moved_comes_back_when_the_rest_fails(world: World) -> N
     assert seen.status == 125 and "nosuch" in seen.err
     assert {"d0", "d1"} <= world.links().keys()
     world.ask(link={"how": "del", "name": "d0"})
+
+
+def test_trace_in_a_network_of_its_own(world: World, host: "Host") -> None:
+    seen = world.jail(("--net", VETH, "-m", "trace"), "connect", *HERE)
+    assert seen["connect:10.9.0.1"] == "ok", seen
+    [path] = re.findall(r"the trace is in (\S+)", seen.err)
+    assert '"connect"' in Path(path).read_text()
+    os.unlink(path)
+    refused = world.jail(("--net", "dev:d0", "-m", "trace"), "exit", 0)
+    assert refused.status == 125 and "cannot be moved into a jail that is traced here" in refused.err

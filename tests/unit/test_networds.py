@@ -34,7 +34,8 @@ def test_derived_name_is_the_same_each_time_short_and_of_its_jail() -> None:
 
 def test_existing_namespace_is_a_name_or_a_path() -> None:
     assert read("netns:blue").path == "/run/netns/blue"
-    assert read("netns:/proc/1/ns/net").path == "/proc/1/ns/net"
+    network = read("netns:/proc/1/ns/net,dns=::1")
+    assert (network.path, network.dns) == ("/proc/1/ns/net", ["::1"])
 
 
 def test_words_say_the_same_once_more() -> None:
@@ -84,6 +85,8 @@ def test_rules() -> None:
         ("macvlan:e,mode=passthru", "is none of private"),
         ("netns:a/b", "neither a name nor an absolute path"),
         ("netns:..", "neither a name nor an absolute path"),
+        ("netns:a,addr=10.0.0.1/8", "is nothing to say of an existing namespace"),
+        ("netns:a,dns=b", "is no address"),
     ],
 )
 def test_what_is_wrong_is_said(net: str, message: str) -> None:
