@@ -177,7 +177,8 @@ class Rootfs:
             if "/sys" not in self.binds:
                 flags = lib.BIND_READ_ONLY | lib.BIND_NO_EXEC | BIND_NO_DEVICES
                 self._add_bind("/sys", "/sys", os.stat("/sys"), flags)
-                self.hidden.update(present("/sys", SYS_MASKS))
+                # a new sysfs has no mounts in it, the host's has all control groups
+                self.hidden.update(present("/sys", (*SYS_MASKS, "fs/cgroup")))
             return
         flags = lib.MS_RDONLY | lib.MS_NOSUID | lib.MS_NODEV | lib.MS_NOEXEC | access_times("/sys")
         if self._add_mount("/sys", "sysfs", flags):

@@ -338,6 +338,12 @@ static long try_mount(char **arguments)
 	return mount("probe", arguments[1], arguments[0], 0, NULL);
 }
 
+/* The options of a file system beside its type and place. */
+static long try_mount_with(char **arguments)
+{
+	return mount("probe", arguments[2], arguments[0], 0, arguments[1]);
+}
+
 static long try_bind(char **arguments)
 {
 	return mount(arguments[0], arguments[1], NULL, MS_BIND, NULL);
@@ -946,6 +952,7 @@ static const struct verb {
 	{"chmod", 1, TRY, try_chmod},
 	{"mknod", 3, TRY, try_mknod},
 	{"mount", 2, TRY, try_mount},
+	{"mount-with", 3, TRY, try_mount_with},
 	{"bind", 2, TRY, try_bind},
 	{"remount", 1, TRY, try_remount},
 	{"umount", 1, TRY, try_umount},

@@ -99,6 +99,43 @@ def test_write_to_the_kernels_switches(host: "Host") -> None:
     worked(host.outside(*[word for path in there for word in ("write", path)]))  # opened, nothing written
 
 
+@pytest.mark.parametrize("options", [(), ("-f",), ("-f", "-N")], ids=["root", "-f", "-f -N"])
+def test_write_to_the_kernels_switches_in_sys(host: "Host", options: tuple[str, ...]) -> None:
+    paths = [f"/sys/kernel/{name}" for name in ("profiling", "mm/ksm/run", "uevent_helper", "rcu_expedited")]
+    there = [path for path in paths if os.path.exists(path)]
+    assert there
+    verbs = [word for path in there for word in ("write", path)]
+    denied(host.probe(*verbs, "mkdir", "/sys/fs/cgroup/x", options=("-s", *options)))
+    worked(host.outside(*verbs))  # opened, nothing written
+
+
+@pytest.mark.parametrize("options", [(), ("-C", "all"), ("-f", "-F"), ("-f", "-F", "-C", "all")])
+def test_run_a_program_by_release_agent(host: "Host", options: tuple[str, ...]) -> None:
+    """Version 1 of cgroups executes it on the host, as root, when a group has become empty."""
+    lines = Path("/proc/self/cgroup").read_text().splitlines()
+    kinds = [kind for number, kind, _ in (line.split(":", 2) for line in lines) if number != "0"]
+    if not kinds:
+        pytest.skip("no hierarchy of version 1")
+    data = f"none,{kinds[0]}" if kinds[0].startswith("name=") else kinds[0]
+    verbs = ("mount-with", "cgroup", data)
+    inside = host.probe(*verbs, "/dev/shm", "write", "/dev/shm/release_agent", options=("-p", *options))
+    # all capabilities undo a jail of the host's root: SECURITY.md says so
+    if options != ("-C", "all"):
+        denied(inside, but=("mount-with:cgroup",) if "-f" in options else ())
+    worked(host.outside(*verbs, host.folder, "write", f"{host.folder}/release_agent"))
+
+
+def test_variables_of_the_caller_stay_outside(host: "Host") -> None:
+    """Neither the loader of the jail's programs nor our own interpreter is to take them."""
+    tricks = {"LD_AUDIT": "/none", "LD_LIBRARY_PATH": "/none", "PYTHONPATH": "/none", "PYTHONHOME": "/none"}
+    tricks |= {"PATH": "/none", "container": "other", "GCONV_PATH": "/none", "ENV": "/none"}
+    usual = {"LD_PRELOAD": "/none.so"}
+    inside = host.probe("env", env={**tricks, **usual})
+    assert sorted(inside.all("env")) == ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "container=ujail"]
+    outside = host.run(host.probes["glibc"], "env", env={**tricks, **usual})
+    assert "LD_AUDIT=/none" in outside.all("env")
+
+
 def test_reach_below_a_mount_by_handle(host: "Host") -> None:
     """open_by_handle_at(2) knows no root: with the right handle any file of the same file system opens."""
     marker = str(host.probes.marker)
@@ -276,6 +313,10 @@ def test_shim_cannot_be_talked_out_of_it(host: "Host") -> None:
         "LD_PRELOAD=",
         "LD_PRELOAD=/none",
         "LD_BIND_NOW=1",
+        "LD_AUDIT=/none",
+        "LD_LIBRARY_PATH=/dev/shm",
+        "LD_PRELOAD=libc.so.6",
+        "GLIBC_TUNABLES=glibc.malloc.check=3",
     ):
         seen = host.probe("modes", "call", "sched_yield", "-", options=["-S", policy, "-e", setting])
         assert (seen["seccomp"], seen["call:sched_yield"]) == ("2", "EXFULL"), setting

@@ -88,7 +88,7 @@ def test_kernels_files_are_masked_and_read_only(host: "Host") -> None:
         there = [name for name in names if os.path.exists(name)]
         seen = host.probe(*[word for name in there for word in ("write", name)], options=("-f", *options))
         assert "ok" not in seen.tries().values(), seen
-        for name in ("/sys/firmware", "/sys/kernel/debug", "/sys/kernel/security"):
+        for name in ("/sys/fs/cgroup", "/sys/firmware", "/sys/kernel/debug", "/sys/kernel/security"):
             if os.path.isdir(name):
                 assert host.probe("list", name, options=("-f", *options)).all("entry") == []
 
