@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Make an image that boots into jailed services, boot it in QEMU, use it, and tell what it costs.
 
-    python -m buildroot.image [--arch NAME] [--output DIR] [--no-boot]
+    python -m buildroot.image [--arch NAME] [--no-boot]
 
 The image is the kernel and the root as squashfs; both, and the initramfs that lays a tmpfs over the root, stay in
 buildroot/output/ARCH. It boots twice: as it is, and for comparison with the same services outside of jails.
@@ -24,9 +24,9 @@ from tests.guest.root import REPOSITORY, static_busybox
 from tests.guest.shell import GuestError, run
 
 HERE = Path(__file__).resolve().parent
-# for a squashfs of Debian's kernels, beside what the guests load
+# beside what the guests load, and of that what only their suites use
 MORE_MODULES = ("squashfs",)
-NEEDED = ("ext4", "jbd2", "mbcache", "crc16", "crc32c_generic", "loop", "veth", "dummy", "bridge", "ip_set")
+UNUSED = ("ext4", "jbd2", "mbcache", "crc16", "crc32c_generic", "loop", "veth", "dummy", "bridge", "ip_set")
 SQUASHFS = ("-noappend", "-all-root", "-no-progress", "-quiet", "-comp", "xz", "-b", "256K")
 START = time.monotonic()
 
@@ -40,7 +40,7 @@ def image_kernel(arch: Arch) -> Kernel:
     found = kernel(arch)
     if not arch.kernel_package:
         return found
-    names = (*(name for name in MODULES if name not in NEEDED), *MORE_MODULES)
+    names = (*(name for name in MODULES if name not in UNUSED), *MORE_MODULES)
     return Kernel(found.image, in_order(found.image.parents[1] / "lib/modules", names))
 
 
@@ -102,10 +102,9 @@ def try_it(arch: Arch, found: Kernel, work: Path) -> dict[str, float]:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m buildroot.image", description=__doc__.splitlines()[0])
     parser.add_argument("--arch", default="x86_64", choices=list(ARCHES))
-    parser.add_argument("--output", type=Path, help="where the image goes (default buildroot/output/ARCH)")
     parser.add_argument("--no-boot", action="store_true", help="make it only")
     given = parser.parse_args()
-    work = (given.output or REPOSITORY / "buildroot/output" / given.arch).resolve()
+    work = REPOSITORY / "buildroot/output" / given.arch
     try:
         found, numbers = make(ARCHES[given.arch], work)
         if not given.no_boot:

@@ -9,6 +9,9 @@ import py_compile
 import shutil
 from pathlib import Path
 
+from elftools.elf.dynamic import DynamicSection
+from elftools.elf.elffile import ELFFile
+
 from buildroot.image.busybox import busybox
 from buildroot.python_modules import modules
 from jail.elf import closure
@@ -111,26 +114,28 @@ def add_userland(tree: Tree, arch: Arch, source: Path) -> None:
             tree.add_program(part, source, name)
     program = busybox(arch)
     tree.add("busybox", program, "bin/busybox")
-    # linked with what the root has: libc, libm, libresolv, perhaps libcrypt
-    shutil.copy(program, work_copy := tree.place / ".busybox")
-    add_libraries(tree, source, work_copy)
-    work_copy.unlink()
+    add_libraries(tree, source, program)
     for line in program.with_name("links").read_text().split():
         tree.link("busybox", line.lstrip("/"), "/bin/busybox")
     tree.link("busybox", "bin/sh", "busybox")
 
 
 def add_libraries(tree: Tree, source: Path, program: Path) -> None:
-    """What a program that is not of that root is linked with."""
-    there = source / f".{program.name}.{os.getpid()}"
-    shutil.copy(program, there)
-    try:
-        for path in closure(f"/{there.name}", root=str(source)).files:
-            inside = path.lstrip("/")
-            if inside != there.name and not os.path.lexists(tree.real(inside)):
-                tree.add("libraries", Path(os.path.realpath(source / inside)), inside)
-    finally:
-        there.unlink()
+    """What a program that is not of that root is linked with; it has no odd places to look in."""
+    left = [program]
+    while left:
+        for name in needed(left.pop()):
+            path = min((source / "usr/lib").rglob(name))
+            inside = str(path.relative_to(source))
+            if not os.path.lexists(tree.real(inside)):
+                left.append(tree.add("libraries", path.resolve(), inside))
+
+
+def needed(program: Path) -> list[str]:
+    with open(program, "rb") as file:
+        dynamic = ELFFile(file).get_section_by_name(".dynamic")
+        assert isinstance(dynamic, DynamicSection), program
+        return [tag.needed for tag in dynamic.iter_tags() if tag.entry.d_tag == "DT_NEEDED"]
 
 
 def add_python(tree: Tree, arch: Arch, source: Path) -> None:

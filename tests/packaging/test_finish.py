@@ -115,12 +115,22 @@ def test_another_packages_ubus_stays(tmp_path: Path) -> None:
     assert not (target / "usr/bin/ubus").exists()
 
 
-def test_what_an_overlay_has_put_there_stays(tmp_path: Path) -> None:
+def test_what_another_package_has_put_there_stays(tmp_path: Path) -> None:
     target = make_target(tmp_path)
-    (target / "etc/config").mkdir()
-    (target / "etc/config/dnsmasq").write_text("mine")
-    finish(target, "initd", "pid1", "dnsmasq")
-    assert (target / "etc/config/dnsmasq").read_text() == "mine"
+    theirs = target / "usr/share/libubox/jshn.sh"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("theirs")
+    finish(target, "initd", "pid1")
+    finish(target, "initd", "pid1")
+    assert theirs.read_text() == "theirs"
+
+
+def test_what_an_earlier_run_has_put_there_is_replaced(tmp_path: Path) -> None:
+    target = finish(make_target(tmp_path), "initd", "pid1")
+    ours = target / "lib/functions/procd.sh"
+    ours.write_text("of the last version")
+    finish(target, "initd", "pid1")
+    assert ours.read_bytes() == (REPOSITORY / "initd/files/lib/functions/procd.sh").read_bytes()
 
 
 def test_manuals_only_where_they_are_asked_for(tmp_path: Path) -> None:
