@@ -135,7 +135,8 @@ def needed(program: Path) -> list[str]:
     with open(program, "rb") as file:
         dynamic = ELFFile(file).get_section_by_name(".dynamic")
         assert isinstance(dynamic, DynamicSection), program
-        return [tag.needed for tag in dynamic.iter_tags() if tag.entry.d_tag == "DT_NEEDED"]
+        # pyelftools makes the attribute as it reads the tag
+        return [tag.needed for tag in dynamic.iter_tags("DT_NEEDED")]  # type: ignore[attr-defined]
 
 
 def add_python(tree: Tree, arch: Arch, source: Path) -> None:
