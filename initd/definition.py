@@ -36,7 +36,7 @@ KEYS = (
 )
 FLAGS = (  # of a jail
     "procfs", "sysfs", "ubus", "udebug", "log", "ronly", "netns", "userns", "cgroupsns", "console",
-    "requirejail", "immediately",
+    "requirejail", "immediately", "shared",
 )
 # an unknown key that is close to one of these, or is one in the wrong table: without it the service would run with
 # less than it was promised
@@ -62,7 +62,7 @@ class JailDefinition:
     # fmt: off
     __slots__ = (
         "cgroupsns", "console", "hostname", "immediately", "log", "mount", "name", "netns", "params", "pidfile",
-        "procfs", "requirejail", "ronly", "setns", "sysfs", "ubus", "udebug", "userns",
+        "procfs", "requirejail", "ronly", "setns", "shared", "sysfs", "ubus", "udebug", "userns",
     )
     # fmt: on
 
@@ -82,9 +82,12 @@ class JailDefinition:
         self.console = fields.flag("console")
         self.requirejail = fields.flag("requirejail")
         self.immediately = fields.flag("immediately")
+        self.shared = fields.flag("shared")
         self.mount = fields.flags("mount")
         self.setns = _setns(fields)
         self.params = read_params(fields)
+        if self.shared and not self.name:
+            fields.faults.append("jail shared: a jail that is shared needs a name")
         fields.unknown(JAIL_KEYS, (*JAIL_PROTECTIONS, *PROTECTIONS))
 
 

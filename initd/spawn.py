@@ -13,10 +13,10 @@ from initd.identity import digest
 from initd.isolation import isolates
 from initd.jailparams import land
 from initd.pidfile import write_pid
+from initd.sharing import Shared, is_shared
 from jail.errors import ConfigError, SetupError, UsageError
 from jail.launch import launch
 from jail.packed import Packed
-from jail.plan import make_plan
 from jail.spec import SOCKETS, TRACE, JailSpec
 
 TYPE_CHECKING = False
@@ -62,7 +62,7 @@ class Plans:
     are: instances of another tree may have the same names.
     """
 
-    __slots__ = ("_filters", "_groups", "_kept", "limits", "tree", "ubus_socket")
+    __slots__ = ("_filters", "_groups", "_kept", "limits", "shared", "tree", "ubus_socket")
 
     def __init__(
         self,
@@ -73,6 +73,7 @@ class Plans:
         self.tree = tree
         self.ubus_socket = ubus_socket
         self.limits = dict(limits or {})
+        self.shared = Shared()
         self._groups: dict[tuple[str, str], Group] = {}
         self._kept: dict[tuple[str, str], tuple[bytes, Packed]] = {}
         self._filters: dict[bytes, bytes] = {}  # of all that are kept, each once
@@ -83,6 +84,8 @@ class Plans:
         `mark` is mark_of() the definition, taken before anything else is read; None takes it now.
         """
         known, packed = self._kept.get(_key(definition), (b"", None))
+        if is_shared(definition):
+            return None  # who else is there now decides
         if packed is None or known != (mark_of(definition) if mark is None else mark):
             return None
         return packed if packed.is_current() else None
@@ -94,10 +97,9 @@ class Plans:
         old_mark, old = self._kept.get(_key(definition), (b"", None))
         spec = make_spec(definition, self.ubus_socket, self.tree)
         spec.limits = {**self.limits, **spec.limits}
-        plan = make_plan(spec)
-        packed = Packed(plan, self._filters)
+        packed = Packed(self.shared.plan(definition, spec), self._filters)
         # the script meant the process that it named; the kernel gives its pid to another one some day
-        if old is not None and old_mark == mark and old.joins != packed.joins:
+        if old is not None and old_mark == mark and old.joins != packed.joins and not is_shared(definition):
             raise ConfigError("jail setns: a process of that pid is another one by now")
         self._kept[_key(definition)] = (mark, packed)
         self._drop_filters()
@@ -173,6 +175,7 @@ def spawn(
         raise
     finally:
         stdio.close_service_fds()
+    plans.shared.made(definition, packed.namespaces, jail.pid)
     started = Started(jail.pid, jail.service_pid, stdio, list(packed.warnings))
     if definition.jail and definition.jail.pidfile:
         _write_pidfile(definition.jail.pidfile, started)

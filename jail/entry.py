@@ -13,7 +13,15 @@ from jail.elf import closure
 from jail.errors import ConfigError
 from jail.ids import Identity
 from jail.plan import CAP_SYS_ADMIN, PATH, Plan, find_program
-from jail.privilege import DOOR_DEFAULT, DOOR_NONE, bounding_of, service_steps, stub_steps
+from jail.privilege import (
+    DOOR_DEFAULT,
+    DOOR_NONE,
+    bounding_of,
+    capabilities_of,
+    identity_of,
+    service_steps,
+    stub_steps,
+)
 from jail.running import Running
 from jail.spec import COMPLAIN, ENFORCE, JailSpec
 from jail.tree import Tree
@@ -39,7 +47,6 @@ def make_entry(spec: JailSpec, jail: Running, privilege: Privilege) -> Plan:
     identity, sets = privilege
     env = {"PATH": PATH, "container": "ujail", **spec.env}
     door, env = _door(spec, jail, path, bounding_of(sets, identity), env)
-    _join_group(plan, jail)
     files = [kind for kind in kinds if kind != "user"]
     plan.joins.append((jail.pid, jail.started))
     plan.steps += [steps.open_sources(), steps.setns(jail.pid, jail.started, files)]
@@ -64,7 +71,7 @@ def confined(jail: Running, argv: list[str], env: dict[str, str]) -> Plan:
         spec.no_default_filter = True
     else:
         raise ConfigError(f"jail {jail.name}: it is being traced, and no filter could be the same")
-    return make_entry(spec, jail, jail.privilege())
+    return _in_its_group(make_entry(spec, jail, jail.privilege()), jail)
 
 
 def unconfined(jail: Running, argv: list[str], env: dict[str, str]) -> Plan:
@@ -76,7 +83,32 @@ def unconfined(jail: Running, argv: list[str], env: dict[str, str]) -> Plan:
     spec.no_default_filter = True
     spec.no_new_privs = False
     mask = lib.permitted_capabilities() & ((2 << last_capability()) - 1)
-    return make_entry(spec, jail, (Identity(0, 0, (0,), "root", "/"), CapabilitySets(mask, mask, 0, mask)))
+    root = Identity(0, 0, (0,), "root", "/")
+    return _in_its_group(make_entry(spec, jail, (root, CapabilitySets(mask, mask, 0, mask))), jail)
+
+
+def shared(jail: Running, spec: JailSpec) -> Plan:
+    """One more service in a jail that another one has made: its own ids, limits and filter, the other's files.
+
+    Raises ConfigError for a file that it asks for and the jail has not.
+    """
+    tree = Tree(jail.root)
+    for share in spec.shares:
+        if not share.is_pattern and os.path.exists(share.source) and tree.stat(share.target) is None:
+            raise ConfigError(
+                f"{share.target}: not in the jail {jail.name}, which {jail.pid} has made: every service that"
+                " shares a jail has to name what all of them need"
+            )
+    identity = identity_of(spec)
+    sets = capabilities_of(spec, identity)
+    assert identity and sets
+    plan = make_entry(spec, jail, (identity, sets))
+    if spec.cgroup_files:
+        from jail.cgroup import find_group
+
+        plan.group = find_group(spec.cgroup, spec.cgroup_files)
+        plan.steps.insert(0, steps.cgroup(plan.group.path, plan.group.describe()))
+    return plan
 
 
 def _door(
@@ -108,9 +140,11 @@ def _check_policy(policy: str, jail: Running) -> None:
         )
 
 
-def _join_group(plan: Plan, jail: Running) -> None:
+def _in_its_group(plan: Plan, jail: Running) -> Plan:
+    """Charged to the jail's control group."""
     from jail.cgroup import hierarchy
 
     name, root = jail.group(), hierarchy()
     if name and root:
-        plan.steps.append(steps.cgroup(f"{root}/{name}", f"of the jail {jail.name}"))
+        plan.steps.insert(0, steps.cgroup(f"{root}/{name}", f"of the jail {jail.name}"))
+    return plan

@@ -106,22 +106,23 @@ def _is_meant(jail: Running, name: str) -> bool:
 
 def all_jails() -> list[Running]:
     """Those with a PID namespace of their own; jails inside of jails are not ours."""
-    stub = os.stat(STUB)
-    out = []
-    for entry in os.listdir("/proc"):
-        if not entry.isdigit():
-            continue
-        try:
-            if not os.path.samestat(os.stat(f"/proc/{entry}/exe"), stub):
-                continue
-            with open(f"/proc/{entry}/cmdline", encoding="utf-8", errors="surrogateescape") as file:
-                words = file.read().split("\0")[:-1]
-            levels = _status(int(entry))["NSpid"].split()
-            if len(words) == STUB_WORDS and words[1] == "init" and levels[1:] == ["1"]:
-                out.append(Running(int(entry), words[3], words[4], words[5]))
-        except (OSError, StopIteration):
-            continue  # it has ended
-    return out
+    found = [jail_at(int(entry)) for entry in os.listdir("/proc") if entry.isdigit()]
+    return [jail for jail in found if jail is not None]
+
+
+def jail_at(pid: int) -> Running | None:
+    """The jail whose PID 1 a process is; None if it is none, or has ended."""
+    try:
+        if not os.path.samestat(os.stat(f"/proc/{pid}/exe"), os.stat(STUB)):
+            return None
+        with open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="surrogateescape") as file:
+            words = file.read().split("\0")[:-1]
+        levels = _status(pid)["NSpid"].split()
+        if len(words) == STUB_WORDS and words[1] == "init" and levels[1:] == ["1"]:
+            return Running(pid, words[3], words[4], words[5])
+    except (OSError, StopIteration):
+        return None
+    return None
 
 
 def _child(pid: int, inner_pid: str) -> int:

@@ -3,7 +3,8 @@
 
     python -I spawner.py '{"tables": [the table of an instance, ...]}'
 
-Keys: tables; hold (start all, say "ready", wait for the end of 0, then end them); keep_groups (cgroups are left
+Keys: tables; hold (start all, say "ready", wait for the end of 0, then end them); told (with hold: only once each
+has said "ready", and the last one ends first); keep_groups (cgroups are left
 to the next start until the end); replace ([path, new]: rename new to path between the first start and the
 next). Prints one JSON line: an entry for each start.
 """
@@ -26,6 +27,18 @@ def read_all(fd: int) -> str:
     os.set_blocking(fd, True)
     with os.fdopen(fd) as file:
         return file.read()
+
+
+def read_ready(fd: int) -> str:
+    """Up to and with the probe's "ready"."""
+    os.set_blocking(fd, True)
+    said = b""
+    while not said.endswith(b"ready\n"):
+        byte = os.read(fd, 1)
+        if not byte:
+            break
+        said += byte
+    return said.decode()
 
 
 def finish(started: Started) -> dict[str, Any]:
@@ -83,11 +96,20 @@ def main(request: dict[str, Any]) -> None:
             path, new = request["replace"]
             os.rename(new, path)
     if running:
+        heads = [read_ready(started.stdout_fd) if request.get("told") else "" for started in running]
         print("ready", flush=True)
         os.read(0, 1)
-        for started in running:
+        if request.get("told"):
+            running.reverse()
+            heads.reverse()
+        ended = []
+        for started, head in zip(running, heads, strict=True):
             os.kill(started.pid, signal.SIGTERM)
-        report += [finish(started) for started in running]
+            if request.get("told"):
+                ended.append({**finish(started), "head": head})
+        if not request.get("told"):
+            ended = [finish(started) for started in running]
+        report += ended[::-1] if request.get("told") else ended
     for entry, definition in zip(report, definitions, strict=True):
         entry.setdefault("ended", end(definition, plans))
     print(json.dumps(report))

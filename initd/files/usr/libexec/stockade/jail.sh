@@ -4,7 +4,7 @@
 # shellcheck disable=SC2154 # variables of procd.sh
 # shellcheck disable=SC2034 # _procd_v_jail is read through eval
 
-_procd_jail_flags='log ubus udebug procfs sysfs ronly requirejail netns userns cgroupsns'
+_procd_jail_flags='log ubus udebug procfs sysfs ronly requirejail netns userns cgroupsns shared'
 # parameters by shape, the same as in initd/jailparams.py
 _procd_jail_arrays='bind dev mask tmpfs uidmap gidmap net net_bind net_connect'
 _procd_jail_tables=

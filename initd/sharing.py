@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: MIT
+"""Jails that several services share: the one that starts first makes it, the others enter it.
+
+When the service that made it ends, the kernel ends the others with its PID 1; who starts next makes it anew. So each
+of them names the files that all need, and one that asks for a file which the jail has not is not started.
+"""
+
+import os
+
+from jail.errors import UsageError
+from jail.plan import Plan, make_plan
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from initd.definition import Definition
+    from jail.spec import JailSpec
+
+
+class Shared:
+    """PID 1 of each jail that was made to be shared, by its name."""
+
+    __slots__ = ("_pids",)
+
+    def __init__(self) -> None:
+        self._pids: dict[str, int] = {}
+
+    def plan(self, definition: "Definition", spec: "JailSpec") -> Plan:
+        """The plan to make the jail, or to enter it. Raises JailError."""
+        if not is_shared(definition):
+            return make_plan(spec)
+        if spec.is_network_made():
+            raise UsageError("jail shared: no network can be made for it; netns, or -j, can")
+        pid = self._pids.get(spec.name)
+        if pid is not None:
+            from jail.running import jail_at
+
+            jail = jail_at(pid)
+            # the pid may be another's by now
+            if jail is not None and jail.name == spec.name and jail.parent == os.getpid():
+                from jail.entry import shared
+
+                return shared(jail, spec)
+        return make_plan(spec)
+
+    def made(self, definition: "Definition", namespaces: int, pid: int) -> None:
+        """A service has started; with namespaces of its own it has made the jail."""
+        if is_shared(definition) and namespaces and definition.jail:
+            self._pids[definition.jail.name] = pid
+
+
+def is_shared(definition: "Definition") -> bool:
+    return definition.jail is not None and definition.jail.shared
