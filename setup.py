@@ -19,7 +19,10 @@ from setuptools.command.build_ext import build_ext
 COMPILER = sorted(path.name for path in Path("preload").glob("*.c") if path.name != "shim.c")
 # one program, which looks at its name: installed commands by directory
 LAUNCHERS = {"bin": ["ujail", "utrace", "jailctl", "initd"], "libexec/stockade": ["ubus"]}
-MANUALS = sorted(str(path) for path in Path("man").glob("*.8"))
+MANUALS = {
+    f"share/man/man{section}": sorted(str(path) for path in Path("man").glob(f"*.{section}"))
+    for section in (7, 8)
+}
 WARNINGS = ["-std=gnu11", "-Wall", "-Wextra", "-Wvla", "-Wshadow", "-Wno-unused-parameter"]
 HARDEN = ["-D_FORTIFY_SOURCE=2", "-fstack-protector-strong"]
 
@@ -96,6 +99,6 @@ setup(
     # programs, which `scripts` would not take
     data_files=[
         *((folder, [f"build/{folder}/{name}" for name in names]) for folder, names in LAUNCHERS.items()),
-        ("share/man/man8", MANUALS),
+        *MANUALS.items(),
     ],
 )

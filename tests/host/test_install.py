@@ -45,6 +45,7 @@ def test_the_tree_is_what_the_list_says_and_runs_from_there(host: Host, tmp_path
         "usr/bin/ujail",
         "usr/bin/initd",
         "usr/libexec/stockade/ubus",
+        "usr/share/man/man7/procd.sh.7",
         "usr/share/man/man8/initd.8",
     } <= found
     assert {path.split("/")[0] for path in found} == {"etc", "lib", "sbin", "usr"}
