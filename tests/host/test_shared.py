@@ -43,18 +43,18 @@ def test_second_service_is_in_the_jail_of_the_first(host: "Host") -> None:
     users = {"/etc/passwd": "0", "/etc/group": "0"}  # what a service with a user needs
     jail = {"tmpfs": ["/t"], "hostname": "one", "netns": True, "mount": users}
     first = service(host, "a", *LINKS, "create", "/t/x", "hold", jail=jail)
-    second = service(host, "b", *LINKS, "read", "/t/x", "pids", "ids", "hold", jail={}, user="65534")
+    second = service(host, "b", *LINKS, "list", "/t", "pids", "ids", "hold", jail={}, user="65534")
     one, two = report_of(host, first, second, hold=True, told=True)
     links = [[line for line in entry["out"].splitlines() if line.startswith("link ")] for entry in (one, two)]
     assert links[0] == links[1] and len(links[0]) == len(KINDS)
     assert f"link /proc/self/ns/net {os.readlink('/proc/self/ns/net')}" not in links[0]
-    assert "read:/t/x ok" in two["out"] and "uid 65534" in two["out"]
+    assert "entry x" in two["out"] and "uid 65534" in two["out"]
     pids = next(line for line in two["out"].splitlines() if line.startswith("pids "))
     assert pids.split()[1:3] == ["1", "2"] and len(pids.split()) == 4  # both services and the stub
     # the twin: a jail of that name that nobody has said to be shared
     alone = {**second, "jail": {**second["jail"], "shared": False, "tmpfs": ["/t"]}}
     one, two = report_of(host, first, alone, hold=True, told=True)
-    assert "read:/t/x errno 2" in two["out"]
+    assert "entry x" not in two["out"]
 
 
 def test_end_of_the_first_is_the_end_of_all_and_the_next_one_makes_it_anew(host: "Host") -> None:
