@@ -150,6 +150,30 @@ def test_a_flood_has_few_lines_and_a_count(host: "Host", initd: Supervised) -> N
     assert len(initd.log().splitlines()) < 30
 
 
+def test_closed_sources_are_told_once_and_deaths_are_seen(host: "Host", folder: Path) -> None:
+    """Without the capabilities for audit and, where it wants one, for the kernel log."""
+    poorer = folder / "poorer"
+    program = Path(host.ujail).with_name("initd")
+    poorer.write_text(f'#!/bin/sh\nexec setpriv --bounding-set -syslog,-audit_read {program} "$@"\n')
+    poorer.chmod(0o755)
+    initd = Supervised(poorer, folder)
+    try:
+        for _ in range(2):
+            start(initd, host, host.policy(default=KILL), "call", "getppid", "-")
+            wait_until(lambda: "last_denial" in initd.instance("s"), initd.log)
+            initd.call("delete", name="s")
+        said = (
+            "for us: those of mips"
+            if is_silent
+            else "records of denied calls: audit: Operation not permitted"
+        )
+        assert initd.log().count(said) == 1
+        assert " was killed for " in denials(initd)[0]
+        initd.stop()
+    finally:
+        initd.close()
+
+
 @pytest.mark.skipif(is_silent, reason="this kernel writes no records")
 def test_two_services_are_told_apart(host: "Host", initd: Supervised) -> None:
     policy = str(host.policy())
