@@ -562,6 +562,15 @@ static long try_send(char **arguments)
 	return close(fd);
 }
 
+/* A socket that sends and sees packets as they are on the wire. */
+static long try_packet(char **arguments)
+{
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+
+	(void)arguments;
+	return fd < 0 ? -1 : close(fd);
+}
+
 /* ---- system calls ---- */
 
 static long try_i386_call(char **arguments)
@@ -973,6 +982,7 @@ static const struct verb {
 	{"connect", 2, TRY, try_connect},
 	{"listen", 2, TRY, try_listen},
 	{"send", 2, TRY, try_send},
+	{"packet", 0, TRY, try_packet},
 	{"int80", 0, TRY, try_i386_call},
 	{"far64", 0, TRY, try_x86_64_call},
 	{"x32", 0, TRY, try_x32_call},

@@ -20,6 +20,7 @@ from pathlib import Path
 import calls
 import filters
 import memory
+import namespaces
 import rounds
 import shim
 import start
@@ -40,6 +41,7 @@ PARTS: dict[str, tuple[Callable[[Workshop, int], list[Section]], int, int]] = {
     "shim": (shim.measure, 1, 1),
     "filters": (filters.measure, 15, 5),
     "memory": (memory.measure, 3, 1),
+    "namespaces": (namespaces.measure, 100, 20),
     "rounds": (rounds.measure, 20, 6),
     "tracing": (tracing.measure, 5, 2),
     "initd": (supervisor.measure, 200, 40),

@@ -88,6 +88,9 @@ def test_service_can_neither_change_the_rules_nor_pass_by(world: World) -> None:
     for name in ("effective", "permitted", "bounding"):
         assert int(held[name], 16) & NET_CAPABILITIES == 0
         assert int(free[name], 16) & NET_CAPABILITIES == NET_CAPABILITIES
+    # what such a socket sends no rule sees
+    assert world.jail((*VETH, "--connect", "tcp:1"), "packet")["packet"] == "EPERM"
+    assert world.jail(VETH, "packet")["packet"] == "ok"
     for asked in ("cap_net_admin", "cap_net_raw", "all"):
         seen = world.jail((*VETH, "--connect", "tcp:1", "-C", asked), "exit", 0)
         assert seen.status == 125 and "with bind or connect rules there cannot be cap_net_" in seen.err
