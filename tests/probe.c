@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/keyctl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -763,6 +764,30 @@ static long do_bomb(char **arguments)
 	return n < most ? -1 : 0;
 }
 
+static long do_comm(char **arguments)
+{
+	return prctl(PR_SET_NAME, arguments[0]);
+}
+
+/* Exchange two names N times, or for N = 0 until the end of 0; say how often. */
+static long do_exchange(char **arguments)
+{
+	const unsigned long most = strtoul(arguments[2], NULL, 0);
+	struct pollfd end = {.events = POLLIN};
+	unsigned long n;
+
+	if (!most)
+		say("ready\n");
+	for (n = 0; !most || n < most; n++) {
+		if (syscall(SYS_renameat2, AT_FDCWD, arguments[0], AT_FDCWD, arguments[1], 2))
+			break; /* 2 is RENAME_EXCHANGE */
+		if (!most && poll(&end, 1, 0) > 0)
+			break;
+	}
+	say("exchange %lu\n", n);
+	return 0;
+}
+
 /* What the kernel puts before the verbs of a script: "script" and the script's path. */
 static long do_nothing(char **arguments)
 {
@@ -994,6 +1019,8 @@ static const struct verb {
 	{"exit", 1, FACT, do_exit},
 	{"fill", 1, TRY, do_fill},
 	{"bomb", 1, TRY, do_bomb},
+	{"comm", 1, FACT, do_comm},
+	{"exchange", 3, FACT, do_exchange},
 	{"die", 1, TRY, do_die},
 	{"hold", 0, FACT, do_hold},
 	{"stay", 0, FACT, do_stay},

@@ -17,15 +17,15 @@ SPAWNER = Path(__file__).with_name("spawner.py")
 ODD = "a:b,c\\d*e"
 # a shared file system for the host, a jail that waits, and what is done meanwhile
 SLAVE = """
-busybox mount -t tmpfs shared "$1"
-busybox mount --make-shared "$1"
+mount -t tmpfs shared "$1"
+mount --make-shared "$1"
 mkdir "$1/sub" "$1/own"
 mkfifo "$1/go"
 shift_by="$1"; shift
 meanwhile=$1; shift
 "$@" <"$shift_by/go" >"$shift_by/out" &
 exec 9>"$shift_by/go"
-until grep -q ready "$shift_by/out" || ! kill -0 $! 2>/dev/null; do busybox usleep 1000; done
+until grep -q ready "$shift_by/out" || ! kill -0 $! 2>/dev/null; do sleep 0.01; done
 cd "$shift_by"
 eval "$meanwhile"
 exec 9>&-
@@ -164,7 +164,7 @@ def test_mounts_made_later_come_in_and_never_go_out(host: "Host", folder: Path, 
     place = folder / "place"
     place.mkdir()
     probe = host.probes["glibc"]
-    meanwhile = "busybox mount -t tmpfs later sub; touch sub/new"
+    meanwhile = "mount -t tmpfs later sub; touch sub/new"
     words = ("-n", "t", "-C", "all", "--bind", f"{place}::rw{',slave' if how else ''}", "--", probe, "stay")
     verbs = ("read", place / "sub/new", "mount", "tmpfs", place / "own", "create", place / "own/x")
     script = f'{SLAVE}\necho outside $(ls "$shift_by/own" | wc -l)'
@@ -238,7 +238,7 @@ def test_resolver_follows_the_file_in_a_directory_of_its_own(host: "Host", folde
     (folder / "etc/hosts").write_text("hosts\n")
     script = (
         'mkfifo "$0/go"; mount --bind "$0/etc" /etc; "$@" <"$0/go" >"$0/out" & exec 9>"$0/go"\n'
-        'until grep -q ready "$0/out"; do busybox usleep 1000; done\n'
+        'until grep -q ready "$0/out"; do sleep 0.01; done\n'
         f'echo nameserver 192.0.2.2 >"$0/new"; mv "$0/new" "$0/{name}/auto"; exec 9>&-; wait $!; cat "$0/out"'
     )
     verbs = ("stay", "cat", "/etc/resolv.conf", "cat", "/etc/hosts")

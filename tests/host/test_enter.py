@@ -12,7 +12,9 @@ import pytest
 if TYPE_CHECKING:
     from tests.conftest import Host, Process, Result
 
-JAILCTL = Path(sysconfig.get_path("scripts")) / "jailctl"
+JAILCTL = (
+    Path(os.environ.get("STOCKADE_UJAIL") or f"{sysconfig.get_path('scripts')}/ujail").parent / "jailctl"
+)
 KINDS = ("mnt", "pid", "ipc", "uts", "net")
 CALLS = """
     getdents64 readlink readlinkat getresuid getresgid getgroups capget prctl getpid getppid openat read close
