@@ -105,6 +105,10 @@ class Initd:
             self.bus.start()
         except OSError as error:
             raise JailError(f"{self.settings.socket}: {error.strerror}") from error
+        from jail.cgroup import describe_missing
+
+        if said := describe_missing():
+            self.log.info(said)
         if self.has_boot:
             self._run_scripts("S", "boot", lambda: self.log.info("all scripts of the boot were run"))
 

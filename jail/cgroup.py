@@ -13,6 +13,7 @@ from jail.errors import ConfigError, SetupError
 
 MOUNTS = "/proc/self/mountinfo"
 READ_MAX = 4096  # of a file of a group
+USUAL = ("cpu", "io", "memory", "pids")
 END_S = 5.0  # after which a process that was killed is one that the kernel holds
 # of the files that every group has these are limits; the others would move or kill processes
 OWN_LIMITS = ("cgroup.max.depth", "cgroup.max.descendants")
@@ -182,6 +183,19 @@ def find_group(name: str, files: dict[str, str], is_ours: bool = True) -> Group:
                 f" (it has {', '.join(present) or 'none'}); perhaps version 1 holds it"
             )
     return Group(root, name, dict(files), is_ours)
+
+
+def describe_missing() -> str:
+    """What a system without all of version 2 is told once, "" for nothing."""
+    try:
+        root = hierarchy()
+        present = _read(f"{root}/cgroup.controllers").split() if root else []
+    except OSError:
+        return ""  # no /proc yet
+    missing = [name for name in USUAL if name not in present]
+    if not missing:
+        return ""
+    return f"cgroup: version 2 has no controller {', '.join(missing)}: a service with such a limit will not start"
 
 
 def hierarchy() -> str:

@@ -7,6 +7,7 @@ The filter stands apart, so that jails with the same policy share one.
 import os
 
 from jail._native import lib
+from jail.elffile import version_of
 from jail.plan import Plan
 
 _FILTER = int(lib.STEP_FILTER)
@@ -25,6 +26,7 @@ class Packed:
         "parts",
         "patterns",
         "program",
+        "program_version",
         "text",
         "warnings",
     )
@@ -33,6 +35,7 @@ class Packed:
         """`filters` holds filters that are in memory already; this plan's is added to it."""
         self.name = plan.name
         self.program = plan.program
+        self.program_version = plan.program_version
         self.namespaces = plan.namespaces
         self.group = plan.group
         self.network = plan.network
@@ -58,7 +61,9 @@ class Packed:
         return self.parts[1] if len(self.parts) > 1 else b""
 
     def is_current(self) -> bool:
-        """Whether what was not there is still not there, and patterns match what they did."""
+        """Whether the program is the same, what was not there is not, and patterns match what they did."""
+        if self.program_version and not _is_same(self.program, self.program_version):
+            return False
         if any(os.path.exists(path) for path in self.missing):
             return False
         if self.patterns:
@@ -76,3 +81,10 @@ class Packed:
     def is_exec(self, index: int) -> bool:
         """Whether it is the last step, which is always the service's exec."""
         return index == self.text.count("\0")
+
+
+def _is_same(program: str, version: tuple[int, ...]) -> bool:
+    try:
+        return version_of(os.stat(program)) == version
+    except OSError:
+        return False  # the new plan says why

@@ -11,6 +11,7 @@ from stat import S_ISREG
 from jail import steps
 from jail._native import lib
 from jail.elf import closure
+from jail.elffile import version_of
 from jail.errors import EXIT_CANNOT_EXECUTE, EXIT_NOT_FOUND, ConfigError
 from jail.privilege import (
     bounding_of,
@@ -55,6 +56,7 @@ class Plan:
         "notes",
         "patterns",
         "program",
+        "program_version",
         "steps",
         "warnings",
     )
@@ -62,6 +64,7 @@ class Plan:
     def __init__(self, name: str) -> None:
         self.name = name
         self.program = ""  # its path, as its root has it
+        self.program_version: tuple[int, ...] = ()  # of a program of the host: another one needs other files
         self.namespaces = 0
         self.network: Network | None = None  # to be made or opened before the launch
         self.group: Group | None = None
@@ -108,6 +111,8 @@ def make_plan(spec: JailSpec) -> Plan:
     sets = capabilities_of(spec, identity)
     env = spec.env if spec.plain else {"PATH": PATH, "container": "ujail", **spec.env}
     plan.program = path
+    if not spec.extroot:
+        plan.program_version = version_of(os.stat(path))
     program = None
     door: list[steps.Step] = []
     if spec.seccomp or spec.mode == TRACE:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from jail import cgroup
-from jail.cgroup import Group, find_group, hierarchy, is_limit
+from jail.cgroup import Group, describe_missing, find_group, hierarchy, is_limit
 from jail.errors import ConfigError, SetupError, UsageError
 from jail.spec import JailSpec
 
@@ -59,6 +59,12 @@ def test_kills_for_want_of_memory_are_counted(tmp_path: Path) -> None:
     assert (
         group.describe_oom() == "out of memory: the kernel killed 2 of its processes, memory.max is 8388608"
     )
+
+
+def test_what_a_system_lacks_is_said_in_a_line(mounted: Path) -> None:
+    assert describe_missing().startswith("cgroup: version 2 has no controller cpu, io: ")
+    (mounted / "cgroup.controllers").write_text("cpu io memory pids rdma\n")
+    assert describe_missing() == ""
 
 
 def test_missing_hierarchy_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

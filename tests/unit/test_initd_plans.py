@@ -182,6 +182,29 @@ def test_plan_is_made_anew_when_a_missing_mount_has_come(tmp_path: Path) -> None
     assert plans.make(definition).warnings == (f"{tmp_path}/never: No such file or directory, skipped",)
 
 
+def test_plan_is_made_anew_when_the_program_was_written_to(tmp_path: Path) -> None:
+    """The same file by its inode, and perhaps with other libraries: the launcher would not notice."""
+    plans = Plans()
+    program = tmp_path / "program"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    definition = define(command=[str(program)], jail={"name": "x", "procfs": True})
+    packed = plans.make(definition)
+    assert plans.find(definition) is packed
+    with program.open("a") as file:
+        file.write("exit 0\n")
+    assert plans.find(definition) is None
+
+
+def test_plan_is_made_anew_when_a_pattern_matches_something_else(tmp_path: Path) -> None:
+    plans = Plans()
+    definition = define(jail={"name": "x", "mount": {f"{tmp_path}/*.conf": "0"}})
+    packed = plans.make(definition)
+    assert plans.find(definition) is packed
+    (tmp_path / "a.conf").touch()
+    assert plans.find(definition) is None
+
+
 def test_plans_with_the_same_policy_share_its_filter(tmp_path: Path) -> None:
     plans = Plans()
     policy = tmp_path / "policy.json"
