@@ -125,7 +125,11 @@ def _stage_in(rootfs: Rootfs, spec: JailSpec, shares: list[Share], plan: "Plan")
 
 
 def _stage_all(rootfs: Rootfs, spec: JailSpec, shares: list[Share], program: Closure, plan: "Plan") -> None:
-    """Into a root of our own: the program with all that it needs, and what was asked for with its."""
+    """Into a root of our own: the program with all that it needs, and what was asked for with its.
+
+    For one target the first share counts, whatever is shown at its own place: /etc/passwd may be another one.
+    """
+    shares = list({share.target: share for share in reversed(shares)}.values())[::-1]
     for share in shares:
         if share.target == share.source and not _stage_live(rootfs, share, share.target, plan):
             rootfs.stage(share.source, _flags(share))

@@ -163,6 +163,13 @@ def test_bind_first_registration_of_a_target_counts(host: "Host", folder: Path) 
     assert (seen.all("line"), seen["write:/t"]) == (["other"], "ok")
 
 
+def test_bind_of_other_users_counts_where_a_user_is_named(host: "Host", folder: Path) -> None:
+    """-U shows /etc/passwd by itself, after what was asked for."""
+    seen = host.probe("cat", "/etc/passwd", options=["-U", "65534", "-r", f"{folder / 'file'}:/etc/passwd"])
+    assert seen.all("line") == ["text"]
+    assert len(host.probe("cat", "/etc/passwd", options=["-U", "65534"]).all("line")) > 1
+
+
 def test_bind_writable_below_a_read_only_directory(host: "Host", folder: Path) -> None:
     (folder / "state").mkdir()
     verbs = ["create", folder / "new", "create", folder / "state/new"]
