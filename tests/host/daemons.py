@@ -12,6 +12,7 @@ from pathlib import Path
 SCENARIOS = Path(__file__).resolve().parents[1] / "scenarios"
 BORROWED = Path(sys.prefix) / "daemons"  # tests/guest/borrowed.py has put them there
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+LIBCS = ("glibc", "musl")
 FORKS = ("clone", "clone3", "fork", "vfork")
 POLLS = ("poll", "ppoll", "ppoll_time64")
 EPOLLS = ("epoll_wait", "epoll_pwait", "epoll_pwait2")
@@ -66,12 +67,17 @@ def _borrowed(variable: str, name: str) -> dict[str, str] | str:
 DAEMONS = {
     daemon.name: daemon
     for daemon in (
+        Daemon("avahi-daemon", "ip", POLLS, debian=True),
+        Daemon("chronyd", "ip", ("select", "_newselect", "pselect6", "pselect6_time64"), debian=True),
         Daemon("dnsmasq", "dnsmasq busybox dig ip", POLLS),
         Daemon("dropbear", "dropbear dbclient busybox ip", FORKS),
-        Daemon("httpd", "busybox ip", FORKS),
+        Daemon("httpd", "busybox ip", FORKS, libcs=LIBCS),
         Daemon("lighttpd", "busybox ip", EPOLLS, debian=True),
         Daemon("mosquitto", "busybox ip openssl", EPOLLS, debian=True),
         # of its master, which starts dead workers again
         Daemon("nginx", "busybox ip openssl", ("rt_sigsuspend", "sigsuspend"), debian=True),
+        Daemon("ntpd", "ip", POLLS, libcs=LIBCS),
+        Daemon("telnetd", "busybox ip", FORKS, libcs=LIBCS),
+        Daemon("udhcpc", "busybox dnsmasq ip", FORKS, libcs=LIBCS),
     )
 }

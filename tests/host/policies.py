@@ -66,7 +66,8 @@ def _ported(policy: Policy) -> list[str]:
     names: dict[str, None] = {}
     for arch in ARCHES:
         for libc in LIBCS:
-            rules = port(policy, arch, libc)[0].rules
+            # only of what is allowed: a twin of what is denied is not
+            rules = [rule for rule in port(policy, arch, libc)[0].rules if rule["action"] == policyfile.ALLOW]
             names.update(dict.fromkeys(name for rule in rules for name in names_of(rule)))
     known = {name for rule in policy.rules for name in names_of(rule)}
     return [name for name in names if name not in known]

@@ -88,10 +88,13 @@ finish() {
 clean_up() {
 	status=$?
 	trap '' INT TERM HUP
+	ended=$JAIL
 	JAIL=
-	[ "$status" = 0 ] || [ ! -s "$T/log" ] || cat "$T/log" >&2
+	# what started a service that has ended by itself is about to say why
+	if [ -n "$ended" ] && [ -s "$T/pid" ] && gone "$(cat "$T/pid")"; then await gone "$ended" || :; fi
 	for pid in $PIDS; do kill -TERM "$pid" 2>/dev/null || :; done
 	for pid in $PIDS; do await gone "$pid" 2>/dev/null || kill -KILL "$pid" 2>/dev/null || :; done
+	[ "$status" = 0 ] || [ ! -s "$T/log" ] || cat "$T/log" >&2
 	rm -rf "$T"
 	exit "$status"
 }

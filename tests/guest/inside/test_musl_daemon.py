@@ -19,7 +19,7 @@ HTTPD = "/usr/bin/busybox-musl"
 
 
 def play(host: "Host", policy: Path) -> "Result":
-    environment = {**os.environ, "TMPDIR": str(host.folder), "SCENARIO_HTTPD": HTTPD}
+    environment = {**os.environ, "TMPDIR": str(host.folder), "SCENARIO_BUSYBOX": HTTPD}
     return host.run(ROOT / "tests/scenarios/httpd", host.ujail, "-d", "1", "-S", policy, env=environment)
 
 
