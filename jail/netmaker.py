@@ -84,19 +84,28 @@ class Making:
             if self._said != OK:
                 text = self._said.decode("utf-8", "replace").strip()
                 raise ConfigError(text if text.isprintable() and text else "network: its maker ended early")
-            # the child is alive, or unreaped: its pid is no other process's
-            return Made(os.open(f"/proc/{self.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC), hold_fd, self.pid)
+            if not self._is_alive():
+                raise ConfigError("network: its keeper has ended")
+            # it is unreaped, so its pid is no other process's
+            fd = os.open(f"/proc/{self.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+            if os.path.samestat(os.fstat(fd), os.stat("/proc/self/ns/net")):
+                os.close(fd)
+                raise ConfigError("network: it is our own")
+            return Made(fd, hold_fd, self.pid)
         except BaseException:
             os.close(hold_fd)
             raise
 
     def kill(self) -> None:
         """It hangs. Of what it has moved, hardware comes back by itself."""
+        if self._is_alive():
+            os.kill(self.pid, SIGKILL)
+
+    def _is_alive(self) -> bool:
         try:
-            if os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
-                os.kill(self.pid, SIGKILL)
+            return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
         except ChildProcessError:
-            return  # it was reaped: the pid is somebody else's
+            return False  # it was reaped: the pid is somebody else's
 
     def cancel(self) -> None:
         """It is not wanted any more, and gives back what it has moved. Who started it has to reap it."""

@@ -92,13 +92,10 @@ class Maker:
             self._configure(device)
 
     def give_back(self, home_fd: int) -> None:
+        """Each as far as it goes: why it is done is what will be said."""
         for index, name in self.moved:
-            self._try(
-                name,
-                lambda index=index, name=name: self._inside.link(  # type: ignore[misc]
-                    "set", index=index, net_ns_fd=home_fd, ifname=name
-                ),
-            )
+            with suppress(self._refusal):
+                self._inside.link("set", index=index, net_ns_fd=home_fd, ifname=name)
 
     def _put_rules(self, network: Network) -> None:
         from pyroute2.nftables.main import NFTables
