@@ -141,7 +141,7 @@ class Denials:
     def _explain(self, owner: Owner, since_s: float) -> None:
         """A death by SIGSYS: unless a record has told of it, that is all there is to say."""
         denied = owner.instance.denied
-        if denied is None or denied.deadly_s < since_s:
+        if not owner.is_explained and (denied is None or denied.deadly_s < since_s):
             denial = unexplained(owner.service_pid)
             denial.program = os.path.basename(owner.definition.command[0])
             self._note(denial, owner)
@@ -153,6 +153,7 @@ class Denials:
         denied = owner.instance.denied = owner.instance.denied or History()
         if denial.is_deadly:
             denied.deadly_s = now_s
+            owner.is_explained = owner.is_explained or denial.pid == owner.service_pid
         if denied.is_echo(denial, now_s):
             return
         if not denied.is_counting:

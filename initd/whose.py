@@ -27,7 +27,7 @@ VERDICTS_MAX = 64
 class Owner:
     """One process of an instance, while it runs and a moment longer; `definition` is what it was started with."""
 
-    __slots__ = ("definition", "exe", "instance", "pid", "policy", "service_pid")
+    __slots__ = ("definition", "exe", "instance", "is_explained", "pid", "policy", "service_pid")
 
     def __init__(self, instance: "Instance", process: "Process") -> None:
         self.instance = instance
@@ -35,6 +35,7 @@ class Owner:
         self.policy = policy_of(self.definition)
         self.pid = process.pid
         self.service_pid = process.service_pid
+        self.is_explained = False  # a record has named the call that it dies of, however late that is seen
         self.exe = ""
         if self.policy:  # it may have ended already
             self.exe = exe_of(self.service_pid) or self.definition.command[0]

@@ -112,7 +112,10 @@ denied() {
 	/etc/init.d/httpd start
 	check "httpd serves again" serves
 }
-DENIAL="killed for \(clone\|a system call\)"
+DENIAL="killed for clone"
+case $(uname -m) in
+mips*) DENIAL="killed for \(clone\|a system call\)" ;; # whose kernels write no record of which
+esac
 said() { logread | grep -q "$1"; }
 explained() { jailctl why "$1" | grep -q "$DENIAL"; }
 
