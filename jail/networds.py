@@ -185,6 +185,13 @@ def _check_settings(device: Device) -> None:
         _check_mac(device.single["mac"])
     if "bridge" in device.single and "host" in device.lists:
         raise UsageError("net: a port of a bridge has no address: host and bridge do not go together")
+    _check_ways(device, _check_addresses(device))
+    for text in device.lists.get("dns", ()):
+        address_of("dns", text)
+
+
+def _check_addresses(device: Device) -> set[int]:
+    """The kinds of address that the device has inside."""
     families = set()
     for key in ("addr", "host"):
         for text in device.lists.get(key, ()):
@@ -196,6 +203,11 @@ def _check_settings(device: Device) -> None:
                 )
             if key == "addr":
                 families.add(family)
+    return families
+
+
+def _check_ways(device: Device, families: set[int]) -> None:
+    """Gateways and routes, each of a kind that the device has an address of."""
     gateways = [address_of("gw", text) for text in device.lists.get("gw", ())]
     if len(set(gateways)) != len(gateways):
         raise UsageError("net: gw: two of one kind")
@@ -207,8 +219,6 @@ def _check_settings(device: Device) -> None:
         gateways += families_of
     if not set(gateways) <= families:
         raise UsageError("net: a gateway or route needs an address of its kind: addr=…")
-    for text in device.lists.get("dns", ()):
-        address_of("dns", text)
 
 
 def _check_device_name(name: str) -> None:
