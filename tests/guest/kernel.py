@@ -31,6 +31,7 @@ MODULES = (
         "libcrc32c",
     ),
     *("ext4", "loop", "veth", "tun", "dummy", "bridge", "nfnetlink", "ip_set"),
+    *("macvlan", "nf_tables", "nft_ct", "nft_reject_inet"),
 )
 
 
