@@ -5,6 +5,8 @@ Reading never raises: what is wrong lands in `faults`, and an instance with faul
 What is unknown lands in `warnings`. Must not start, open or change anything.
 """
 
+import os
+
 from initd.fields import Fields, show
 from initd.identity import identity
 from initd.jailparams import KEYS as PARAMETER_KEYS
@@ -14,7 +16,7 @@ from jail.errors import ConfigError
 from jail.ids import lookup
 from jail.limits import parse as parse_limit
 from jail.near import did_you_mean
-from jail.spec import ENFORCE, MODES, TRACE
+from jail.spec import COMPLAIN, ENFORCE, MODES, TRACE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,8 +33,8 @@ NAME_MAX = 255  # a directory of the cgroup tree bears it
 KEYS = (
     "command", "env", "data", "file", "netdev", "limits", "cgroup", "nice", "user", "group", "respawn",
     "term_timeout", "reload_signal", "stdout", "stderr", "facility", "pidfile", "seccomp", "seccomp_mode",
-    "seccomp_log", "trace", "capabilities", "no_new_privs", "jail", "extroot", "overlaydir", "tmpoverlaysize",
-    "bundle", "error", "triggers", "watch", "watchdog", "vrf",
+    "seccomp_log", "seccomp_notify", "trace", "capabilities", "no_new_privs", "jail", "extroot", "overlaydir",
+    "tmpoverlaysize", "bundle", "error", "triggers", "watch", "watchdog", "vrf",
 )
 FLAGS = (  # of a jail
     "procfs", "sysfs", "ubus", "udebug", "log", "ronly", "netns", "userns", "cgroupsns", "console",
@@ -98,8 +100,8 @@ class Definition:
     __slots__ = (
         "bundle", "capabilities", "cgroup", "command", "data", "env", "error", "extroot", "facility", "faults",
         "file", "given", "group", "instance", "jail", "limits", "netdev", "nice", "no_new_privs", "overlaydir",
-        "pidfile", "reload_signal", "respawn", "seccomp", "seccomp_log", "seccomp_mode", "service", "stderr",
-        "stdout", "term_timeout", "tmpoverlaysize", "trace", "triggers", "user", "vrf", "warnings", "watch",
+        "pidfile", "reload_signal", "respawn", "seccomp", "seccomp_log", "seccomp_mode", "seccomp_notify", "service",
+        "stderr", "stdout", "term_timeout", "tmpoverlaysize", "trace", "triggers", "user", "vrf", "warnings", "watch",
         "watchdog",
     )
     # fmt: on
@@ -130,6 +132,7 @@ class Definition:
         self.seccomp = fields.text("seccomp")
         self.seccomp_mode = fields.text("seccomp_mode")
         self.seccomp_log = fields.text("seccomp_log")
+        self.seccomp_notify = fields.flag("seccomp_notify")  # we answer its denied calls
         self.trace = fields.flag("trace")
         self.capabilities = fields.text("capabilities")
         self.no_new_privs = fields.flag("no_new_privs")
@@ -167,6 +170,15 @@ class Definition:
     def mode(self) -> str:
         """Of its policy: one of jail.spec.MODES."""
         return TRACE if self.trace else self.seccomp_mode or ENFORCE
+
+    @property
+    def complains(self) -> bool:
+        return self.mode == COMPLAIN
+
+    @property
+    def policy_path(self) -> str:
+        """Its policy, as files are opened; "" for none."""
+        return os.path.abspath(self.seccomp) if self.seccomp else ""
 
     @property
     def full_name(self) -> str:

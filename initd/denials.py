@@ -39,13 +39,16 @@ DENIED = "jail.denied"
 class History:
     """What was denied to one instance, whichever of its processes it was."""
 
-    __slots__ = ("_lines", "_recent", "_shown", "_suppressed", "count", "deadly_s", "is_counting", "line")
+    __slots__ = (
+        "_lines", "_recent", "_shown", "_suppressed", "count", "deadly_s", "has_log_failed", "is_counting", "line",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.count = 0
         self.line = ""  # the last one that was told
         self.deadly_s = -1.0  # when the last call was denied that a process dies of
         self.is_counting = False  # in a window
+        self.has_log_failed = False
         self._lines = self._suppressed = 0
         self._shown: set[tuple[object, ...]] = set()
         self._recent: deque[tuple[int, int, str, float]] = deque(maxlen=RECENT_MAX)
@@ -156,6 +159,8 @@ class Denials:
             owner.is_explained = owner.is_explained or denial.pid == owner.service_pid
         if denied.is_echo(denial, now_s):
             return
+        if definition.seccomp_log:
+            self._write(denial, denied, os.path.abspath(definition.seccomp_log))
         if not denied.is_counting:
             denied.is_counting = True
             self._loop.after(WINDOW_S, lambda: self._close_window(definition, denied))
@@ -163,6 +168,23 @@ class Denials:
             denied.line = denial.words()
             (self._log.error if denial.is_deadly else self._log.warning)(denied.line)
             self._publish({**table(denial), "message": denied.line})
+
+    def _write(self, denial: Denial, denied: History, path: str) -> None:
+        """Each of them as a line of JSON in the file that the service names; what hinders is told once."""
+        from jail.eventlog import EventLog
+
+        try:
+            events = EventLog(path)
+            try:
+                events.write(denial)
+            finally:
+                events.close()
+            problem = f"{path}: full, or no room: not all denied calls are in it" if events.lost else ""
+        except OSError as error:
+            problem = f"{path}: {error.strerror}"
+        if problem and not denied.has_log_failed:
+            self._log.warning(f"{denial.name}: {problem}")
+        denied.has_log_failed = bool(problem)
 
     def _close_window(self, definition: "Definition", denied: History) -> None:
         """Tell what was not told, and begin anew."""

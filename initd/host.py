@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         warnings: list[str]
         pidfile: str
         trace: Tracing | None
+        notify_abi: str
 
     class Lines(Protocol):
         """Where the lines of a pipe go: initd.output.Output."""

@@ -30,7 +30,7 @@ HASHED_MAX_BYTES = 4 << 20
 # fmt: off
 PROTECTION = (  # what only a new process can get
     "bundle", "extroot", "overlaydir", "tmpoverlaysize", "nice", "user", "group", "pidfile", "seccomp",
-    "seccomp_mode", "seccomp_log", "capabilities", "trace", "no_new_privs", "vrf",
+    "seccomp_mode", "seccomp_log", "seccomp_notify", "capabilities", "trace", "no_new_privs", "vrf",
 )
 OTHERS = ("command", "facility", "respawn", "reload_signal", "term_timeout", "error")
 # fmt: on

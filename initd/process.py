@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from initd.definition import Definition
     from initd.host import Host, Lines, Started
+    from initd.listening import Listening
     from initd.netifd import Handed
     from jail.netmaker import Made
 
@@ -35,6 +36,7 @@ class Process:
         "_ended_s",
         "_handed",
         "_host",
+        "_listening",
         "_name",
         "_network",
         "_on_end",
@@ -68,6 +70,7 @@ class Process:
         self._on_end = on_end
         self._outputs: list[Lines] = []
         self._pidfiles: list[str] = []
+        self._listening: Listening | None = None
         self.identity = identity
         self.began_s = host.loop.now()
         self._network = network
@@ -100,6 +103,19 @@ class Process:
         self._open_outputs(definition, started)
         if self.trace is not None:
             self.trace.follow(self._host.loop, self._host.log, self._name, self._found_service)
+        if started.notify_abi:
+            from initd.listening import Listening
+
+            host = self._host
+            self._listening = Listening(
+                host.loop,
+                host.log,
+                definition,
+                self.service_pid,
+                started.notify_abi,
+                host.denials.note,
+                self.kill_all,
+            )
         if definition.pidfile:
             self._write_pidfile(definition.pidfile, self.pid)
         if started.pidfile:
@@ -167,6 +183,8 @@ class Process:
             output.close()
         if self.trace is not None:
             self.trace.close()
+        if self._listening is not None:
+            self._listening.close()
         for path in self._pidfiles:
             try:
                 remove_pid(path)

@@ -6,14 +6,15 @@ bounded part of the time: what comes too fast is left unread, and that is told.
 """
 
 import os
-from errno import ENOBUFS, EPIPE, EPROTONOSUPPORT
+from errno import ENOBUFS, EPIPE
 from struct import Struct
 
 from initd.loop import READ
 from initd.slim import deque, socket
 from jail import auditrecord
-from jail._native import ffi, lib
+from jail._native import lib
 from jail.errors import ConfigError
+from jail.silence import is_silent
 from jail.why import KERNEL_LOG, RECORD_BYTES, of_kernel
 
 TYPE_CHECKING = False
@@ -194,13 +195,8 @@ class Records:
 
 def no_records() -> str:
     """Why this kernel writes none that would be of use, "" if it may."""
-    if ffi.string(lib.native_arch()).startswith(b"mips"):
-        return "those of mips write none"
-    try:
-        socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, lib.NETLINK_AUDIT).close()
-    except OSError as error:
-        if error.errno == EPROTONOSUPPORT:
-            return "it has no audit"
+    if reason := is_silent():
+        return reason
     return "" if is_first_pid_namespace() else "they number processes otherwise than this PID namespace"
 
 

@@ -17,6 +17,7 @@ from initd.sharing import Shared, is_shared
 from jail.errors import ConfigError, SetupError, UsageError
 from jail.launch import launch
 from jail.packed import Packed
+from jail.silence import needs_supervisor
 from jail.spec import SOCKETS, TRACE, JailSpec
 
 TYPE_CHECKING = False
@@ -40,10 +41,12 @@ class Started:
     pid: our child, for a jail its PID 1, which forwards signals. service_pid: the service.
     stdout_fd, stderr_fd: read ends, non-blocking, or -1. has_stub: a TERM becomes a KILL after term_timeout
     without our doing. pidfile: of the jail, "" if none was written. trace: if the child is the tracer, which
-    will tell the pid of the service.
+    will tell the pid of the service. notify_abi: of its program, if its denied calls wait for our answers.
     """
 
-    __slots__ = ("has_stub", "pid", "pidfile", "service_pid", "stderr_fd", "stdout_fd", "trace", "warnings")
+    __slots__ = (
+        "has_stub", "notify_abi", "pid", "pidfile", "service_pid", "stderr_fd", "stdout_fd", "trace", "warnings",
+    )  # fmt: skip
 
     def __init__(self, pid: int, service_pid: int, output: "_Stdio", warnings: list[str]) -> None:
         self.pid = pid
@@ -53,6 +56,7 @@ class Started:
         self.warnings = warnings
         self.pidfile = ""
         self.trace: Tracing | None = None
+        self.notify_abi = ""
 
 
 class Plans:
@@ -177,6 +181,7 @@ def spawn(
         stdio.close_service_fds()
     plans.shared.made(definition, packed.namespaces, jail.pid)
     started = Started(jail.pid, jail.service_pid, stdio, list(packed.warnings))
+    started.notify_abi = packed.notify_abi
     if definition.jail and definition.jail.pidfile:
         _write_pidfile(definition.jail.pidfile, started)
     return started
@@ -211,6 +216,7 @@ def make_spec(
     spec.cgroup = f"{tree}/{definition.service}/{definition.instance}"
     spec.cgroup_files = dict(definition.cgroup)
     spec.mode = definition.mode
+    spec.notify = definition.seccomp_notify or needs_supervisor()
     if definition.seccomp:
         spec.hold(os.path.abspath(definition.seccomp))
     root = (definition.extroot, definition.overlaydir, definition.tmpoverlaysize)

@@ -61,7 +61,7 @@ def default_door(program: Closure, capabilities: int) -> steps.Step:
         raise ConfigError(
             f"{program.files[0]}: the default filter is not made for this program's architecture"
         )
-    text = _read(DEFAULT)
+    text = read_policy(DEFAULT)
     asked = (text, b"", program.abi, capabilities, 0)
     step = _compiled.get(asked)
     if step is None:
@@ -93,6 +93,8 @@ def hold(
     # the door that a variable of the service's own opens would be no door
     env = {name: value for name, value in env.items() if name != "SECCOMP_MODE"}
     mode, word = _mode(spec, shim)
+    if mode & lib.POLICY_NOTIFY:
+        plan.notify_abi = program.abi
     step = door1(spec.seccomp, program, capabilities, plan.notes, mode)
     if spec.mode == COMPLAIN:
         plan.warnings.append(f"{spec.seccomp} complains only: what it denies is logged, and allowed")
@@ -101,9 +103,13 @@ def hold(
 
 def _mode(spec: "JailSpec", shim: str) -> tuple[int, str]:
     """What the compiler is told, and what the shim reads: "" for a policy that is just enforced."""
-    if spec.mode == COMPLAIN:
-        return lib.POLICY_COMPLAIN, COMPLAIN
-    return 0, ""
+    flags, word = (lib.POLICY_COMPLAIN, COMPLAIN) if spec.mode == COMPLAIN else (0, "")
+    # the listener is door 2's: without that nobody would hear what the filter asks
+    if not spec.notify or not shim:
+        return flags, word
+    if not lib.notify_works():
+        raise ConfigError("notify: this kernel lets nobody answer denied calls (before Linux 5.6?)")
+    return flags | lib.POLICY_NOTIFY, f"{spec.mode},notify"
 
 
 def _link_for_trace(spec: "JailSpec", path: str, root: str) -> tuple[Closure | None, str]:
@@ -131,8 +137,8 @@ def door1(path: str, program: Closure, capabilities: int, notes: list[str], mode
     if not program.abi:
         raise ConfigError(f"{program.files[0]}: policies are not made for this program's architecture")
     libc = "static" if program.kind == "static" or not program.libc else program.libc
-    startup = _read(f"{FILTERS}/startup-{'musl' if libc == 'uclibc' else libc}.json")
-    text = _read(path)
+    startup = read_policy(f"{FILTERS}/startup-{'musl' if libc == 'uclibc' else libc}.json")
+    text = read_policy(path)
     # all that the compiler is told, beside constants and the running kernel
     asked = (text, startup, program.abi, capabilities, mode)
     step = _compiled.get(asked)
@@ -182,7 +188,7 @@ def _launcher_gate(native: str, mode: int) -> bytes:
     with its pinned arguments, and lets nothing else of this ABI pass.
     """
     own = compile_filter(
-        _read(f"{FILTERS}/startup-foreign.json"),
+        read_policy(f"{FILTERS}/startup-foreign.json"),
         native,
         path="startup-foreign.json",
         door1=True,
@@ -210,7 +216,8 @@ def _preload(shim: str, env: dict[str, str]) -> dict[str, str]:
     return {"LD_PRELOAD": shim + (f":{others}" if others else "")} if shim else {}
 
 
-def _read(path: str) -> bytes:
+def read_policy(path: str) -> bytes:
+    """What the file has, up to one byte more than the compiler takes. Raises ConfigError."""
     try:
         # initd must not wait at a FIFO, and the shim could not read one again
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)

@@ -23,6 +23,7 @@ class Packed:
         "name",
         "namespaces",
         "network",
+        "notify_abi",
         "parts",
         "patterns",
         "program",
@@ -36,6 +37,7 @@ class Packed:
         self.name = plan.name
         self.program = plan.program
         self.program_version = plan.program_version
+        self.notify_abi = plan.notify_abi
         self.namespaces = plan.namespaces
         self.group = plan.group
         self.network = plan.network

@@ -54,6 +54,7 @@ class Plan:
         "namespaces",
         "network",
         "notes",
+        "notify_abi",
         "patterns",
         "program",
         "program_version",
@@ -63,6 +64,7 @@ class Plan:
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.notify_abi = ""  # of the program, if its denied calls are to be answered
         self.program = ""  # its path, as its root has it
         self.program_version: tuple[int, ...] = ()  # of a program of the host: another one needs other files
         self.namespaces = 0

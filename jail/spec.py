@@ -92,6 +92,7 @@ class JailSpec:
         "nice",
         "no_default_filter",
         "no_new_privs",
+        "notify",
         "oom_score_adj",
         "overlay_dir",
         "overlay_size",
@@ -126,6 +127,7 @@ class JailSpec:
         self.no_default_filter = False  # in a jail without a policy
         self.allow_userns = False  # processes of the jail may make user namespaces
         self.mode = ENFORCE
+        self.notify = False  # whoever starts it answers denied calls, if the program loads the shim
         self.hostname = ""
         self.procfs = False
         self.sysfs = False

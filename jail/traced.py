@@ -69,7 +69,9 @@ def _receive(channel: "_socket.socket") -> list[int]:
 def _packed(order: tuple[str, int, tuple[bytes, ...], str, str, str]) -> tuple[Packed, str]:
     packed = Packed.__new__(Packed)
     packed.name, packed.namespaces, packed.parts, packed.text, packed.program, root = order
-    packed.group, packed.joins, packed.missing, packed.warnings = None, (), (), ()  # these stay with initd
+    # the rest stays with initd
+    packed.group, packed.joins, packed.missing, packed.warnings = None, (), (), ()
+    packed.network, packed.notify_abi = None, ""
     return packed, root
 
 
@@ -99,7 +101,8 @@ def trace_here(
 ) -> int:
     """Run the jail under this process as its tracer, and write the trace; returns the service's exit status.
 
-    on_start(the service's pid) is called once it runs. Raises JailError, OSError; then nothing is left of it.
+    on_start(the service's pid) is called once it runs; `net_fd` is its network, if it has one. Raises JailError,
+    OSError; then nothing is left of it.
     """
     from jail.record import policy_of
     from jail.tracefile import TraceFile, default_path

@@ -13,7 +13,7 @@ from stat import S_ISREG
 from jail.errors import EXIT_FAILURE, JailError, UsageError
 from jail.options import Options, number, parse
 from jail.options import usage as make_usage
-from jail.spec import ENFORCE, SOCKETS, TRACE, JailSpec
+from jail.spec import COMPLAIN, ENFORCE, SOCKETS, TRACE, JailSpec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,6 +76,8 @@ OPTIONS: tuple[tuple[str, ...], ...] = (
     ("", "no-default-filter", "", "without -S, allow every system call"),
     ("", "allow-userns", "", "let processes of the jail make user namespaces"),
     ("m", "mode", "MODE", "enforce it (default); complain: log, and allow; trace: record all calls instead"),
+    ("M", "seccomp-log", "FILE", "add each denied call to the file, as a line of JSON"),
+    ("", "notify", "", "answer denied calls in this process, as where the kernel has no records of them"),
     ("Network",),
     ("N", "netns", "", "a network of its own, with nothing but loopback"),
     ("", "net", "KIND:NAME[,KEY=VALUE]", "a device in it (veth, macvlan, dev), or the namespace netns:NAME"),
@@ -162,6 +164,13 @@ def make_spec(options: Options) -> JailSpec:
     spec.is_group_ours = False
     spec.grace_s = number("--term-timeout", given.get("term-timeout", "5"))
     spec.mode = given.get("mode", ENFORCE)
+    spec.notify = "notify" in given
+    if "seccomp-log" in given and spec.mode == TRACE:
+        raise UsageError("-M and -m trace do not go together: what is traced is denied nothing")
+    if not spec.notify and ("seccomp-log" in given or spec.mode == COMPLAIN):
+        from jail.silence import needs_supervisor
+
+        spec.notify = needs_supervisor()
     if "seccomp" in given:
         spec.hold(_absolute("--seccomp", given["seccomp"]))
     if "nice" in given:
@@ -264,8 +273,8 @@ def _run(spec: JailSpec, options: Options, debug: int, argv0: str) -> int:
         return 0
     if os.geteuid() != 0 and not spec.userns:
         raise JailError("must be run as root; an ordinary user needs -f")
-    if spec.mode == TRACE:
-        return _trace(spec, plan, options.given.get("pidfile", ""))
+    if spec.mode == TRACE or "seccomp-log" in options.given or plan.notify_abi:
+        return _stay(spec, plan, options.given)
     from jail.launch import launch
 
     net_fd = -1
@@ -287,12 +296,18 @@ def _run(spec: JailSpec, options: Options, debug: int, argv0: str) -> int:
         raise JailError(f"{error.filename or STUB}: {error.strerror}") from error
 
 
-def _trace(spec: JailSpec, plan: "Plan", pidfile: str) -> int:
-    """This process stays and records."""
-    from jail.traced import trace_here
+def _stay(spec: JailSpec, plan: "Plan", given: dict[str, str]) -> int:
+    """This process stays: it records, or hears denied calls."""
 
-    if spec.seccomp:
-        say(f"ujail: {spec.name}: warning: {spec.seccomp} is not in force while everything is recorded")
+    def tell(line: str) -> None:
+        say(f"ujail: {spec.name}: {line}")
+
+    def on_start(pid: int) -> None:
+        if "pidfile" in given:
+            _write_pidfile(given["pidfile"], pid)
+
+    if spec.mode == TRACE and spec.seccomp:
+        tell(f"warning: {spec.seccomp} is not in force while everything is recorded")
     net_fd = -1
     if plan.network:
         from jail.netmaker import make_for_tracer
@@ -300,13 +315,13 @@ def _trace(spec: JailSpec, plan: "Plan", pidfile: str) -> int:
         net_fd = make_for_tracer(plan.name, plan.network)
     hold_signals()
     try:
-        return trace_here(
-            plan,
-            spec.extroot,
-            lambda line: say(f"ujail: {spec.name}: {line}"),
-            lambda pid: _write_pidfile(pidfile, pid) if pidfile else None,
-            net_fd,
-        )
+        if spec.mode == TRACE:
+            from jail.traced import trace_here
+
+            return trace_here(plan, spec.extroot, tell, on_start, net_fd)
+        from jail.watcher import watch_here
+
+        return watch_here(plan, spec, given.get("seccomp-log", ""), tell, on_start, net_fd)
     finally:
         _end_group(plan)
 

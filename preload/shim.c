@@ -267,8 +267,10 @@ static int install(const char *path, struct sock_filter *code, const struct poli
 	unsigned int flags = result->filter_flags | SECCOMP_FILTER_FLAG_LOG;
 	long refused;
 
-	if (notify)
+	if (notify) { /* who listens needs no record, and that the shim asks is no denial */
+		flags &= ~(unsigned int)SECCOMP_FILTER_FLAG_LOG;
 		flags |= SECCOMP_FILTER_FLAG_NEW_LISTENER;
+	}
 	/* a thread that cannot be brought along is told by its id, which could be a descriptor's */
 	if (notify && flags & SECCOMP_FILTER_FLAG_TSYNC)
 		flags |= FLAG_TSYNC_ESRCH;

@@ -196,6 +196,30 @@ int arch_kind(const char *arch);
  */
 int read_filter(int pid, unsigned int index, unsigned char *code, size_t size);
 
+/* A call that waits for the supervisor's word. `pid` is a thread's, as this process knows it. */
+struct notify_call {
+	uint64_t id;
+	uint32_t pid, number;
+	uint32_t arch; /* AUDIT_ARCH_ */
+	uint32_t reserved;
+	uint64_t args[6];
+};
+
+/* Whether this kernel lets a supervisor take a listener and hear calls. */
+int notify_works(void);
+
+/* Our own copy of a process's listener, or -errno: -EAGAIN as long as it has none. */
+int notify_take(int pid);
+
+/* The next call, once poll(2) says that there is one. Returns 0 or -errno, -ENOENT if it is gone. */
+int notify_receive(int fd, struct notify_call *call);
+
+/* Whether the call still waits, and its pid is still that process's. */
+int notify_is_asked(int fd, uint64_t id);
+
+/* Let it fail with an errno, or return 0 for the errno 0; -1: let it pass. Returns 0 or -errno. */
+int notify_answer(int fd, uint64_t id, int error);
+
 /*
  * The tracer. A filter that stops every call of a program and of all that it starts, a loop that
  * counts them. Each stop brings 16 bits from the filter: the ABI in the upper two, the number.

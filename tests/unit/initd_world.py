@@ -32,6 +32,7 @@ class FakeStarted:
         self.warnings: list[str] = []
         self.pidfile = ""
         self.trace: Tracing | None = None
+        self.notify_abi = ""
 
 
 class FakeChildren:

@@ -150,7 +150,7 @@ _procd_kind() {
 	reload_signal) _procd_type=signal ;;
 	pidfile | user | group | seccomp | seccomp_mode | seccomp_log | capabilities | facility) _procd_type=string ;;
 	extroot | overlaydir | tmpoverlaysize | bundle | vrf) _procd_type=string ;;
-	stdout | stderr | no_new_privs) _procd_type=bool ;;
+	stdout | stderr | no_new_privs | seccomp_notify) _procd_type=bool ;;
 	trace | jail) _procd_type=made ;; # by other functions than procd_set_param
 	triggers) _procd_type=list ;;
 	*) return 1 ;;

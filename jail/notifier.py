@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: MIT
+"""The supervisor of one service whose filter asks: it hears each denied call, tells of it, and answers.
+
+The policy is read once more and says what comes of a call, so that the answer is what the filter alone would
+give. Who does not answer lets nothing pass: without a supervisor these calls fail with ENOSYS. Used by initd in its
+loop and by `ujail` while it waits.
+"""
+
+import _signal  # type: ignore[import-not-found]  # the C half of `signal`, without enum
+import os
+import select
+from errno import EAGAIN, EINTR, EINVAL, ENOENT, ENOSYS, EPERM
+from time import time
+
+from jail._native import ffi, lib
+from jail.bpf import Program
+from jail.denial import NOTIFIER, Denial
+from jail.doors import read_policy
+from jail.policy import compile_filter
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jail._native import FFI
+
+IGNORED_FIELDS = ("SigBlk", "SigIgn", "SigCgt")
+CONTINUE = -1
+
+
+class Notifier:
+    """`fd` is the listener; `tell` is called with each denied call, before what comes of it."""
+
+    __slots__ = ("_call", "_closing", "_complains", "_judge", "_poll", "_tell", "fd")
+
+    def __init__(
+        self, fd: int, policy: str, abi: str, pid: int, *, complains: bool, tell: "Callable[[Denial], None]"
+    ) -> None:
+        """`abi` is that of the program, `pid` the service's. Raises ConfigError if the policy is wrong by now."""
+        text = read_policy(policy)
+        granted = int(status_of(pid).get("CapPrm", "0"), 16)
+        code = compile_filter(text, abi, path=policy, capabilities=granted, lenient=True).code
+        self.fd = fd
+        self._judge = Program(code, big_endian=bool(lib.arch_kind(abi.encode()) & lib.ARCH_BIG))
+        self._complains = complains
+        self._tell = tell
+        self._call = ffi.new("struct notify_call *")
+        self._closing = -1  # the service's copy of the listener, while its shim may close that
+        self._poll = select.poll()
+        self._poll.register(fd, select.POLLIN)
+
+    def is_asked(self) -> bool:
+        return any(events & select.POLLIN for _, events in self._poll.poll(0))
+
+    def serve(self) -> None:
+        """Answer one call; is_asked() must have said that there is one. Raises OSError."""
+        call = self._call
+        result = lib.notify_receive(self.fd, call)
+        if result in (-ENOENT, -EINTR):
+            return  # its process has ended, or has taken a signal
+        if result:
+            raise OSError(-result, os.strerror(-result))
+        abi = _text(lib.audit_arch_name(call.arch))
+        name = _text(lib.call_name(abi.encode(), call.number)) if abi else ""
+        if self._is_hand_over(name):
+            return
+        verdict = self._judge.run(call.arch, call.number, list(call.args)).value
+        kind = verdict & lib.SECCOMP_RET_ACTION_FULL
+        if kind in (lib.SECCOMP_RET_ALLOW, lib.SECCOMP_RET_LOG):
+            # the file is another one by now; what the service has in force denies
+            verdict = lib.SECCOMP_RET_ERRNO | EPERM
+        action = lib.SECCOMP_RET_LOG if self._complains else verdict
+        try:
+            self._tell(self._denial(abi, action))
+        finally:
+            self._decide(verdict)
+
+    def _is_hand_over(self, name: str) -> bool:
+        """The shim's two calls: "take it", and the end of its own copy, whatever the policy says of close."""
+        call = self._call
+        if name == "prctl" and call.args[0] & 0xFFFFFFFF == lib.MARK_LISTENER:
+            self._closing = int(call.args[1])
+            self._answer(EINVAL)  # as for any option that no kernel has
+            return True
+        closing, self._closing = self._closing, -1
+        if name == "close" and int(call.args[0]) == closing:
+            self._answer(CONTINUE)
+            return True
+        return False
+
+    def _decide(self, verdict: int) -> None:
+        kind = verdict & lib.SECCOMP_RET_ACTION_FULL
+        if self._complains:
+            self._answer(CONTINUE)
+        elif kind == lib.SECCOMP_RET_ERRNO:
+            self._answer(verdict & lib.SECCOMP_RET_DATA)
+        elif kind in (lib.SECCOMP_RET_KILL_PROCESS, lib.SECCOMP_RET_KILL_THREAD):
+            self._kill()  # and no answer: the call never returns
+        else:
+            self._answer(ENOSYS)
+
+    def _answer(self, error: int) -> None:
+        # -ENOENT: its process has ended meanwhile
+        lib.notify_answer(self.fd, self._call.id, error)
+
+    def _kill(self) -> None:
+        """By SIGSYS, as the kernel does it; by KILL if the process has its own ideas of that signal."""
+        pid = int(self._call.pid)
+        status = status_of(pid)
+        if not lib.notify_is_asked(self.fd, self._call.id):
+            return  # and the pid may be another's
+        bit = 1 << _signal.SIGSYS - 1
+        minds = not status or any(int(status.get(field, "0"), 16) & bit for field in IGNORED_FIELDS)
+        try:
+            os.kill(pid, _signal.SIGKILL if minds else _signal.SIGSYS)
+        except ProcessLookupError:
+            return
+
+    def _denial(self, abi: str, action: int) -> Denial:
+        call = self._call
+        status = status_of(call.pid)
+        return Denial(
+            int(call.number),
+            abi,
+            int(status.get("Tgid", str(call.pid))),
+            program="".join([char if char.isprintable() else "?" for char in status.get("Name", "?")]),
+            action=action,
+            args=[int(value) for value in call.args],
+            source=NOTIFIER,
+            time_s=time(),
+        )
+
+    def close(self) -> None:
+        os.close(self.fd)
+
+
+def take(pid: int) -> int:
+    """The listener of a process, -1 as long as it has none. Raises OSError."""
+    fd = lib.notify_take(pid)
+    if fd == -EAGAIN:
+        return -1
+    if fd < 0:
+        raise OSError(-fd, os.strerror(-fd))
+    return fd
+
+
+def status_of(pid: int) -> dict[str, str]:
+    """/proc/PID/status; {} for a process that is gone."""
+    try:
+        with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
+            pairs = [line.rstrip("\n").partition(":") for line in file]
+    except OSError:
+        return {}
+    return {name: value.strip() for name, _, value in pairs}
+
+
+def _text(pointer: "FFI.CData") -> str:
+    return ffi.string(pointer).decode() if pointer else ""
