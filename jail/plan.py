@@ -47,6 +47,7 @@ class Plan:
     """What the launcher will do. `steps[index]` is what an error at `index` was about."""
 
     __slots__ = (
+        "file_rules",
         "group",
         "joins",
         "missing",
@@ -68,6 +69,7 @@ class Plan:
         self.program = ""  # its path, as its root has it
         self.program_version: tuple[int, ...] = ()  # of a program of the host: another one needs other files
         self.namespaces = 0
+        self.file_rules: list[steps.Step] = []  # Landlock's
         self.network: Network | None = None  # to be made or opened before the launch
         self.group: Group | None = None
         self.joins: list[
@@ -147,7 +149,11 @@ def make_plan(spec: JailSpec) -> Plan:
             _map(plan, spec, maps)
         if spec.cgroupns:
             plan.steps.append(steps.cgroup_namespace())
+        # under such rules nobody can mount
+        may_mount = spec.allow_userns or (sets and sets.bounding >> CAP_SYS_ADMIN & 1)
         _isolate(plan, spec, path, program, maps)
+        if may_mount:
+            plan.file_rules = []
         plan.namespaces &= ~joined
     elif not spec.plain:
         plan.warnings.append(
@@ -158,7 +164,7 @@ def make_plan(spec: JailSpec) -> Plan:
             plan.steps.append(steps.open_sources())
         assert identity and sets
         plan.steps += stub_steps(identity, sets, spec.grace_s, spec.name, door_of(spec))
-    plan.steps += service_steps(spec, identity, sets, has_stub)
+    plan.steps += service_steps(spec, identity, sets, has_stub, plan.file_rules)
     plan.steps += door
     plan.steps.append(steps.execute(path, spec.argv, [f"{name}={value}" for name, value in env.items()]))
     return plan

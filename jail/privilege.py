@@ -13,6 +13,10 @@ from jail.errors import ConfigError
 from jail.ids import Identity, lookup
 from jail.spec import TRACE, JailSpec
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 PACKAGE = os.path.dirname(os.path.abspath(__file__))
 STUB = f"{PACKAGE}/ujail-init"
 DOOR_NONE, DOOR_DEFAULT = "none", "default"
@@ -117,9 +121,16 @@ def priority_steps(spec: JailSpec) -> list[steps.Step]:
 
 
 def service_steps(
-    spec: JailSpec, identity: Identity | None, sets: CapabilitySets | None, has_stub: bool
+    spec: JailSpec,
+    identity: Identity | None,
+    sets: CapabilitySets | None,
+    has_stub: bool,
+    files: "Sequence[steps.Step]" = (),
 ) -> list[steps.Step]:
-    """All that the service's process does before its filter and its exec."""
+    """All that the service's process does before its filter and its exec.
+
+    `files` are Landlock rules: made while every place can be reached, put on after no_new_privs.
+    """
     out = [steps.session()]
     if not spec.plain:
         out.append(steps.keyring())
@@ -129,7 +140,7 @@ def service_steps(
         out.append(steps.umask(parse_umask(spec.umask)))
     elif not spec.plain:
         out.append(steps.umask(UMASK))
-    out += [steps.chdir("/"), steps.stdio(), steps.close_descriptors()]
+    out += [steps.chdir("/"), steps.stdio(), steps.close_descriptors(), *files[:1]]
     if not spec.userns:
         out += priority_steps(spec)
     if spec.limits:
@@ -148,6 +159,7 @@ def service_steps(
     out.append(steps.die_with_parent())
     if spec.no_new_privs or spec.seccomp or spec.mode == TRACE:
         out.append(steps.no_new_privs())
+    out += files[1:]
     if (spec.net_bind or spec.net_connect) and not spec.is_network_made():
         from jail.ports import port_step
 

@@ -10,6 +10,7 @@ from jail.assemble import assemble
 from jail.elf import closure
 from jail.elffile import Elf, load
 from jail.errors import ConfigError
+from jail.filerules import file_rules
 from jail.privilege import id_steps
 from jail.rootfs import BIND_NO_DEVICES, Rootfs
 from jail.shares import present_shares
@@ -62,6 +63,7 @@ def root_steps(
         out.append(steps.loopback())
     out.append(steps.pivot())
     if spec.ronly or not (spec.overlay_dir or spec.overlay_size):
+        plan.file_rules = file_rules(rootfs)
         out.append(steps.read_only("/"))
     if rootfs.has_own_dev():
         out.append(steps.read_only("/dev"))

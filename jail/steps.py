@@ -240,6 +240,16 @@ def cgroup_namespace() -> Step:
     return Step(lib.STEP_CGROUP_NAMESPACE, "make this cgroup the root of a cgroup namespace")
 
 
+def file_rules(places: list[str]) -> Step:
+    text = f"make Landlock rules: write to {', '.join(places) or 'nothing'}, read everything"
+    return Step(lib.STEP_FILE_RULES, text, len(places), texts=(_bytes("\0".join(places)),))
+
+
+@remembered
+def file_rules_hold() -> Step:
+    return Step(lib.STEP_FILE_RULES_HOLD, "put the Landlock rules on")
+
+
 @remembered
 def keyring() -> Step:
     return Step(lib.STEP_KEYRING, "make a session keyring")

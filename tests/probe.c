@@ -319,6 +319,11 @@ static long try_unlink(char **arguments)
 	return unlink(arguments[0]);
 }
 
+static long try_rename(char **arguments)
+{
+	return rename(arguments[0], arguments[1]);
+}
+
 static long try_chmod(char **arguments)
 {
 	return chmod(arguments[0], 0777);
@@ -984,6 +989,7 @@ static const struct verb {
 	{"mkdir", 1, TRY, try_mkdir},
 	{"unlink", 1, TRY, try_unlink},
 	{"chmod", 1, TRY, try_chmod},
+	{"rename", 2, TRY, try_rename},
 	{"mknod", 3, TRY, try_mknod},
 	{"mount", 2, TRY, try_mount},
 	{"mount-with", 3, TRY, try_mount_with},

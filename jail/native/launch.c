@@ -75,6 +75,8 @@ static const step_function functions[] = {
 	[STEP_OWN] = step_own,
 	[STEP_CGROUP_NAMESPACE] = step_cgroup_namespace,
 	[STEP_KEYRING] = step_keyring,
+	[STEP_FILE_RULES] = step_file_rules,
+	[STEP_FILE_RULES_HOLD] = step_file_rules_hold,
 	[STEP_IOPRIO] = step_ioprio,
 };
 

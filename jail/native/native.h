@@ -83,7 +83,9 @@ struct wire_step {
 #define STEP_CGROUP_NAMESPACE 49 /* the group that this process is in is the root from now on */
 #define STEP_KEYRING 50 /* a session keyring of its own, if the kernel has any */
 #define STEP_IOPRIO 51 /* a0 IO_ class, a1 level */
-#define STEP_LAST STEP_IOPRIO
+#define STEP_FILE_RULES 52 /* s0 "path\0path\0...", a0 how many: what can be written, by Landlock */
+#define STEP_FILE_RULES_HOLD 53 /* they are in force from now on */
+#define STEP_LAST STEP_FILE_RULES_HOLD
 
 /* STEP_IOPRIO */
 #define IO_REALTIME 1

@@ -52,6 +52,7 @@ struct launch_state {
 		inner_fd; /* with a user namespace: the two ends of what PID 1 and its maker say */
 	unsigned long outer_namespaces; /* of the first child */
 	unsigned int inside; /* index of the first step in it */
+	int rules_fd; /* Landlock's, in the service's process */
 	pid_t first_pid; /* PID 1 as it sees itself */
 	char pid_text[12]; /* the same in digits, the stub's last argument */
 	char *service_stack, *inside_stack;
@@ -122,6 +123,8 @@ int clone_into_group(struct launch_state *state, int (*first)(void *));
 int step_write_proc(struct launch_state *state, struct step *step);
 int step_own(struct launch_state *state, struct step *step);
 int step_cgroup_namespace(struct launch_state *state, struct step *step);
+int step_file_rules(struct launch_state *state, struct step *step);
+int step_file_rules_hold(struct launch_state *state, struct step *step);
 int step_keyring(struct launch_state *state, struct step *step);
 int step_ioprio(struct launch_state *state, struct step *step);
 

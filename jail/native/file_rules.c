@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Landlock rules that follow the mounts: everything in the jail can be read and executed, and only what is
+ * mounted writable can be written, should a way be found around a read-only mount. Made while every
+ * place can be reached, put on once no_new_privs is. Runs between clone and exec: no allocation.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/landlock.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "steps.h"
+
+/* What headers before Linux 5.19, 6.2 and 6.10 do not have; the same on every architecture */
+#ifndef LANDLOCK_ACCESS_FS_REFER
+#define LANDLOCK_ACCESS_FS_REFER (1ULL << 13)
+#endif
+#ifndef LANDLOCK_ACCESS_FS_TRUNCATE
+#define LANDLOCK_ACCESS_FS_TRUNCATE (1ULL << 14)
+#endif
+
+#define READING                                                                                    \
+	(LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
+#define OF_FILES                                                                                   \
+	(LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE |                               \
+	 LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_TRUNCATE)
+
+/* All kinds of access that this kernel can deny. */
+static uint64_t handled(void)
+{
+	uint64_t all = LANDLOCK_ACCESS_FS_REFER | (LANDLOCK_ACCESS_FS_REFER - 1);
+
+	return landlock_abi() >= 3 ? all | LANDLOCK_ACCESS_FS_TRUNCATE : all;
+}
+
+static int allow(int rules_fd, int fd, uint64_t access)
+{
+	struct landlock_path_beneath_attr rule = {.allowed_access = access, .parent_fd = fd};
+	struct stat status;
+
+	if (fstat(fd, &status))
+		return -errno;
+	if (!S_ISDIR(status.st_mode))
+		rule.allowed_access &= OF_FILES;
+	return syscall(SYS_landlock_add_rule, rules_fd, LANDLOCK_RULE_PATH_BENEATH, &rule, 0)
+		       ? -errno
+		       : 0;
+}
+
+static int allow_path(int rules_fd, const char *path, uint64_t access)
+{
+	int fd = open(path, O_PATH | O_CLOEXEC);
+	int result;
+
+	if (fd < 0)
+		return -errno;
+	result = allow(rules_fd, fd, access);
+	close(fd);
+	return result;
+}
+
+/*
+ * What was given as 0, 1 or 2 may be opened again through /dev/stdout, for what it was opened for.
+ * Pipes and sockets (EBADFD) always may; of a directory nothing, it would be a way out.
+ */
+static int allow_given(int rules_fd, int fd, uint64_t all)
+{
+	static const uint64_t access[] = {
+		[O_RDONLY] = LANDLOCK_ACCESS_FS_READ_FILE,
+		[O_WRONLY] = LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_TRUNCATE,
+		[O_RDWR] = OF_FILES & ~LANDLOCK_ACCESS_FS_EXECUTE,
+	};
+	const int flags = fcntl(fd, F_GETFL);
+	struct stat status;
+	int result;
+
+	if (flags < 0 || (flags & O_ACCMODE) > O_RDWR || fstat(fd, &status) ||
+	    S_ISDIR(status.st_mode))
+		return 0; /* no rule, no access */
+	result = allow(rules_fd, fd, access[flags & O_ACCMODE] & all);
+	return result == -EBADFD ? 0 : result;
+}
+
+int step_file_rules(struct launch_state *state, struct step *step)
+{
+	const uint64_t all = handled();
+	const char *path = step->s[0];
+	uint64_t i;
+	int fd, result;
+
+	state->rules_fd = syscall(SYS_landlock_create_ruleset, &all, sizeof(all), 0);
+	if (state->rules_fd < 0)
+		return -errno;
+	result = allow_path(state->rules_fd, "/", READING);
+	for (i = 0; !result && i < step->a[0] && path < step->s[0] + step->len[0]; i++) {
+		result = allow_path(state->rules_fd, path, all);
+		path += strlen(path) + 1;
+	}
+	if (!result && i != step->a[0])
+		return -EINVAL;
+	for (fd = 0; !result && fd < 3; fd++)
+		result = allow_given(state->rules_fd, fd, all);
+	return result;
+}
+
+int step_file_rules_hold(struct launch_state *state, struct step *step)
+{
+	return syscall(SYS_landlock_restrict_self, state->rules_fd, 0) ? -errno : 0;
+}
