@@ -16,6 +16,7 @@ from jail.plan import CAP_SYS_ADMIN, PATH, Plan, find_program
 from jail.privilege import (
     DOOR_DEFAULT,
     DOOR_NONE,
+    DOOR_PORTS,
     bounding_of,
     capabilities_of,
     identity_of,
@@ -36,10 +37,6 @@ def make_entry(spec: JailSpec, jail: Running, privilege: Privilege) -> Plan:
     """
     plan = Plan(spec.name)
     kinds = jail.namespaces()
-    if "user" in kinds:
-        raise ConfigError(
-            f"jail {jail.name}: it has a user namespace of its own, which cannot be entered yet"
-        )
     if not {"pid", "mnt"} <= set(kinds):
         raise ConfigError(f"jail {jail.name}: it shares our files or processes, so there is nothing to enter")
     spec.extroot = jail.root
@@ -47,9 +44,8 @@ def make_entry(spec: JailSpec, jail: Running, privilege: Privilege) -> Plan:
     identity, sets = privilege
     env = {"PATH": PATH, "container": "ujail", **spec.env}
     door, env = _door(spec, jail, path, bounding_of(sets, identity), env)
-    files = [kind for kind in kinds if kind != "user"]
     plan.joins.append((jail.pid, jail.started))
-    plan.steps += [steps.open_sources(), steps.setns(jail.pid, jail.started, files)]
+    plan.steps += [steps.open_sources(), steps.setns(jail.pid, jail.started, kinds)]
     plan.steps += stub_steps(identity, sets, spec.grace_s, spec.name, DOOR_NONE)
     plan.steps += service_steps(spec, identity, sets, True)
     plan.steps += door
@@ -69,6 +65,10 @@ def confined(jail: Running, argv: list[str], env: dict[str, str]) -> Plan:
         spec.allow_userns = bool(policy)
     elif mode == DOOR_NONE:
         spec.no_default_filter = True
+    elif mode == DOOR_PORTS:
+        raise ConfigError(
+            f"jail {jail.name}: the rules for its ports are the service's own, and would not hold what enters"
+        )
     else:
         raise ConfigError(f"jail {jail.name}: it is being traced, and no filter could be the same")
     return _in_its_group(make_entry(spec, jail, jail.privilege()), jail)
@@ -99,6 +99,8 @@ def shared(jail: Running, spec: JailSpec) -> Plan:
                 f"{share.target}: not in the jail {jail.name}, which {jail.pid} has made: every service that"
                 " shares a jail has to name what all of them need"
             )
+    if "user" in jail.namespaces():
+        raise ConfigError(f"jail {jail.name}: a jail with a user namespace cannot be shared")
     identity = identity_of(spec)
     sets = capabilities_of(spec, identity)
     assert identity and sets

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 PACKAGE = os.path.dirname(os.path.abspath(__file__))
 STUB = f"{PACKAGE}/ujail-init"
-DOOR_NONE, DOOR_DEFAULT = "none", "default"
+DOOR_NONE, DOOR_DEFAULT, DOOR_PORTS = "none", "default", "ports"
 UMASK = 0o022
 CAP_KILL, CAP_NET_ADMIN, CAP_NET_RAW = 5, 12, 13
 
@@ -100,7 +100,9 @@ def stub_steps(
 
 
 def door_of(spec: JailSpec) -> str:
-    """What holds the service, in words: `MODE POLICY`, or "default", "default userns", "none"."""
+    """What holds the service, in words: `MODE POLICY`, or "default", "default userns", "none", "ports"."""
+    if (spec.net_bind or spec.net_connect) and not spec.is_network_made():
+        return DOOR_PORTS  # beside a filter: rules that nothing else can be put under later
     if spec.seccomp:
         return f"{spec.mode} {spec.seccomp}"
     if spec.mode == TRACE:

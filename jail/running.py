@@ -12,6 +12,10 @@ from jail.errors import ConfigError
 from jail.ids import Identity
 from jail.privilege import STUB
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 STUB_WORDS = 6  # ujail-init init GRACE NAME DOOR PID
 
 
@@ -41,14 +45,35 @@ class Running:
     def privilege(self) -> tuple[Identity, CapabilitySets]:
         """Who the service is now, and what it may: a program that is entered gets no more."""
         status = _status(self.service_pid)
-        uid, gid = int(status["Uid"].split()[1]), int(status["Gid"].split()[1])
-        groups = tuple(int(word) for word in status["Groups"].split())
+        uids, gids = self._map("uid"), self._map("gid")
+        uid, gid = uids(int(status["Uid"].split()[1])), gids(int(status["Gid"].split()[1]))
+        if uid is None or gid is None:
+            raise ConfigError(f"jail {self.name}: the ids of its service are not in its user namespace")
+        groups = [gids(int(word)) for word in status["Groups"].split()]
+        known = tuple(group for group in groups if group is not None) or (gid,)
         bounding, permitted = int(status["CapBnd"], 16), int(status["CapPrm"], 16)
-        identity = Identity(uid, gid, groups or (gid,), "", "/")
+        identity = Identity(uid, gid, known if self._may_set_groups() else (), "", "/")
         if uid == 0 and permitted == bounding:
             return identity, CapabilitySets(bounding, permitted, 0, permitted)
         # whatever its uid, exec is to leave it these and give it no others
         return identity, CapabilitySets(bounding, permitted, permitted, permitted, permitted, keep=True)
+
+    def _map(self, kind: str) -> "Callable[[int], int | None]":
+        """From ids as we see them to those in the jail's user namespace, None for one that is not there."""
+        with open(f"/proc/{self.pid}/{kind}_map", encoding="ascii") as file:
+            rows = [tuple(int(word) for word in line.split()) for line in file]
+
+        def inside(outside: int) -> int | None:
+            for first, start, count in rows:
+                if start <= outside < start + count:
+                    return first + outside - start
+            return None
+
+        return inside
+
+    def _may_set_groups(self) -> bool:
+        with open(f"/proc/{self.pid}/setgroups", encoding="ascii") as file:
+            return file.read().strip() == "allow"
 
     def limits(self) -> dict[str, str]:
         """The resource limits of the service, as words."""

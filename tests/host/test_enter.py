@@ -37,7 +37,7 @@ def jail(host: "Host", request: pytest.FixtureRequest) -> Iterator["Process"]:
 
 
 @pytest.mark.parametrize(
-    "options", [("-p",), EVERYTHING, ("-p", "-S", "POLICY"), ("-p", "--no-default-filter")]
+    "options", [("-p",), ("-f", "-p"), EVERYTHING, ("-p", "-S", "POLICY"), ("-p", "--no-default-filter")]
 )
 def test_entered_program_is_as_the_service(host: "Host", options: tuple[str, ...]) -> None:
     policy = host.policy(*CALLS.split())
