@@ -26,7 +26,7 @@ from tests.guest.shell import GuestError, run
 HERE = Path(__file__).resolve().parent
 # beside what the guests load, and of that what only their suites use
 MORE_MODULES = ("squashfs",)
-UNUSED = ("ext4", "jbd2", "mbcache", "crc16", "crc32c_generic", "loop", "veth", "dummy", "bridge", "ip_set")
+UNUSED = ("ext4", "jbd2", "mbcache", "crc16", "loop", "veth", "dummy", "bridge", "ip_set")
 SQUASHFS = ("-noappend", "-all-root", "-no-progress", "-quiet", "-comp", "xz", "-b", "256K")
 START = time.monotonic()
 
