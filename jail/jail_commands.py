@@ -5,7 +5,7 @@ import os
 import sys
 
 from jail.errors import JailError, UsageError
-from jail.policy_commands import YES, print_lines, say
+from jail.policy_commands import NO, YES, print_lines, say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +20,16 @@ def list_(operands: list[str], options: "Options") -> int:
     rows = sorted(all_jails(), key=lambda jail: (jail.name, jail.pid))
     print_lines([f"{jail.name}\t{jail.pid}\t{jail.service_pid}\t{jail.door}" for jail in rows])
     return YES
+
+
+def audit(operands: list[str], options: "Options") -> int:
+    """What runs and could be held better; NO if there is anything."""
+    from jail.audit_command import audit as find
+
+    _need_root()
+    lines = find()
+    print_lines(lines)
+    return NO if lines else YES
 
 
 def exec_(operands: list[str], options: "Options") -> int:

@@ -179,6 +179,7 @@ COMMANDS: "tuple[tuple[str, str, int, int, str, Action, str], ...]" = (
         jail_commands.why,
         "how a service or a jail ended, what it was denied, and what would help",
     ),
+    ("audit", "", 0, 0, "", jail_commands.audit, "services and jails that could be held better"),
     ("audit-log", "FILE", 1, 1, "", policy_commands.audit_log, "the kernel's records of denials in words"),
     ("syscalls", "", 0, 0, "arch", _syscalls, "numbers and names"),
     ("caps", "", 0, 0, "", _caps, "numbers and names of capabilities"),

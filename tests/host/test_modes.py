@@ -3,6 +3,7 @@
 
 import errno
 import json
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -96,3 +97,21 @@ def test_shim_by_hand_knows_the_mode_and_refuses_another(host: "Host", tmp_path:
     seen = host.run(host.probes["glibc"], *CALLS, env={**env, "SECCOMP_MODE": "lenient"})
     assert (seen.status, seen.out) == (127, "") and "SECCOMP_MODE: unknown" in seen.err
     assert json.loads(Path(env["SECCOMP_FILE"]).read_text())
+
+
+def test_audit_names_what_could_be_held_better(host: "Host", initd: Supervised) -> None:
+    policy = host.policy("read")
+    command = [str(host.probes["glibc"]), "hold"]
+    held = {"seccomp": str(policy), "seccomp_mode": "complain", "user": "nobody", "jail": JAIL}
+    initd.set("s", plain={"command": command}, lax={"command": command, **held})
+    for name in ("plain", "lax"):
+        initd.wait_running("s", name)
+    jailctl = Path(host.ujail).with_name("jailctl")
+    seen = host.run(jailctl, "audit", env={**os.environ, "UBUS_SOCKET": initd.socket})
+    lines = {line.split("\t")[0]: line.split("\t")[2] for line in seen.out.splitlines()}
+    assert seen.status == 1, seen
+    assert lines["s::lax"] == "its policy is in mode complain: nothing is denied"
+    assert lines["s::plain"].startswith(
+        "no filter: every system call is allowed; no namespaces of its own: mnt, pid"
+    )
+    initd.stop()
