@@ -83,8 +83,8 @@ def test_services_are_those_of_the_configuration(tmp_path: Path) -> None:
 
 
 def test_daemon_without_a_script_of_ours_gets_its_policy(tmp_path: Path) -> None:
-    found = files(finish(make_target(tmp_path), "initd", "pid1", "nginx"))
-    assert "etc/seccomp/nginx.json" in found and "etc/init.d/nginx" not in found
+    found = files(finish(make_target(tmp_path), "initd", "pid1", "avahi-daemon"))
+    assert "etc/seccomp/avahi-daemon.json" in found and "etc/init.d/avahi-daemon" not in found
 
 
 @pytest.mark.parametrize("name", SERVICES)
