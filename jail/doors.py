@@ -92,7 +92,7 @@ def hold(
         plan.warnings.append(f"{spec.extroot} has no {SHIM}: the start-up calls stay allowed")
     # the door that a variable of the service's own opens would be no door
     env = {name: value for name, value in env.items() if name != "SECCOMP_MODE"}
-    mode, word = _mode(spec, shim)
+    mode, word = mode_of(spec, shim)
     if mode & lib.POLICY_NOTIFY:
         plan.notify_abi = program.abi
     step = door1(spec.seccomp, program, capabilities, plan.notes, mode)
@@ -101,7 +101,7 @@ def hold(
     return program, [step], {**env, **shim_environment(shim, spec.seccomp, env, word)}
 
 
-def _mode(spec: "JailSpec", shim: str) -> tuple[int, str]:
+def mode_of(spec: "JailSpec", shim: str) -> tuple[int, str]:
     """What the compiler is told, and what the shim reads: "" for a policy that is just enforced."""
     flags, word = (lib.POLICY_COMPLAIN, COMPLAIN) if spec.mode == COMPLAIN else (0, "")
     # the listener is door 2's: without that nobody would hear what the filter asks

@@ -6,13 +6,14 @@ jail's services are behind. Reads everything now; no effects.
 """
 
 import os
+from stat import S_IMODE, S_ISREG
 
 from jail import steps
 from jail.capabilities import CapabilitySets, last_capability
 from jail.elf import closure
 from jail.errors import ConfigError
 from jail.ids import Identity
-from jail.plan import CAP_SYS_ADMIN, PATH, Plan, find_program
+from jail.plan import CAP_SYS_ADMIN, PATH, Plan, find_program, oom_step
 from jail.privilege import (
     DOOR_DEFAULT,
     DOOR_NONE,
@@ -24,7 +25,7 @@ from jail.privilege import (
     stub_steps,
 )
 from jail.running import Running
-from jail.spec import COMPLAIN, ENFORCE, JailSpec
+from jail.spec import COMPLAIN, ENFORCE, TRACE, JailSpec
 from jail.tree import Tree
 
 Privilege = tuple[Identity, CapabilitySets]
@@ -90,8 +91,10 @@ def unconfined(jail: Running, argv: list[str], env: dict[str, str]) -> Plan:
 def shared(jail: Running, spec: JailSpec) -> Plan:
     """One more service in a jail that another one has made: its own ids, limits and filter, the other's files.
 
-    Raises ConfigError for a file that it asks for and the jail has not.
+    Raises ConfigError for a file that it asks for and the jail has not, and for what only a jail's maker can have.
     """
+    if spec.mode == TRACE:
+        raise ConfigError(f"jail {jail.name}: {jail.pid} has made it, and who enters cannot be traced")
     tree = Tree(jail.root)
     for share in spec.shares:
         if not share.is_pattern and os.path.exists(share.source) and tree.stat(share.target) is None:
@@ -99,12 +102,15 @@ def shared(jail: Running, spec: JailSpec) -> Plan:
                 f"{share.target}: not in the jail {jail.name}, which {jail.pid} has made: every service that"
                 " shares a jail has to name what all of them need"
             )
+    _check_masks(spec, jail, tree)
     if "user" in jail.namespaces():
         raise ConfigError(f"jail {jail.name}: a jail with a user namespace cannot be shared")
     identity = identity_of(spec)
     sets = capabilities_of(spec, identity)
     assert identity and sets
     plan = make_entry(spec, jail, (identity, sets))
+    if spec.oom_score_adj:
+        plan.steps.insert(0, oom_step(spec.oom_score_adj))
     if spec.cgroup_files:
         from jail.cgroup import find_group
 
@@ -113,12 +119,29 @@ def shared(jail: Running, spec: JailSpec) -> Plan:
     return plan
 
 
+def _check_masks(spec: JailSpec, jail: Running, tree: Tree) -> None:
+    """What a service wants hidden has to be hidden already: its mounts are all there."""
+    from jail.fileargs import read_mask
+
+    for word in spec.masks:
+        path = read_mask(word)
+        status = tree.stat(path)
+        # a mask has no rights, and a file's nothing in it, see assemble.py
+        is_mask = status is None or not (
+            S_IMODE(status.st_mode) or (status.st_size and S_ISREG(status.st_mode))
+        )
+        if not is_mask:
+            raise ConfigError(f"mask: {path}: the jail {jail.name} shows it, which {jail.pid} has made")
+
+
 def _door(
     spec: JailSpec, jail: Running, path: str, capabilities: int, env: dict[str, str]
 ) -> tuple[list[steps.Step], dict[str, str]]:
     """The filter, and the environment with what the shim needs."""
-    from jail.doors import default_door, door1, link, shim_environment
+    from jail.doors import default_door, door1, link, mode_of, shim_environment
 
+    # the door that a variable of the program's own opens would be no door
+    env = {name: value for name, value in env.items() if name != "SECCOMP_MODE"}
     if not spec.seccomp:
         if spec.no_default_filter:
             return [], env
@@ -126,8 +149,9 @@ def _door(
         return [default_door(closure(path, root=jail.root), capabilities | asked_for)], env
     _check_policy(spec.seccomp, jail)
     program, shim = link(path, jail.root)
-    step = door1(spec.seccomp, program, capabilities, [])
-    return [step], {**env, **shim_environment(shim, spec.seccomp, env)}
+    mode, word = mode_of(spec, "")  # nobody would answer what it asks
+    step = door1(spec.seccomp, program, capabilities, [], mode)
+    return [step], {**env, **shim_environment(shim, spec.seccomp, env, word)}
 
 
 def _check_policy(policy: str, jail: Running) -> None:

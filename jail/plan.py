@@ -142,7 +142,7 @@ def make_plan(spec: JailSpec) -> Plan:
         assert network
         plan.steps.append(steps.network(network.describe()))
     if spec.oom_score_adj:
-        plan.steps.append(_oom_step(spec.oom_score_adj))
+        plan.steps.append(oom_step(spec.oom_score_adj))
     if spec.isolate:
         assert program
         if maps:
@@ -198,7 +198,7 @@ def _join(plan: Plan, spec: JailSpec) -> int:
     return joined
 
 
-def _oom_step(text: str) -> steps.Step:
+def oom_step(text: str) -> steps.Step:
     """By the first process, the only one that is in vfork: for any other the kernel changes its parent too."""
     from jail.processargs import parse_oom_score_adj
 
