@@ -21,7 +21,6 @@ from initd.definition import Definition
 from initd.spawn import Plans, Started, spawn
 from jail.errors import JailError
 
-
 # where kernels write no records, a filter asks initd's loop, which is not here: nobody would answer
 vars(initd.spawn)["needs_supervisor"] = lambda: False
 
