@@ -2,11 +2,14 @@
 """Which jails run, by the name that each was started under. Only reads /proc, as root.
 
 PID 1 of a jail is ujail-init, and its command line says the name and what holds the service. Nobody in the jail can
-write that: the stub's memory is closed to them, and a copy of it that they start is no PID 1 one level below us.
+write that: the stub's memory is closed to them, and a copy of it that they start is no PID 1 one level below us. Any
+user can start one that is, in a user namespace of their own: jails of other users are not looked at.
 """
 
 import os
+import sys
 
+from jail._native import lib
 from jail.capabilities import CapabilitySets
 from jail.errors import ConfigError
 from jail.ids import Identity
@@ -45,6 +48,8 @@ class Running:
     def privilege(self) -> tuple[Identity, CapabilitySets]:
         """Who the service is now, and what it may: a program that is entered gets no more."""
         status = _status(self.service_pid)
+        if int(status["PPid"]) != self.pid:
+            raise ConfigError(f"jail {self.name}: its service has ended")  # and the pid is another process's
         uids, gids = self._map("uid"), self._map("gid")
         uid, gid = uids(int(status["Uid"].split()[1])), gids(int(status["Gid"].split()[1]))
         if uid is None or gid is None:
@@ -143,11 +148,25 @@ def jail_at(pid: int) -> Running | None:
         with open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="surrogateescape") as file:
             words = file.read().split("\0")[:-1]
         levels = _status(pid)["NSpid"].split()
-        if len(words) == STUB_WORDS and words[1] == "init" and levels[1:] == ["1"]:
+        if len(words) == STUB_WORDS and words[1] == "init" and levels[1:] == ["1"] and _is_ours(pid):
             return Running(pid, words[3], words[4], words[5])
     except (OSError, StopIteration):
         return None
     return None
+
+
+def _is_ours(pid: int) -> bool:
+    """Whether a process is in our user namespace, or in one that we have made."""
+    if _namespace(pid, "user") == _namespace(os.getpid(), "user"):
+        return True
+    import fcntl
+
+    fd = os.open(f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        owner = fcntl.ioctl(fd, lib.NS_GET_OWNER_UID, bytes(4))
+    finally:
+        os.close(fd)
+    return int.from_bytes(owner, sys.byteorder) == os.geteuid()
 
 
 def _child(pid: int, inner_pid: str) -> int:

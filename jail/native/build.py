@@ -41,7 +41,7 @@ def declarations(header: str) -> str:
 SYSTEM_HEADERS = (
     *("sched.h", "sys/mount.h", "sys/resource.h", "linux/securebits.h", "signal.h", "sys/reboot.h"),
     *("sys/socket.h", "net/if.h", "linux/sockios.h", "linux/watchdog.h", "sys/ioctl.h", "sys/prctl.h"),
-    *("linux/netlink.h", "linux/audit.h"),
+    *("linux/netlink.h", "linux/audit.h", "linux/nsfs.h"),
     # netinet before linux: both have struct in_addr, and only the kernel's header knows of the other
     *("netinet/in.h", "netinet/icmp6.h", "linux/netfilter.h", "linux/netfilter/nf_tables.h"),
     "linux/netfilter/nf_conntrack_common.h",
@@ -66,7 +66,7 @@ SYSTEM_CONSTANTS = [
     *("RLIMIT_NICE", "RLIMIT_RTPRIO", "RLIMIT_RTTIME"),
     *("MS_REMOUNT", "MNT_DETACH", "SO_PEERGROUPS", "IFF_UP", "SIOCGIFFLAGS", "SIOCSIFFLAGS", "TIOCSCTTY"),
     *("RB_AUTOBOOT", "RB_POWER_OFF", "RB_HALT_SYSTEM", "RB_DISABLE_CAD"),
-    *("WDIOC_SETTIMEOUT", "WDIOC_GETTIMEOUT"),
+    *("WDIOC_SETTIMEOUT", "WDIOC_GETTIMEOUT", "NS_GET_OWNER_UID"),
     # the kernel's records of denied calls
     *("NETLINK_AUDIT", "AUDIT_NLGRP_READLOG", "AUDIT_SECCOMP", "SECCOMP_FILTER_FLAG_LOG"),
     # words for the arguments of denied calls

@@ -2,6 +2,7 @@
 """jailctl exec: in the jail, and held as its service is; -j NAME and jailctl list, which find jails by name."""
 
 import os
+import sys
 import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
@@ -120,6 +121,25 @@ def test_jails_are_found_by_name_and_a_name_that_two_have_is_refused(host: "Host
         "jailctl: jail twin: none that runs has this name; there are twins\n",
     )
     host.finish(jails[0])
+
+
+@pytest.mark.parametrize("user", [1234, 0])
+def test_jail_of_another_user_is_no_jail_of_this_name(host: "Host", user: int) -> None:
+    """Anybody can start the stub as PID 1, with the words of a jail that root would enter or join."""
+    stub = host.run(sys.executable, "-Ic", "from jail.privilege import STUB; print(STUB)").out.strip()
+    script = f'sleep 60 >&- 2>&- & echo ready; exec "{stub}" init 5 dnsmasq none 2'
+    nnp = ("setpriv", "--no-new-privs", "sh", "-c")  # or it could not put its filter on
+    ids = ("setpriv", "--reuid", user, "--regid", user, "--clear-groups")
+    fake = host.spawn(*ids, "unshare", "--user", "--pid", "--fork", "--kill-child", *nnp, script)
+    assert host.first_line(fake) == "ready"
+    [first] = host.children_of(fake.pid)
+    host.until(lambda: os.path.basename(os.readlink(f"/proc/{first}/exe")) == "ujail-init", "its exec")
+    listed = host.run(JAILCTL, "list").out
+    entered = host.run(JAILCTL, "exec", "dnsmasq", "--", "/bin/true")
+    fake.kill()
+    fake.wait()
+    # root's own twin is found
+    assert ("dnsmasq" in listed, "none that runs has this name" in entered.err) == (user == 0, user != 0)
 
 
 def test_namespaces_of_a_jail_are_joined_by_name(host: "Host") -> None:
