@@ -165,8 +165,11 @@ def make_spec(options: Options) -> JailSpec:
     spec.grace_s = number("--term-timeout", given.get("term-timeout", "5"))
     spec.mode = given.get("mode", ENFORCE)
     spec.notify = "notify" in given
-    if "seccomp-log" in given and spec.mode == TRACE:
-        raise UsageError("-M and -m trace do not go together: what is traced is denied nothing")
+    for option, word in (("seccomp-log", "-M"), ("notify", "--notify")):
+        if option in given and spec.mode == TRACE:
+            raise UsageError(f"{word} and -m trace do not go together: what is traced is denied nothing")
+        if option in given and "seccomp" not in given:
+            raise UsageError(f"{word} is about what a policy denies, and there is none: -S names one")
     if not spec.notify and ("seccomp-log" in given or spec.mode == COMPLAIN):
         from jail.silence import needs_supervisor
 

@@ -100,6 +100,15 @@ def test_seccomp_or_user_alone_make_the_full_jail() -> None:
     assert spec("-U", "nobody", "p").isolate
 
 
+@pytest.mark.parametrize(("option", "word"), [(("-M", "/log"), "-M"), (("--notify",), "--notify")])
+def test_denials_of_no_policy_are_not_waited_for(option: tuple[str, ...], word: str) -> None:
+    with pytest.raises(UsageError, match=f"{word} is about what a policy denies"):
+        spec(*option, "p")
+    with pytest.raises(UsageError, match=f"{word} and -m trace do not go together"):
+        spec(*option, "-m", "trace", "-S", "/p.json", "p")
+    assert spec(*option, "-S", "/p.json", "p").seccomp == "/p.json"
+
+
 def test_env_is_set_or_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HERE", "1")
     monkeypatch.delenv("GONE", raising=False)
