@@ -35,7 +35,7 @@ FORKING = (
 KILL, ERRNO, TRAP, LOG = (f"SCMP_ACT_{name}" for name in ("KILL_PROCESS", "ERRNO", "TRAP", "LOG"))
 is_silent = bool(no_records())  # this kernel writes no records
 # of what a kernel without records kills for, initd knows as much as it asks the filter itself
-KILLED_FOR = "was killed for getppid (" if needs_supervisor() else "was killed for a system call that"
+KILLED_FOR = "was killed for getppid(" if needs_supervisor() else "was killed for a system call that"
 
 
 @pytest.fixture
