@@ -11,7 +11,7 @@ from stat import S_ISDIR, S_ISLNK
 from jail import steps
 from jail._native import lib
 from jail.errors import ConfigError
-from jail.rootfs import Rootfs
+from jail.rootfs import LIVE, Rootfs
 
 MASK_NAME = ".mask"  # a file that exists only while the masks are put on
 EMPTY = (lib.MS_RDONLY | lib.MS_NOSUID | lib.MS_NODEV | lib.MS_NOEXEC, "mode=0,size=4k,nr_inodes=2")
@@ -92,11 +92,21 @@ def _hidden(rootfs: Rootfs) -> list[tuple[str, bool]]:
     """The masks that were asked for, and whether each is a directory. What nothing shows is not there to hide."""
     out = []
     for path, is_directory in sorted(rootfs.hidden.items()):
+        _check_live(rootfs, path)
         if is_directory is None:
             is_directory = _is_directory(rootfs, path)
         if is_directory is not None:
             out.append((path, is_directory))
     return out
+
+
+def _check_live(rootfs: Rootfs, path: str) -> None:
+    """A file that is shown live brings its directory, at a place that the mask does not mean."""
+    for place, bound in rootfs.binds.items():
+        if place.startswith(f"{LIVE}/") and f"{path}/".startswith(f"{bound.source}/"):
+            raise ConfigError(
+                f"mask: {path}: {place} shows all of {bound.source}, for a file that is live; mask it there"
+            )
 
 
 def _is_directory(rootfs: Rootfs, path: str) -> bool | None:

@@ -244,3 +244,12 @@ def test_no_link_that_the_service_may_have_left_leads_out_of_what_it_may_write(
         make_plan(spec(shares=shares))
     make_plan(spec(shares=[*shares, Share(str(other), writable=True)]))  # shared by its own name
     make_plan(spec(shares=[Share(str(folder)), Share(named)]))  # nobody in the jail could have put it there
+
+
+def test_mask_of_what_a_live_file_brings_along_is_refused(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).touch()
+    binds = [f"{tmp_path}/a:/etc/a:live"]
+    with pytest.raises(ConfigError, match=r"/\.live/0 shows all of .* mask it there"):
+        make_plan(spec(binds=binds, masks=[f"{tmp_path}/b"]))
+    assert "mask /.live/0/b" in lines(make_plan(spec(binds=binds, masks=["/.live/0/b"])))
