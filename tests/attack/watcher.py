@@ -36,7 +36,8 @@ def main(uid: int) -> None:
                 if tried == 1:
                     print("seen", flush=True)
                 os.close(os.open(f"/proc/{pid}/mem", os.O_RDWR))
-                opened += 1
+                # by now it may have executed the service, which its uid may open
+                opened += is_launcher(pid, uid)
             except OSError:
                 continue
     print(f"tried {tried}\nopened {opened}", flush=True)

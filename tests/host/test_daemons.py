@@ -83,8 +83,8 @@ def test_daemon_serves_under_what_was_watched_just_now(
         seen = play(daemon, build, host.utrace, "--jail", "--add", "-f", policy, "--", host.ujail)
         assert seen.status == 0, seen
         result = play(daemon, build, *jail(host, policy), doors=2)
-        if f"killed by signal {int(signal.SIGSYS)}" not in result.err:
-            break
+        if result.status == 0:
+            break  # else chance may have decided about a call, perhaps of a child, whose death nobody tells
     assert result.status == 0, result
 
 

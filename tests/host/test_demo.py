@@ -22,7 +22,7 @@ MOMENTS = (
     "dig @",
     "The kernel's word",
     "2. dropbear",
-    "-- dropbear",
+    "dropbear -F -E",
     "3. A forbidden",
     "4. The same",
     "dropbear start",

@@ -178,9 +178,9 @@ def test_services_and_commands_keep_the_limit_of_descriptors_that_initd_began_wi
     initd.call("service", "event", type="now", data={})
     host.until(out.exists, "the command")
     assert out.read_text() == "900\n"
-    initd.set("x", command=["/bin/busybox", "sh", "-c", "echo limit $(ulimit -n); exec sleep 9"], stdout=True)
-    initd.wait_for("limit ")
-    assert "limit 900\n" in initd.log
+    initd.set("x", command=["/bin/busybox", "sh", "-c", "echo files $(ulimit -n); exec sleep 9"], stdout=True)
+    initd.wait_for("files ")
+    assert "files 900\n" in initd.log
 
 
 def test_scripts_run_in_order_at_both_ends(make: Make) -> None:

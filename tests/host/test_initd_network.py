@@ -92,7 +92,9 @@ def test_stop_and_change_before_the_start(host: "Host", world: World, initd: Sup
     initd.set("s", one=service(host, "hold", net=[VETH]), two=service(host, "hold", net=["veth:eth0"]))
     initd.set("s", one=service(host, "hold", net=["veth:eth1,bridge=br0,peer=other"]))
     initd.wait_running("s")
-    assert {"other"} == world.links().keys() - world.before.keys() - {"outer"}
+    host.until(  # the network of the first one goes on its own
+        lambda: {"other"} == world.links().keys() - world.before.keys() - {"outer"}, "one network"
+    )
     initd.set("t", one=service(host, "hold", net=["veth:eth0"]))
     initd.stop()  # while that is made
 
