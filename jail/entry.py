@@ -59,6 +59,7 @@ def confined(jail: Running, argv: list[str], env: dict[str, str]) -> Plan:
     spec = JailSpec(jail.name, argv)
     spec.env = env
     spec.limits = jail.limits()
+    spec.umask = f"{jail.umask():o}"
     mode, _, policy = jail.door.partition(" ")
     if mode in (ENFORCE, COMPLAIN):
         spec.mode, spec.seccomp = mode, policy

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from jail.entry import _door, shared
+from jail.capabilities import CapabilitySets
+from jail.entry import _door, confined, shared
 from jail.errors import ConfigError
+from jail.ids import Identity
 from jail.running import Running
 from jail.spec import COMPLAIN, TRACE, JailSpec
 
@@ -73,3 +75,15 @@ def test_oom_score_is_set_for_who_enters(jail: Running) -> None:
     assert "oom_score_adj" not in shared(jail, spec).explain()
     spec.oom_score_adj = "500"
     assert "set oom_score_adj 500" in shared(jail, spec).explain()
+
+
+def test_umask_is_the_services(jail: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    privilege = (Identity(0, 0, (0,), "root", "/"), CapabilitySets(0, 0, 0, 0))
+    monkeypatch.setattr(Running, "privilege", lambda self: privilege)
+    monkeypatch.setattr(Running, "group", lambda self: "")
+    jail.service_pid, jail.door = os.getpid(), "none"
+    before = os.umask(0o027)
+    try:
+        assert "set umask 0027" in confined(jail, [PROGRAM], {}).explain()
+    finally:
+        os.umask(before)
