@@ -57,6 +57,16 @@ def test_second_service_is_in_the_jail_of_the_first(host: "Host") -> None:
     assert "entry x" not in two["out"]
 
 
+@pytest.mark.parametrize("is_hidden", [True, False])
+def test_mask_of_the_second_has_to_be_there(host: "Host", is_hidden: bool) -> None:
+    jail = {"mount": {"/etc/group": "0"}, "mask": ["/etc/group"]}
+    first = service(host, "a", "hold", jail=jail if is_hidden else {"mount": jail["mount"]})
+    second = service(host, "b", "hold", jail=jail)
+    entries = report_of(host, first, second, hold=True, told=True)
+    failures = [entry["failed"] for entry in entries if "failed" in entry]
+    assert len(failures) == (not is_hidden) and all("both shows it" in each for each in failures)
+
+
 def test_end_of_the_first_is_the_end_of_all_and_the_next_one_makes_it_anew(host: "Host") -> None:
     first = service(host, "a", "stay", jail={})
     table = service(host, "b", *LINKS, jail={})
