@@ -143,7 +143,8 @@ def test_trace_in_a_network_of_its_own(host: "Host", world: World, initd: Superv
     initd.call("delete", name="s")
     initd.wait_log("the trace is in ")
     [path] = re.findall(r"the trace is in (\S+)", initd.log())
-    assert '"connect"' in Path(path).read_text()
+    # i386's C library makes it in another way
+    assert {"connect", "socketcall"} & set(re.findall(r'"(\w+)"', Path(path).read_text()))
     initd.stop()
 
 

@@ -145,7 +145,7 @@ def test_killed_tracer_takes_the_jail_along(
     if victim == "tracer":
         os.kill(listed["pid"], signal.SIGKILL)
         initd.wait_log("s::one: there is no trace: the tracer was killed")
-        assert not Path(listed["trace_file"]).exists()
+        wait_until(lambda: not Path(listed["trace_file"]).exists(), lambda: "the empty file is there")
     else:
         initd.process.kill()
         initd.process.wait()

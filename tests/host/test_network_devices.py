@@ -176,7 +176,8 @@ def test_trace_in_a_network_of_its_own(world: World, host: "Host") -> None:
     seen = world.jail(("--net", VETH, "-m", "trace"), "connect", *HERE)
     assert seen["connect:10.9.0.1"] == "ok", seen
     [path] = re.findall(r"the trace is in (\S+)", seen.err)
-    assert '"connect"' in Path(path).read_text()
+    # i386's C library makes it in another way
+    assert {"connect", "socketcall"} & set(re.findall(r'"(\w+)"', Path(path).read_text()))
     os.unlink(path)
     refused = world.jail(("--net", "dev:d0", "-m", "trace"), "exit", 0)
     assert refused.status == 125 and "cannot be moved into a jail that is traced here" in refused.err

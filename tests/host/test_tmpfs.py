@@ -45,7 +45,7 @@ def test_user_of_the_service_may_write_unless_the_mode_says_no(host: "Host") -> 
 
 def test_size_is_the_most_that_goes_in(host: "Host") -> None:
     shell = busybox()
-    line = "dd if=/dev/zero of=/t/x bs=1k count=1024 2>/dev/null; echo status $?"
+    line = f"{shell} dd if=/dev/zero of=/t/x bs=1k count=1024 2>/dev/null; echo status $?"
     for size, status in (("256k", "1"), ("2m", "0")):
         seen = host.jail("-n", "t", "--tmpfs", f"/t:{size}", "-r", shell, "--", shell, "sh", "-c", line)
         assert seen["status"] == status, seen
@@ -53,7 +53,7 @@ def test_size_is_the_most_that_goes_in(host: "Host") -> None:
 
 def test_programs_in_it_run_only_if_that_was_asked_for(host: "Host") -> None:
     shell = busybox()
-    line = f"cp {shell} /t/busybox; /t/busybox echo run it"
+    line = f"{shell} cp {shell} /t/busybox; /t/busybox echo run it"
     for options, is_run in (("/t", False), ("/t:exec", True)):
         seen = host.jail("-n", "t", "--tmpfs", options, "-r", shell, "--", shell, "sh", "-c", line)
         assert ("run it" in seen.out) is is_run, seen
