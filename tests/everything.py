@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: MIT
 """All suites, on this machine and in the guests, whatever fails; the last line counts them together.
 
-Up to three tests that fail on this machine have a second try, as in the guests, and are named.
-
     python -m tests.everything [pytest's words for this machine]
 
 STOCKADE_GUESTS names the guests to run; 0 leaves them out. They are left out as well where QEMU is not installed. The
@@ -24,7 +22,6 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 RESULTS = REPOSITORY / "tests/results"
 SUITES = ("tests/unit", "tests/host", "tests/attack", "tests/packaging")
 WIDTH = 80
-AGAIN_MAX = 3  # tests with a second try, which are named: chance is a fault too, but of another kind
 
 
 class Part:
@@ -44,36 +41,6 @@ class Part:
 def verdict(case: ET.Element) -> str:
     found = [name for name in ("failure", "error", "skipped") if case.find(name) is not None]
     return {"failure": "failed"}.get(found[0], found[0]) if found else "passed"
-
-
-def failed_of(junit: Path) -> list[str]:
-    """The failed tests, as pytest takes them."""
-    if not junit.exists():
-        return []
-    cases = ET.parse(junit).getroot().iter("testcase")
-    return [node_of(case) for case in cases if verdict(case) in ("failed", "error")]
-
-
-def node_of(case: ET.Element) -> str:
-    """tests.unit.test_x.TestY and test_z → tests/unit/test_x.py::TestY::test_z."""
-    parts = str(case.get("classname")).split(".")
-    file = [part for part in parts if not part.startswith("Test")]
-    return "::".join((f"{'/'.join(file)}.py", *parts[len(file) :], str(case.get("name"))))
-
-
-def try_again(part: Part, pytest: str, junit: Path) -> list[str]:
-    """The few that failed have a second try, alone. Returns those that passed it; a part with more stays as it is."""
-    names = failed_of(junit)
-    if not part.status or not 0 < len(names) <= AGAIN_MAX:
-        return []
-    print(f"a second try for {' '.join(names)}", flush=True)
-    again = RESULTS / "again.xml"
-    second = Part([pytest, *names, f"--junitxml={again}"], again)
-    if second.status:
-        return []
-    part.status = 0
-    part.counts["passed"] += part.counts.pop("failed", 0) + part.counts.pop("error", 0)
-    return names
 
 
 def why_no_guests(names: list[str]) -> str:
@@ -104,7 +71,6 @@ def main(words: list[str]) -> int:
     # not `python -m`: the checkout, whose `jail` has no native module, would come before the installed one
     pytest = str(Path(sys.executable).with_name("pytest"))
     parts = [Part([pytest, *SUITES, f"--junitxml={here}", *words], here)]
-    again = try_again(parts[0], pytest, here)
     reason = why_no_guests(names)
     if reason:
         print(f"guests: none was run: {reason}")
@@ -117,10 +83,7 @@ def main(words: list[str]) -> int:
         ]
         parts.append(Part(command, RESULTS / "guests.xml"))
     total = sum((part.counts for part in parts), Counter[str]())
-    for name in again:
-        print(f"passed at the second try only: {name}")
-    note = f", {len(again)} at the second try only" if again else ""
-    print(last_line(total, note + (f", no guests ({reason})" if reason else ""), time.monotonic() - start))
+    print(last_line(total, f", no guests ({reason})" if reason else "", time.monotonic() - start))
     return 1 if any(part.status for part in parts) else 0
 
 
