@@ -6,6 +6,7 @@ import os
 from initd.denials import DENIED, Denials
 from initd.events import Events
 from initd.host import Host
+from initd.jailspec import CONTAINERS, make_spec
 from initd.log import INFO
 from initd.netifd import hand
 from initd.networks import ask
@@ -14,7 +15,7 @@ from initd.output import Output
 from initd.rcd import script_command
 from initd.reminder import Reminder
 from initd.service import Services
-from initd.spawn import CONTAINERS, Plans, make_spec, spawn
+from initd.spawn import Plans, spawn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,38 +1,28 @@
 # SPDX-License-Identifier: MIT
 """Definition → JailSpec → Plan → a running instance, by the jail library in this process.
 
-What an init script says decides how much is taken away: nothing without a jail (a plain service), what is named
-with `seccomp`, `capabilities` or `no_new_privs`, everything with a jail. Plans are kept, so that a respawn
-costs no more than the launch. Must not wait for anything but the launch itself.
+Plans are kept, so that a respawn costs no more than the launch. Must not wait for anything but the launch itself.
 """
 
-import os
 from errno import ESTALE
 
 from initd.identity import digest
-from initd.isolation import isolates
-from initd.jailparams import land
+from initd.jailspec import SERVICES, make_spec
 from initd.pidfile import write_pid
 from initd.sharing import Shared, is_shared
-from jail.errors import ConfigError, SetupError, UsageError
+from initd.stdio import Stdio
+from jail.errors import ConfigError, SetupError
 from jail.launch import launch
 from jail.packed import Packed
-from jail.silence import needs_supervisor
-from jail.spec import SOCKETS, TRACE, JailSpec
+from jail.spec import SOCKETS, TRACE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from initd.definition import Definition, JailDefinition
+    from initd.definition import Definition
     from initd.tracing import Tracing
     from jail.cgroup import Group
-
-# what can be asked for and is refused: to leave it out would give less than was asked for, or more
-NOT_YET = ("bundle", "vrf")
-JAIL_NOT_YET = ("console",)
-SERVICES, CONTAINERS = "services", "containers"  # of control groups
-NICE_MAX = 19  # scripts may say 20, which the kernel takes for this
 
 
 class Started:
@@ -48,7 +38,7 @@ class Started:
         "has_stub", "notify_abi", "pid", "pidfile", "service_pid", "stderr_fd", "stdout_fd", "trace", "warnings",
     )  # fmt: skip
 
-    def __init__(self, pid: int, service_pid: int, output: "_Stdio", warnings: list[str]) -> None:
+    def __init__(self, pid: int, service_pid: int, output: Stdio, warnings: list[str]) -> None:
         self.pid = pid
         self.service_pid = service_pid
         self.has_stub = pid != service_pid
@@ -162,7 +152,7 @@ def spawn(
     mark = mark_of(definition) if identity is None else digest(identity)
     kept = plans.find(definition, mark)
     packed = kept or plans.make(definition, mark)
-    stdio = _Stdio(definition.stdout, definition.stderr)
+    stdio = Stdio(definition.stdout, definition.stderr)
     try:
         if definition.mode == TRACE:
             return _spawn_traced(definition, packed, stdio, net_fd)
@@ -187,7 +177,7 @@ def spawn(
     return started
 
 
-def _spawn_traced(definition: "Definition", packed: Packed, stdio: "_Stdio", net_fd: int) -> Started:
+def _spawn_traced(definition: "Definition", packed: Packed, stdio: Stdio, net_fd: int) -> Started:
     """The tracer, which starts it: what fails then is told by its end."""
     from initd.tracing import launch_traced
 
@@ -197,73 +187,6 @@ def _spawn_traced(definition: "Definition", packed: Packed, stdio: "_Stdio", net
         started.warnings.append(f"{definition.seccomp} is not in force while everything is recorded")
     started.trace = trace
     return started
-
-
-def make_spec(
-    definition: "Definition", ubus_socket: str = SOCKETS["ubus"][0], tree: str = SERVICES
-) -> JailSpec:
-    """What was asked for, in the library's terms. Raises UsageError for what is not yet there."""
-    _refuse(definition)
-    jail = definition.jail
-    name = (jail.name if jail else "") or f"{definition.service}.{definition.instance}"
-    spec = JailSpec(name, list(definition.command))
-    spec.user = definition.user
-    spec.group = definition.group
-    spec.capabilities = definition.capabilities or None
-    spec.limits = dict(definition.limits)
-    spec.nice = min(definition.nice, NICE_MAX) if definition.nice else None
-    spec.grace_s = definition.term_timeout
-    spec.cgroup = f"{tree}/{definition.service}/{definition.instance}"
-    spec.cgroup_files = dict(definition.cgroup)
-    spec.mode = definition.mode
-    spec.notify = definition.seccomp_notify or needs_supervisor()
-    if definition.seccomp:
-        spec.hold(os.path.abspath(definition.seccomp))
-    root = (definition.extroot, definition.overlaydir, definition.tmpoverlaysize)
-    spec.extroot, spec.overlay_dir, spec.overlay_size = root
-    spec.stub = spec.isolate = isolates(definition)
-    if jail and jail.requirejail and not spec.isolate:
-        raise UsageError("requirejail: the jail names no file, root or namespace, so there would be none")
-    if jail:
-        spec.env = dict(definition.env)
-        _add_jail(spec, jail, ubus_socket)
-    else:
-        spec.plain = True
-        spec.no_new_privs = definition.no_new_privs
-        spec.env = {**os.environ, **definition.env}
-    spec.validate()
-    return spec
-
-
-def _add_jail(spec: JailSpec, jail: "JailDefinition", ubus_socket: str) -> None:
-    spec.hostname = jail.hostname
-    spec.procfs = jail.procfs
-    spec.sysfs = jail.sysfs
-    spec.required = jail.requirejail
-    spec.ronly = jail.ronly
-    spec.netns = jail.netns
-    spec.userns = jail.userns
-    spec.cgroupns = jail.cgroupsns
-    spec.staged_etc = True
-    spec.joins = list(jail.setns)
-    spec.ubus_socket = ubus_socket
-    for socket in ("log", "ubus", "udebug"):
-        if getattr(jail, socket):
-            spec.show_socket(socket)
-    for path, writable in jail.mount.items():
-        spec.share(path, writable=writable)
-    land(spec, jail.params)
-    if spec.user or spec.group:
-        spec.show_users()
-
-
-def _refuse(definition: "Definition") -> None:
-    """Raise UsageError for the first thing that is not yet there."""
-    asked = [key for key in NOT_YET if getattr(definition, key)]
-    if definition.jail:
-        asked += [f"jail {key}" for key in JAIL_NOT_YET if getattr(definition.jail, key)]
-    if asked:
-        raise UsageError(f"{asked[0]} is not yet there")
 
 
 def _key(definition: "Definition") -> tuple[str, str]:
@@ -281,39 +204,3 @@ def _write_pidfile(path: str, started: Started) -> None:
         started.pidfile = path
     except OSError as error:
         started.warnings.append(f"pidfile {path}: {error.strerror}")
-
-
-class _Stdio:
-    """0, 1 and 2 of a service: /dev/null, or a pipe to us."""
-
-    __slots__ = ("_null_fd", "read_fds", "service_fds")
-
-    def __init__(self, *piped: bool) -> None:
-        self._null_fd = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-        self.read_fds = (-1, -1)
-        self.service_fds = (self._null_fd, self._null_fd, self._null_fd)
-        try:
-            out = self._pipe() if piped[0] else (-1, self._null_fd)
-            self.read_fds, self.service_fds = (out[0], -1), (self._null_fd, out[1], self._null_fd)
-            err = self._pipe() if piped[1] else (-1, self._null_fd)
-            self.read_fds, self.service_fds = (out[0], err[0]), (self._null_fd, out[1], err[1])
-        except OSError:
-            self.close_read_fds()
-            self.close_service_fds()
-            raise
-
-    @staticmethod
-    def _pipe() -> tuple[int, int]:
-        # only our end does not block: the two are open files of their own
-        read_fd, write_fd = os.pipe2(os.O_CLOEXEC)
-        os.set_blocking(read_fd, False)
-        return read_fd, write_fd
-
-    def close_service_fds(self) -> None:
-        for fd in {self._null_fd, *self.service_fds}:
-            os.close(fd)
-
-    def close_read_fds(self) -> None:
-        for fd in self.read_fds:
-            if fd >= 0:
-                os.close(fd)

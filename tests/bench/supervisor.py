@@ -20,7 +20,7 @@ from timing import median, spread, take_turns
 from workshop import Layout, Workshop
 
 from initd.definition import Definition
-from initd.spawn import make_spec
+from initd.jailspec import make_spec
 
 MAX_OF_FLOOR = 1.5
 MIN_RATE_OF_FLOOR = 0.75

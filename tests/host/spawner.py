@@ -16,13 +16,13 @@ import sys
 import time
 from typing import Any
 
-import initd.spawn
+import initd.jailspec
 from initd.definition import Definition
 from initd.spawn import Plans, Started, spawn
 from jail.errors import JailError
 
 # where kernels write no records, a filter asks initd's loop, which is not here: nobody would answer
-vars(initd.spawn)["needs_supervisor"] = lambda: False
+vars(initd.jailspec)["needs_supervisor"] = lambda: False
 
 
 def read_all(fd: int) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from initd import jailparams
 from initd.definition import Definition
-from initd.spawn import make_spec
+from initd.jailspec import make_spec
 from jail.spec import JailSpec
 
 FILES = Path(__file__).resolve().parents[2] / "initd/files"

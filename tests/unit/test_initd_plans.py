@@ -10,8 +10,9 @@ from unittest.mock import MagicMock
 import pytest
 
 from initd.definition import Definition
+from initd.jailspec import JAIL_NOT_YET, NOT_YET, make_spec
 from initd.model import Model
-from initd.spawn import JAIL_NOT_YET, NOT_YET, Plans, make_spec, spawn
+from initd.spawn import Plans, spawn
 from jail.errors import ConfigError, UsageError
 from jail.launch import Jail
 from jail.spec import JailSpec

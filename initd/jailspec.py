@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: MIT
+"""Definition → JailSpec: what an init script says, in the jail library's terms.
+
+It decides how much is taken away: nothing without a jail (a plain service), what is named with `seccomp`,
+`capabilities` or `no_new_privs`, everything with a jail. Must not read the host or have effects.
+"""
+
+import os
+
+from initd.isolation import isolates
+from initd.jailparams import land
+from jail.errors import UsageError
+from jail.silence import needs_supervisor
+from jail.spec import SOCKETS, JailSpec
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from initd.definition import Definition, JailDefinition
+
+# what can be asked for and is refused: to leave it out would give less than was asked for, or more
+NOT_YET = ("bundle", "vrf")
+JAIL_NOT_YET = ("console",)
+SERVICES, CONTAINERS = "services", "containers"  # of control groups
+NICE_MAX = 19  # scripts may say 20, which the kernel takes for this
+
+
+def make_spec(
+    definition: "Definition", ubus_socket: str = SOCKETS["ubus"][0], tree: str = SERVICES
+) -> JailSpec:
+    """What was asked for, in the library's terms. Raises UsageError for what is not yet there."""
+    _refuse(definition)
+    jail = definition.jail
+    name = (jail.name if jail else "") or f"{definition.service}.{definition.instance}"
+    spec = JailSpec(name, list(definition.command))
+    spec.user = definition.user
+    spec.group = definition.group
+    spec.capabilities = definition.capabilities or None
+    spec.limits = dict(definition.limits)
+    spec.nice = min(definition.nice, NICE_MAX) if definition.nice else None
+    spec.grace_s = definition.term_timeout
+    spec.cgroup = f"{tree}/{definition.service}/{definition.instance}"
+    spec.cgroup_files = dict(definition.cgroup)
+    spec.mode = definition.mode
+    spec.notify = definition.seccomp_notify or needs_supervisor()
+    if definition.seccomp:
+        spec.hold(os.path.abspath(definition.seccomp))
+    root = (definition.extroot, definition.overlaydir, definition.tmpoverlaysize)
+    spec.extroot, spec.overlay_dir, spec.overlay_size = root
+    spec.stub = spec.isolate = isolates(definition)
+    if jail and jail.requirejail and not spec.isolate:
+        raise UsageError("requirejail: the jail names no file, root or namespace, so there would be none")
+    if jail:
+        spec.env = dict(definition.env)
+        _add_jail(spec, jail, ubus_socket)
+    else:
+        spec.plain = True
+        spec.no_new_privs = definition.no_new_privs
+        spec.env = {**os.environ, **definition.env}
+    spec.validate()
+    return spec
+
+
+def _add_jail(spec: JailSpec, jail: "JailDefinition", ubus_socket: str) -> None:
+    spec.hostname = jail.hostname
+    spec.procfs = jail.procfs
+    spec.sysfs = jail.sysfs
+    spec.required = jail.requirejail
+    spec.ronly = jail.ronly
+    spec.netns = jail.netns
+    spec.userns = jail.userns
+    spec.cgroupns = jail.cgroupsns
+    spec.staged_etc = True
+    spec.joins = list(jail.setns)
+    spec.ubus_socket = ubus_socket
+    for socket in ("log", "ubus", "udebug"):
+        if getattr(jail, socket):
+            spec.show_socket(socket)
+    for path, writable in jail.mount.items():
+        spec.share(path, writable=writable)
+    land(spec, jail.params)
+    if spec.user or spec.group:
+        spec.show_users()
+
+
+def _refuse(definition: "Definition") -> None:
+    """Raise UsageError for the first thing that is not yet there."""
+    asked = [key for key in NOT_YET if getattr(definition, key)]
+    if definition.jail:
+        asked += [f"jail {key}" for key in JAIL_NOT_YET if getattr(definition.jail, key)]
+    if asked:
+        raise UsageError(f"{asked[0]} is not yet there")
