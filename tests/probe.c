@@ -774,6 +774,15 @@ static long do_comm(char **arguments)
 	return prctl(PR_SET_NAME, arguments[0]);
 }
 
+/* The name says where in memory the text is: what attack/watcher.py looks for. */
+static long do_mark(char **arguments)
+{
+	char name[16];
+
+	snprintf(name, sizeof(name), "L%lx", (unsigned long)arguments[0]);
+	return prctl(PR_SET_NAME, name);
+}
+
 /* Exchange two names N times, or for N = 0 until the end of 0; say how often. */
 static long do_exchange(char **arguments)
 {
@@ -1026,6 +1035,7 @@ static const struct verb {
 	{"fill", 1, TRY, do_fill},
 	{"bomb", 1, TRY, do_bomb},
 	{"comm", 1, FACT, do_comm},
+	{"mark", 1, FACT, do_mark},
 	{"exchange", 3, FACT, do_exchange},
 	{"die", 1, TRY, do_die},
 	{"hold", 0, FACT, do_hold},

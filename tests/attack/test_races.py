@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from watcher import MARK
 
 if TYPE_CHECKING:
     from tests.conftest import Host
@@ -105,35 +106,35 @@ def test_mount_by_path_is_led_away_by_the_same_swapper(host: "Host", folder: Pat
     host.finish(swapper)
 
 
-def launches(host: "Host", rounds: int, name: str) -> None:
-    """Starts of a jail whose service has the uid 65534, by a process of this name."""
-    code = f"""
+def test_process_that_is_still_the_launchers_lets_nobody_of_its_uid_in(host: "Host") -> None:
+    """It has the service's uid already, and shares the memory of a launcher with every privilege."""
+    launches = f"""
 import os, sys
 sys.path.insert(0, {str(HERE.parent / "host")!r})
 import driver
+from jail._native import ffi
 from jail.launch import launch
 plan = driver.plan_for(["-n", "t", "-U", "65534", "--", {str(host.probes["static-glibc"])!r}, "exit", "0"])
+mark = ffi.new("char[]", {MARK!r})
 with open("/proc/self/comm", "w") as file:
-    file.write({name!r})
-for _ in range({rounds}):
+    file.write("L%x" % int(ffi.cast("uintptr_t", mark)))
+for _ in range({max(ROUNDS // 4, 200)}):
     os.waitpid(launch(plan).pid, 0)
 """
-    done = host.run(sys.executable, "-I", "-c", code)
-    assert done.status == 0, done
-
-
-def test_process_that_is_still_the_launchers_lets_nobody_of_its_uid_in(host: "Host") -> None:
-    """It has the service's uid already, and shares the memory of a launcher with every privilege."""
     watcher = host.spawn(sys.executable, "-I", HERE / "watcher.py", "65534")
     host.wait_ready(watcher)
-    launches(host, max(ROUNDS // 4, 200), "launcher")
+    done = host.run(sys.executable, "-I", "-c", launches)
+    assert done.status == 0, done
     seen = host.finish(watcher)
     assert int(seen["opened"]) == 0 and int(seen["tried"]) > 0, seen
-    # the twin: a process of that uid and name which nobody protects
+
+
+def test_process_of_that_uid_which_nobody_protects_lets_it_in(host: "Host") -> None:
+    """The twin."""
     watcher = host.spawn(sys.executable, "-I", HERE / "watcher.py", "65534")
     host.wait_ready(watcher)
     other = {"user": 65534, "group": 65534, "extra_groups": []}
-    victim = host.spawn(host.probes["static-glibc"], "comm", "launcher", "stay", **other)
+    victim = host.spawn(host.probes["static-glibc"], "mark", MARK.decode(), "stay", **other)
     host.wait_ready(victim)
     assert host.first_line(watcher) == "seen"
     seen = host.finish(watcher)
