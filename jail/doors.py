@@ -124,9 +124,11 @@ def _link_for_trace(spec: "JailSpec", path: str, root: str) -> tuple[Closure | N
 
 def _tracing() -> steps.Step:
     """The filter that stops every call for the tracer."""
+    from jail import raresteps
+
     code = ffi.new("unsigned char[]", TRACE_BYTES)
     n = lib.trace_filter(code, TRACE_BYTES)
-    return steps.tracing(bytes(ffi.buffer(code, 8 * n)))
+    return raresteps.tracing(bytes(ffi.buffer(code, 8 * n)))
 
 
 def door1(path: str, program: Closure, capabilities: int, notes: list[str], mode: int = 0) -> steps.Step:

@@ -8,7 +8,7 @@ jail's services are behind. Reads everything now; no effects.
 import os
 from stat import S_IMODE, S_ISREG
 
-from jail import steps
+from jail import raresteps, steps
 from jail.capabilities import CapabilitySets, last_capability
 from jail.elf import closure
 from jail.errors import ConfigError
@@ -46,7 +46,7 @@ def make_entry(spec: JailSpec, jail: Running, privilege: Privilege) -> Plan:
     env = {"PATH": PATH, "container": "ujail", **spec.env}
     door, env = _door(spec, jail, path, bounding_of(sets, identity), env)
     plan.joins.append((jail.pid, jail.started))
-    plan.steps += [steps.open_sources(), steps.setns(jail.pid, jail.started, kinds)]
+    plan.steps += [steps.open_sources(), raresteps.setns(jail.pid, jail.started, kinds)]
     plan.steps += stub_steps(identity, sets, spec.grace_s, spec.name, DOOR_NONE)
     plan.steps += service_steps(spec, identity, sets, True)
     plan.steps += door
@@ -116,7 +116,7 @@ def shared(jail: Running, spec: JailSpec) -> Plan:
         from jail.cgroup import find_group
 
         plan.group = find_group(spec.cgroup, spec.cgroup_files)
-        plan.steps.insert(0, steps.cgroup(plan.group.path, plan.group.describe()))
+        plan.steps.insert(0, raresteps.cgroup(plan.group.path, plan.group.describe()))
     return plan
 
 
@@ -173,5 +173,5 @@ def _in_its_group(plan: Plan, jail: Running) -> Plan:
 
     name, root = jail.group(), hierarchy()
     if name and root:
-        plan.steps.insert(0, steps.cgroup(f"{root}/{name}", f"of the jail {jail.name}"))
+        plan.steps.insert(0, raresteps.cgroup(f"{root}/{name}", f"of the jail {jail.name}"))
     return plan

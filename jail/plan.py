@@ -132,15 +132,18 @@ def make_plan(spec: JailSpec) -> Plan:
         plan.warnings.append("the network is the host's: of it only the TCP ports are closed")
     has_stub = spec.isolate or spec.stub
     if spec.cgroup_files:
+        from jail import raresteps
         from jail.cgroup import find_group
 
         plan.group = find_group(spec.cgroup, spec.cgroup_files, spec.is_group_ours)
-        plan.steps.append(steps.cgroup(plan.group.path, plan.group.describe()))
+        plan.steps.append(raresteps.cgroup(plan.group.path, plan.group.describe()))
     joined = _join(plan, spec) if spec.joins else 0
     if spec.is_network_made():
+        from jail import raresteps
+
         plan.network = network = spec.network()
         assert network
-        plan.steps.append(steps.network(network.describe()))
+        plan.steps.append(raresteps.network(network.describe()))
     if spec.oom_score_adj:
         plan.steps.append(oom_step(spec.oom_score_adj))
     if spec.isolate:
@@ -148,7 +151,9 @@ def make_plan(spec: JailSpec) -> Plan:
         if maps:
             _map(plan, spec, maps)
         if spec.cgroupns:
-            plan.steps.append(steps.cgroup_namespace())
+            from jail import raresteps
+
+            plan.steps.append(raresteps.cgroup_namespace())
         # under such rules nobody can mount
         may_mount = spec.allow_userns or (sets and sets.bounding >> CAP_SYS_ADMIN & 1)
         _isolate(plan, spec, path, program, maps)
@@ -185,6 +190,7 @@ def _default_door(plan: Plan, spec: JailSpec, program: Closure, capabilities: in
 
 def _join(plan: Plan, spec: JailSpec) -> int:
     """Namespaces of others, before all that is ours. Returns their kinds, as clone names them."""
+    from jail import raresteps
     from jail.joins import make_joins
 
     joined = 0
@@ -193,21 +199,23 @@ def _join(plan: Plan, spec: JailSpec) -> int:
         started = join.started()
         if not join.name:
             plan.joins.append((join.pid, started))
-        plan.steps.append(steps.setns(join.pid, started, join.files))
+        plan.steps.append(raresteps.setns(join.pid, started, join.files))
         joined |= join.flags
     return joined
 
 
 def oom_step(text: str) -> steps.Step:
     """By the first process, the only one that is in vfork: for any other the kernel changes its parent too."""
+    from jail import raresteps
     from jail.processargs import parse_oom_score_adj
 
     score = str(parse_oom_score_adj(text))
-    return steps.write_proc("self/oom_score_adj", score, f"set oom_score_adj {score}")
+    return raresteps.write_proc("self/oom_score_adj", score, f"set oom_score_adj {score}")
 
 
 def _map(plan: Plan, spec: JailSpec, maps: "IdMaps") -> None:
     """Into a user namespace. What only a privilege on the host can do comes before."""
+    from jail import raresteps
     from jail.idmap import warnings
 
     plan.warnings += warnings(maps)
@@ -218,8 +226,8 @@ def _map(plan: Plan, spec: JailSpec, maps: "IdMaps") -> None:
 
         status = look_at(spec.overlay_dir)
         outside = maps.uids[0][1], maps.gids[0][1]
-        plan.steps.append(steps.own(spec.overlay_dir, *outside, status.st_dev, status.st_ino))
-    plan.steps.append(steps.user(maps.uids, maps.gids, maps.is_own))
+        plan.steps.append(raresteps.own(spec.overlay_dir, *outside, status.st_dev, status.st_ino))
+    plan.steps.append(raresteps.user(maps.uids, maps.gids, maps.is_own))
 
 
 def _isolate(plan: Plan, spec: JailSpec, path: str, program: Closure, maps: "IdMaps | None" = None) -> None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Port rules in a network that others use: Landlock's, as one step. Asks the kernel what it knows; no effects."""
 
-from jail import steps
+from jail import raresteps, steps
 from jail._native import lib
 from jail.errors import ConfigError, UsageError
 from jail.networds import PortRule
@@ -20,7 +20,7 @@ def port_step(spec: JailSpec) -> steps.Step:
         raise ConfigError(
             "bind and connect rules in the host's network need Landlock of Linux 6.7; a network of its own needs none"
         )
-    return steps.ports(binds, connects)
+    return raresteps.ports(binds, connects)
 
 
 def _ports(what: str, rules: list[PortRule]) -> list[int]:

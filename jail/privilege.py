@@ -114,11 +114,15 @@ def door_of(spec: JailSpec) -> str:
 
 def priority_steps(spec: JailSpec) -> list[steps.Step]:
     """What may need a privilege on the host, and passes on to children."""
-    out = [steps.nice(spec.nice)] if spec.nice is not None else []
+    if spec.nice is None and not spec.ioprio:
+        return []
+    from jail import raresteps
+
+    out = [raresteps.nice(spec.nice)] if spec.nice is not None else []
     if spec.ioprio:
         from jail.processargs import parse_ioprio
 
-        out.append(steps.ioprio(*parse_ioprio(spec.ioprio), spec.ioprio))
+        out.append(raresteps.ioprio(*parse_ioprio(spec.ioprio), spec.ioprio))
     return out
 
 
@@ -146,9 +150,10 @@ def service_steps(
     if not spec.userns:
         out += priority_steps(spec)
     if spec.limits:
+        from jail import raresteps
         from jail.limits import parse as parse_limit
 
-        out += [steps.rlimit(parse_limit(name, text)) for name, text in spec.limits.items()]
+        out += [raresteps.rlimit(parse_limit(name, text)) for name, text in spec.limits.items()]
     if sets:
         first, last = (CAP_KILL, CAP_KILL) if has_stub else (0, last_capability())
         out += [steps.bounding(sets.bounding, first, last), steps.securebits(_securebits(sets))]

@@ -74,26 +74,32 @@ def _become_root(spec: JailSpec, maps: "IdMaps") -> list[steps.Step]:
     """Once the sources are open, with the ids of who called: what is made from here on is the jail's."""
     out = id_steps(maps.root())
     if not spec.allow_userns:
+        from jail import raresteps
+
         out.append(
-            steps.write_proc("sys/user/max_user_namespaces", "0", "allow no user namespace in this one")
+            raresteps.write_proc("sys/user/max_user_namespaces", "0", "allow no user namespace in this one")
         )
     return out
 
 
 def _layers(spec: JailSpec) -> list[steps.Step]:
     """What is below our own directories, and above them; nothing for a root of our own alone."""
+    if not (spec.extroot or spec.overlay_dir or spec.overlay_size):
+        return []
+    from jail import raresteps
+
     out = []
     if spec.extroot:
         status = look_at(spec.extroot)
         if os.path.samestat(status, os.stat("/")):
             raise ConfigError(f"{spec.extroot}: the host's root cannot be shared whole")
-        out.append(steps.lower(spec.extroot, status.st_dev, status.st_ino))
+        out.append(raresteps.lower(spec.extroot, status.st_dev, status.st_ino))
     if spec.overlay_dir:
         status = look_at(spec.overlay_dir)
-        out.append(steps.upper(spec.overlay_dir, status.st_dev, status.st_ino))
+        out.append(raresteps.upper(spec.overlay_dir, status.st_dev, status.st_ino))
     if spec.overlay_size:
-        out.append(steps.upper_memory(spec.overlay_size))
-    return [*out, steps.overlay()] if out else out
+        out.append(raresteps.upper_memory(spec.overlay_size))
+    return [*out, raresteps.overlay()]
 
 
 def _resolver(spec: JailSpec) -> str:

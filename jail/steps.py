@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import ParamSpec
 
-    from jail.limits import Limit
-
     Asked = ParamSpec("Asked")
 
 KEPT = 128  # steps of one kind that are remembered
@@ -75,47 +73,16 @@ def remembered(make: "Callable[Asked, Step]") -> "Callable[Asked, Step]":
     return made
 
 
-def _bytes(text: str) -> bytes:
+def as_bytes(text: str) -> bytes:
     # as os.fsencode without its codec look-ups; file names that are not UTF-8 come and go as surrogates
     return text.encode("utf-8", "surrogateescape")
 
 
 def _relative(path: str) -> bytes:
-    return _bytes(path.lstrip("/"))
+    return as_bytes(path.lstrip("/"))
 
 
 # --- file system ---
-
-
-def cgroup(path: str, limits: str) -> Step:
-    text = f"join cgroup {path} ({limits})"
-    return Step(lib.STEP_CGROUP, text, texts=(_bytes(f"{path}/cgroup.procs"),))
-
-
-def setns(pid: int, started: int, files: list[str]) -> Step:
-    """`started` tells the process from a later one with the same pid."""
-    text = f"join {', '.join(files)} of process {pid}"
-    names = "\0".join(f"ns/{file}" for file in files)
-    return Step(lib.STEP_SETNS, text, started, len(files), texts=(_bytes(str(pid)), _bytes(names)))
-
-
-def user(uids: "list[tuple[int, int, int]]", gids: "list[tuple[int, int, int]]", deny: bool) -> Step:
-    """`deny` setgroups(2) inside: without it an ordinary user may not map a group."""
-    shown = ", ".join(f"{outside}-{outside + count - 1}" for _, outside, count in uids)
-    maps = tuple(
-        "".join(f"{inside} {outside} {count}\n" for inside, outside, count in lines).encode()
-        for lines in (uids, gids)
-    )
-    return Step(lib.STEP_USER, f"go into a user namespace with the host's uids {shown}", deny, texts=maps)
-
-
-def write_proc(path: str, text: str, what: str) -> Step:
-    """Write to a file of the host's /proc."""
-    return Step(lib.STEP_WRITE_PROC, what, texts=(_bytes(path), _bytes(text)))
-
-
-def own(path: str, uid: int, gid: int, dev: int, ino: int) -> Step:
-    return Step(lib.STEP_OWN, f"give {path} to {uid}:{gid}", uid, gid, dev, ino, texts=(_bytes(path),))
 
 
 @remembered
@@ -137,25 +104,6 @@ def root(size: str) -> Step:
     return Step(lib.STEP_ROOT, f"mount a tmpfs of {size} as the new root", texts=(options.encode(),))
 
 
-def lower(path: str, dev: int, ino: int) -> Step:
-    """`dev` and `ino` are what the plan saw, as with bind()."""
-    return Step(lib.STEP_LOWER, f"take {path} as the layer below", 0, dev, ino, texts=(_bytes(path),))
-
-
-def upper(path: str, dev: int, ino: int) -> Step:
-    text = f"take {path}/upper as the writable layer"
-    return Step(lib.STEP_UPPER, text, 0, dev, ino, texts=(_bytes(path),))
-
-
-def upper_memory(size: str) -> Step:
-    text = f"mount a tmpfs of {size} for the writable layer"
-    return Step(lib.STEP_UPPER_MEMORY, text, texts=(f"mode=0755,size={size}".encode(),))
-
-
-def overlay() -> Step:
-    return Step(lib.STEP_OVERLAY, "put the layers together as the new root")
-
-
 @remembered
 def directory(path: str, mode: int = 0o755) -> Step:
     return Step(lib.STEP_DIR, f"make directory {path}", mode, texts=(_relative(path),))
@@ -163,12 +111,12 @@ def directory(path: str, mode: int = 0o755) -> Step:
 
 def file(path: str, mode: int = 0o444, content: str = "") -> Step:
     text = f"write file {path}" if content else f"make empty file {path}"
-    return Step(lib.STEP_FILE, text, mode, texts=(_relative(path), _bytes(content)))
+    return Step(lib.STEP_FILE, text, mode, texts=(_relative(path), as_bytes(content)))
 
 
 @remembered
 def symlink(path: str, target: str) -> Step:
-    return Step(lib.STEP_SYMLINK, f"make link {path} -> {target}", texts=(_relative(path), _bytes(target)))
+    return Step(lib.STEP_SYMLINK, f"make link {path} -> {target}", texts=(_relative(path), as_bytes(target)))
 
 
 @remembered
@@ -190,7 +138,7 @@ def bind(source: str, target: str, flags: int, dev: int, ino: int) -> Step:
     if target != source:
         words.append(f"on {target}")
     words += [word for flag, word in _BIND_WORDS if flags & flag]
-    return Step(lib.STEP_BIND, " ".join(words), flags, dev, ino, texts=(_bytes(source), _relative(target)))
+    return Step(lib.STEP_BIND, " ".join(words), flags, dev, ino, texts=(as_bytes(source), _relative(target)))
 
 
 def rebind(path: str, target: str) -> Step:
@@ -204,11 +152,7 @@ def unlink(path: str) -> Step:
 
 
 def hostname(name: str) -> Step:
-    return Step(lib.STEP_HOSTNAME, f"set hostname {name}", texts=(_bytes(name),))
-
-
-def network(description: str) -> Step:
-    return Step(lib.STEP_NETWORK, f"enter {description}")
+    return Step(lib.STEP_HOSTNAME, f"set hostname {name}", texts=(as_bytes(name),))
 
 
 @remembered
@@ -223,7 +167,7 @@ def pivot() -> Step:
 
 @remembered
 def read_only(path: str) -> Step:
-    return Step(lib.STEP_READ_ONLY, f"make {path} read-only", texts=(_bytes(path),))
+    return Step(lib.STEP_READ_ONLY, f"make {path} read-only", texts=(as_bytes(path),))
 
 
 # --- identity ---
@@ -235,14 +179,9 @@ def bounding(mask: int, first: int, last: int) -> Step:
     return Step(lib.STEP_BOUNDING, f"limit the bounding set to {mask:#x}", mask, first, last)
 
 
-@remembered
-def cgroup_namespace() -> Step:
-    return Step(lib.STEP_CGROUP_NAMESPACE, "make this cgroup the root of a cgroup namespace")
-
-
 def file_rules(places: list[str]) -> Step:
     text = f"make Landlock rules: write to {', '.join(places) or 'nothing'}, read everything"
-    return Step(lib.STEP_FILE_RULES, text, len(places), texts=(_bytes("\0".join(places)),))
+    return Step(lib.STEP_FILE_RULES, text, len(places), texts=(as_bytes("\0".join(places)),))
 
 
 @remembered
@@ -253,10 +192,6 @@ def file_rules_hold() -> Step:
 @remembered
 def keyring() -> Step:
     return Step(lib.STEP_KEYRING, "make a session keyring")
-
-
-def ioprio(number: int, level: int, text: str) -> Step:
-    return Step(lib.STEP_IOPRIO, f"set I/O priority {text}", number, level)
 
 
 @remembered
@@ -284,19 +219,9 @@ def stdio() -> Step:
     return Step(lib.STEP_STDIO, "take the descriptors that are given for 0, 1 and 2")
 
 
-def nice(value: int) -> Step:
-    return Step(lib.STEP_NICE, f"set nice value {value}", value & (1 << 64) - 1)
-
-
-def rlimit(limit: "Limit") -> Step:
-    keep_hard = limit.hard is None
-    text = f"set limit {limit.name} to {limit.soft}" + ("" if keep_hard else f", at most {limit.hard}")
-    return Step(lib.STEP_RLIMIT, text, limit.number, limit.soft, limit.hard or 0, keep_hard)
-
-
 @remembered
 def chdir(path: str) -> Step:
-    return Step(lib.STEP_CHDIR, f"change directory to {path}", texts=(_bytes(path),))
+    return Step(lib.STEP_CHDIR, f"change directory to {path}", texts=(as_bytes(path),))
 
 
 @remembered
@@ -341,22 +266,9 @@ def no_new_privs() -> Step:
     return Step(lib.STEP_NO_NEW_PRIVS, "set no_new_privs")
 
 
-def ports(binds: list[int], connects: list[int]) -> Step:
-    """All other TCP ports are closed then."""
-    rules = [(lib.PORT_BIND, port) for port in binds] + [(lib.PORT_CONNECT, port) for port in connects]
-    packed = b"".join(pack("=QQ", *rule) for rule in rules)
-    text = f"close TCP ports but {len(binds)} to bind and {len(connects)} to connect to"
-    return Step(lib.STEP_PORTS, text, texts=(packed,))
-
-
 def filter_(code: bytes, flags: int, name: str) -> Step:
     text = f"install {name} ({len(code) // 8} instructions)"
     return Step(lib.STEP_FILTER, text, flags, texts=(code,))
-
-
-def tracing(code: bytes) -> Step:
-    text = "install the filter that stops every call for the tracer"
-    return Step(lib.STEP_FILTER, text, 0, texts=(code,))
 
 
 # --- processes ---
@@ -373,12 +285,12 @@ def signals() -> Step:
 
 
 def execute(path: str, argv: list[str], env: list[str]) -> Step:
-    texts = (_bytes("\0".join([path, *argv])), _bytes("\0".join(env)))
+    texts = (as_bytes("\0".join([path, *argv])), as_bytes("\0".join(env)))
     return Step(lib.STEP_EXEC, f"execute {path}", len(argv), len(env), texts=texts)
 
 
 def execute_stub(path: str, argv: list[str]) -> Step:
     """The service's pid becomes the stub's last argument."""
     return Step(
-        lib.STEP_EXEC_STUB, f"execute {path}", len(argv), texts=(_bytes("\0".join(argv)), _bytes(path))
+        lib.STEP_EXEC_STUB, f"execute {path}", len(argv), texts=(as_bytes("\0".join(argv)), as_bytes(path))
     )

@@ -73,5 +73,12 @@ def test_users_cost_two_modules_more() -> None:
 
 def test_modules_of_rare_paths_stay_out() -> None:
     usual = imported("--explain", "-n", "x", "--", "/bin/true")
-    assert not usual & {"jail.why", "jail.capfile", "jail.launch", "jail.joins", "jail.limits"}
+    assert not usual & {
+        "jail.why",
+        "jail.capfile",
+        "jail.launch",
+        "jail.joins",
+        "jail.limits",
+        "jail.raresteps",
+    }
     assert not imported("--explain", "-c", "--", "/bin/true") & {"jail.doors", "jail.policy"}
