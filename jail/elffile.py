@@ -6,9 +6,7 @@ every count has a bound, and whatever is wrong becomes a ConfigError that names 
 a name to another file; loader.py and elf.py do that.
 """
 
-import errno
 import os
-import stat
 import struct
 
 from jail.errors import EXIT_CANNOT_EXECUTE, ConfigError
@@ -18,14 +16,11 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     Content: TypeAlias = "Elf | Script | None"
-    Identity: TypeAlias = tuple[int, int]
 
 HEAD_BYTES = 1024  # the ELF header, the segments and mostly the loader's name lie in it
-SHEBANG_BYTES = 256  # BINPRM_BUF_SIZE since Linux 5.1
 NAME_BYTES = 4096  # PATH_MAX; no name longer than this can be opened
 SEGMENT_TABLE_BYTES = 65536  # the kernel refuses a larger one
 DYNAMIC_BYTES = 65536  # 4096 entries of ELF64
-CACHED_FILES = 1024
 
 # Values of the ELF format (System V gABI, chapters 4 and 5, and the GNU additions)
 ET_EXEC, ET_DYN = 2, 3
@@ -279,30 +274,13 @@ def _store(elf: Elf, tag: int, text: str) -> None:
         (elf.audits if tag == DT_AUDIT else elf.auxiliaries).extend(text.split(":"))
 
 
-def _read_script(name: str, head: bytes) -> Script:
-    """The kernel's reading of a `#!` line: at most 256 bytes, one interpreter, the rest is one argument.
-
-    Source: execve(2); fs/binfmt_script.c since Linux 5.1.
-    """
-    buffer = head[:SHEBANG_BYTES]
-    line, newline, _ = buffer[2:].partition(b"\n")
-    line = line.lstrip(b" \t")
-    if not newline and len(buffer) == SHEBANG_BYTES:
-        line = line[:-1]  # the kernel keeps the last byte for a NUL
-        if not any(end in line for end in (b" ", b"\t", b"\0")):
-            raise refuse(name, f"#! line with an interpreter longer than {SHEBANG_BYTES} bytes")
-    line = line.partition(b"\0")[0].rstrip(b" \t")
-    if not line:
-        raise refuse(name, "#! without an interpreter")
-    interpreter = line.replace(b"\t", b" ").partition(b" ")[0]
-    argument = line[len(interpreter) :].lstrip(b" \t")
-    return Script(os.fsdecode(interpreter), os.fsdecode(argument))
-
-
-def _read(fd: int, name: str, size_bytes: int) -> "Content":
+def read(fd: int, name: str, size_bytes: int) -> "Content":
+    """What a file is; None if it is neither ELF nor `#!`. Raises ConfigError for what is damaged, OSError."""
     head = os.pread(fd, HEAD_BYTES, 0)
     if head.startswith(b"#!"):
-        return _read_script(name, head)
+        from jail.shebang import read_script
+
+        return read_script(name, head)
     if head.startswith(b"\x7fELF"):
         return _read_elf(fd, name, size_bytes, head)
     return None
@@ -317,34 +295,6 @@ def version_of(info: os.stat_result) -> tuple[int, ...]:
     return (info.st_dev, info.st_ino, info.st_mtime_ns, info.st_size, info.st_ctime_ns, info.st_mode)
 
 
-_contents: "dict[tuple[int, ...], Content]" = {}
-
-
 def open_regular(path: str) -> int:
     """Open a file for reading without waiting at a FIFO or becoming a terminal's owner."""
     return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
-
-
-def load(path: str, name: str) -> "tuple[Content, os.stat_result]":
-    """Read the file at `path`, called `name` in messages; content None if it is neither ELF nor `#!`.
-
-    Raises OSError where there is no such regular file. A file that has not changed is not read again.
-    """
-    info = os.stat(path)
-    if not stat.S_ISREG(info.st_mode):  # before the open: opening a device can act on it
-        raise OSError(errno.EINVAL, "not a regular file", path)
-    key = version_of(info)
-    if key in _contents:
-        return _contents[key], info
-    fd = open_regular(path)
-    try:
-        info = os.fstat(fd)
-        if not stat.S_ISREG(info.st_mode):
-            raise OSError(errno.EINVAL, "not a regular file", path)
-        content = _read(fd, name, info.st_size)
-    finally:
-        os.close(fd)
-    if len(_contents) >= CACHED_FILES:
-        _contents.clear()
-    _contents[version_of(info)] = content
-    return content, info

@@ -31,21 +31,21 @@ def link(
     out.preloaded = False
     interpreter = elf.interpreter or (loader if elf.needed else "")
     if interpreter:
-        _Program(tree, out, path, elf, interpreter).link(preload)
+        Program(tree, out, path, elf, interpreter).link(preload)
 
 
-class _Object:
+class Object:
     """One file that the loader maps, and which other made it do so."""
 
     __slots__ = ("elf", "parent", "path")
 
-    def __init__(self, path: str, elf: Elf, parent: "_Object | None") -> None:
+    def __init__(self, path: str, elf: Elf, parent: "Object | None") -> None:
         self.path = path
         self.elf = elf
         self.parent = parent
 
 
-class _Program:
+class Program:
     """One ELF program and the search that its loader will do."""
 
     __slots__ = (
@@ -76,10 +76,10 @@ class _Program:
         self.interpreter = interpreter
         self.real = ""  # of the program, once its $ORIGIN is asked for
         self.from_origin: set[str] = set()  # names made with it
-        self.main = _Object(path, elf, None)
+        self.main = Object(path, elf, None)
         self.loaded = [self.main]
-        self.by_name: dict[str, _Object] = {}
-        self.by_place: dict[tuple[int, int], _Object] = {}
+        self.by_name: dict[str, Object] = {}
+        self.by_place: dict[tuple[int, int], Object] = {}
         self.dir_lists: dict[str, list[str]] = {}
         self.loader = ""
         self.libc = ""
@@ -102,7 +102,7 @@ class _Program:
         if not isinstance(content, Elf) or not content.fits(self.elf):
             raise refuse(self.loader, f"not a loader for {shown(self.path)}")
         self.out.add(self.loader)
-        thing = _Object(self.loader, content, None)
+        thing = Object(self.loader, content, None)
         info = self.tree.stat(self.loader)
         if info:
             self.by_place[info.st_dev, info.st_ino] = thing
@@ -128,7 +128,7 @@ class _Program:
         self._load(path, path, content[0], content[1], self.main)
         return True
 
-    def _needs_of(self, thing: _Object) -> None:
+    def _needs_of(self, thing: Object) -> None:
         elf = thing.elf
         for name in elf.needed:
             self._need(name, thing, True)
@@ -139,7 +139,7 @@ class _Program:
         for name in elf.auxiliaries + (elf.audits if thing is self.main else []):
             self._need(name, thing, False)
 
-    def _need(self, name: str, by: _Object, is_required: bool) -> None:
+    def _need(self, name: str, by: Object, is_required: bool) -> None:
         if name in self.by_name or (self.libc == "musl" and _is_musl_itself(name)):
             return
         if "/" in name:
@@ -153,7 +153,7 @@ class _Program:
             hint = self._hint(name)
             raise ConfigError(f"{shown(name)}: not found{hint}, needed by {shown(by.path)}")
 
-    def _find(self, name: str, by: _Object) -> bool:
+    def _find(self, name: str, by: Object) -> bool:
         """The loader's order: RPATHs, RUNPATH, the cache, its own directories."""
         for text, owner in self._rpaths(by):
             for directory in self._split(text, owner):
@@ -173,9 +173,9 @@ class _Program:
             return False
         return any(self._try_dir(directory, name, by) for directory in self.dirs)
 
-    def _find_in_cache(self, name: str, by: _Object) -> bool:
+    def _find_in_cache(self, name: str, by: Object) -> bool:
         cache = ld_so_cache(self.tree)
-        levels = self._levels() if cache.has_hwcaps() else []
+        levels = self.levels() if cache.has_hwcaps() else []
         for path in cache.find(name, levels):
             directory = os.path.dirname(path).partition(f"/{HWCAPS_DIR}/")[0]
             if by.elf.is_nodeflib and directory in self.dirs:
@@ -186,10 +186,10 @@ class _Program:
                 return True
         return False
 
-    def _rpaths(self, by: _Object) -> list[tuple[str, _Object]]:
+    def _rpaths(self, by: Object) -> list[tuple[str, Object]]:
         """Search paths in files, with whose $ORIGIN they mean."""
         paths = []
-        thing: _Object | None = by
+        thing: Object | None = by
         if self.libc == "musl":  # either kind counts, and is inherited
             while thing is not None:
                 paths.append((thing.elf.runpath or thing.elf.rpath, thing))
@@ -204,7 +204,7 @@ class _Program:
                 paths.append((self.main.elf.rpath, self.main))
         return [(text, owner) for text, owner in paths if text]
 
-    def _split(self, text: str, owner: _Object) -> list[str]:
+    def _split(self, text: str, owner: Object) -> list[str]:
         dirs = []
         parts = text.replace("\n", ":").split(":") if self.libc == "musl" else text.split(":")
         for part in parts:
@@ -212,38 +212,13 @@ class _Program:
                 dirs += [absolute(path) for path in self._expand(part, owner)]
         return dirs
 
-    def _expand(self, text: str, owner: _Object) -> list[str]:
+    def _expand(self, text: str, owner: Object) -> list[str]:
         """A name with the loader's variables replaced; several where its choice depends on the processor."""
         if "$" not in text:
             return [text]
-        names = {"ORIGIN": lambda: [self._origin(owner)], "LIB": self._lib_names, "PLATFORM": self._platforms}
-        results = [""]
-        rest = text
-        uses_origin = False
-        while rest:
-            plain, dollar, rest = rest.partition("$")
-            results = [done + plain for done in results]
-            if not dollar:
-                break
-            word, after = _variable(rest)
-            if word not in names or (self.libc == "musl" and word != "ORIGIN"):
-                if self.libc == "musl":
-                    return []  # musl drops a path with any other variable
-                results = [done + "$" for done in results]
-                continue
-            results = [done + value for done in results for value in names[word]()][:4]
-            rest = after
-            uses_origin = uses_origin or (word == "ORIGIN" and owner is self.main)
-        if uses_origin:
-            self.from_origin.update(absolute(path) for path in results)
-        return results
+        from jail.loadervars import expand
 
-    def _origin(self, owner: _Object) -> str:
-        if owner is not self.main:
-            return os.path.dirname(owner.path)
-        if not self.real:  # /proc/self/exe, not the name that was called
-            self.real = self.tree.real(self.path)
-        return os.path.dirname(self.real) or "/"
+        return expand(self, text, owner)
 
     def _note_origin(self, name: str) -> None:
         """A library was found by this name; note what the loader needs to find it in the jail."""
@@ -251,30 +226,20 @@ class _Program:
             self.out.needs_proc = True
             self.out.link(self.path, self.real)
 
-    def _lib_names(self) -> list[str]:
-        first = (self.built_in or FALLBACK_DIRS[self.elf.bits])[0]
-        return [first.removeprefix("/usr").lstrip("/")]
-
-    def _platforms(self) -> list[str]:
-        abi = self.elf.abi
-        base = {"i386": "i686", "arm": "v7l"}.get(abi, abi)
-        # glibc calls an x86-64 processor of level 3 by this name
-        return ["haswell", base] if abi == "x86_64" and "x86-64-v3" in self._levels() else [base]
-
-    def _levels(self) -> list[str]:
-        # Of a foreign root's processor nothing is known: the plain library serves every one
+    def levels(self) -> list[str]:
+        """Of the processor; of a foreign root's nothing is known, and the plain library serves every one."""
         return cpu_levels() if self.elf.abi == "x86_64" and not self.tree.root else []
 
-    def _try_dir(self, directory: str, name: str, by: _Object) -> bool:
+    def _try_dir(self, directory: str, name: str, by: Object) -> bool:
         if directory not in self.dir_lists:
             dirs = [directory]
             capped = f"{directory}/{HWCAPS_DIR}"
             if self.libc == "glibc" and self.elf.abi == "x86_64" and self.tree.stat(capped):
-                dirs = [f"{capped}/{level}" for level in self._levels()] + dirs
+                dirs = [f"{capped}/{level}" for level in self.levels()] + dirs
             self.dir_lists[directory] = dirs
         return any(self._try(f"{place.rstrip('/')}/{name}", name, by) for place in self.dir_lists[directory])
 
-    def _try(self, path: str, name: str, by: _Object) -> bool:
+    def _try(self, path: str, name: str, by: Object) -> bool:
         content = self._open(path)
         if content is None:
             return False
@@ -291,11 +256,11 @@ class _Program:
             return None
         return content, (info.st_dev, info.st_ino)
 
-    def _load(self, path: str, name: str, elf: Elf, place: tuple[int, int], by: _Object) -> None:
+    def _load(self, path: str, name: str, elf: Elf, place: tuple[int, int], by: Object) -> None:
         path = self.out.add(path)
         thing = self.by_place.get(place)
         if thing is None:
-            thing = self.by_place[place] = _Object(path, elf, by)
+            thing = self.by_place[place] = Object(path, elf, by)
             self.loaded.append(thing)
             if elf.soname and self.libc != "musl":
                 self.by_name.setdefault(elf.soname, thing)
@@ -331,14 +296,3 @@ def _libc_of(loader: str, tree: "Tree") -> str:
 
 def _is_musl_itself(name: str) -> bool:
     return name.startswith("lib") and name[3:].partition(".")[0] in MUSL_OWN and "." in name
-
-
-def _variable(text: str) -> tuple[str, str]:
-    """The name after a `$`, with or without braces, and what follows it; "" if it is none."""
-    if text.startswith("{"):
-        word, brace, after = text[1:].partition("}")
-        return (word, after) if brace else ("", text)
-    end = 0
-    while end < len(text) and (text[end].isalnum() or text[end] == "_"):
-        end += 1
-    return text[:end], text[end:]

@@ -8,14 +8,14 @@ from jail import steps
 from jail._native import lib
 from jail.assemble import assemble
 from jail.elf import closure
-from jail.elffile import Elf, load
+from jail.elffile import Elf
 from jail.errors import ConfigError
 from jail.filerules import file_rules
 from jail.privilege import id_steps
 from jail.rootfs import BIND_NO_DEVICES, Rootfs
 from jail.shares import present_shares
 from jail.spec import JailSpec, Share
-from jail.tree import Closure, Tree
+from jail.tree import Closure, Tree, load
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

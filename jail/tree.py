@@ -7,8 +7,9 @@ well as our own. Only reads.
 
 import errno
 import os
+import stat
 
-from jail.elffile import Elf, Script, load, open_regular, refuse, shown, version_of
+from jail.elffile import Elf, Script, open_regular, read, refuse, shown, version_of
 from jail.errors import EXIT_CANNOT_EXECUTE, EXIT_NOT_FOUND, ConfigError
 
 TYPE_CHECKING = False
@@ -17,6 +18,34 @@ if TYPE_CHECKING:
 
 LOOK_UPS = 50_000  # of files for one program; a real one with hundreds of libraries needs some thousands
 SYMLINKS = 40  # the kernel's own limit for one path
+CACHED_FILES = 1024
+
+_contents: "dict[tuple[int, ...], Content]" = {}
+
+
+def load(path: str, name: str) -> "tuple[Content, os.stat_result]":
+    """Read the file at `path`, called `name` in messages; content None if it is neither ELF nor `#!`.
+
+    Raises OSError where there is no such regular file. A file that has not changed is not read again.
+    """
+    info = os.stat(path)
+    if not stat.S_ISREG(info.st_mode):  # before the open: opening a device can act on it
+        raise OSError(errno.EINVAL, "not a regular file", path)
+    key = version_of(info)
+    if key in _contents:
+        return _contents[key], info
+    fd = open_regular(path)
+    try:
+        info = os.fstat(fd)
+        if not stat.S_ISREG(info.st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", path)
+        content = read(fd, name, info.st_size)
+    finally:
+        os.close(fd)
+    if len(_contents) >= CACHED_FILES:
+        _contents.clear()
+    _contents[version_of(info)] = content
+    return content, info
 
 
 class Tree:
