@@ -20,65 +20,72 @@ from jail.near import did_you_mean
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import re
     from collections.abc import Callable, Mapping
     from typing import TypeAlias
 
+    from initd.ere import Budget
     from initd.ubus.blob import Value
 
     Variables: TypeAlias = Mapping[str, str]
 
 MAX_DEPTH = 32
-PATTERN_MAX = 512
-SUBJECT_MAX = 4096  # what a pattern is tried on; Python's may need long
-_CLASSES = {
-    "alnum": "a-zA-Z0-9", "alpha": "a-zA-Z", "blank": r" \t", "cntrl": r"\x00-\x1f\x7f", "digit": "0-9",
-    "graph": r"\x21-\x7e", "lower": "a-z", "print": r"\x20-\x7e", "punct": r"!-/:-@\[-`{-~", "space": r" \t-\r",
-    "upper": "A-Z", "xdigit": "0-9A-Fa-f",
-}  # fmt: skip
+STEPS_MAX = 50_000  # of all patterns of a run: some 20 ms, a second on a slow router
+
+
+class Asked:
+    """Of one run: the variables, the commands that were asked for, and what its patterns may still cost."""
+
+    __slots__ = ("budget", "commands", "variables")
+
+    def __init__(self, variables: "Variables") -> None:
+        self.variables = variables
+        self.commands: list[list[str]] = []
+        self.budget: Budget | None = None
 
 
 def run(script: "Value", variables: "Variables", run_script: "Callable[[list[str]], None]") -> None:
     """Call `run_script(argv)` for each command that the script asks for. Raises ConfigError before any of them."""
-    asked: list[list[str]] = []
-    _commands(script, variables, asked, 0)
-    for argv in asked:
+    asked = Asked(variables)
+    _commands(script, asked, True, 0)
+    for argv in asked.commands:
         run_script(argv)
 
 
 def check(script: "Value") -> None:
     """Raise ConfigError where run() would."""
-    _commands(script, {}, [], 0)
+    _commands(script, Asked({}), False, 0)
 
 
-def _commands(script: "Value", variables: "Variables", asked: list[list[str]], depth: int) -> None:
+def _commands(script: "Value", asked: Asked, is_taken: bool, depth: int) -> None:
     items = _items(script, "a script", depth)
     if not items:
         return
     if not isinstance(items[0], str):
         for item in items:
-            _commands(item, variables, asked, depth + 1)
+            _commands(item, asked, is_taken, depth + 1)
         return
     name, arguments = items[0], items[1:]
     if name == "run_script":
         if not arguments:
             raise ConfigError("script: run_script needs a command")
-        asked.append([expand(_text(item, name), variables) for item in arguments])
+        argv = [expand(_text(item, name), asked.variables) for item in arguments]
+        if is_taken:
+            asked.commands.append(argv)
     elif name == "if":
-        _if(arguments, variables, asked, depth)
+        _if(arguments, asked, is_taken, depth)
     else:
         raise ConfigError(f'script: "{name}" is no command{did_you_mean(name, ("if", "run_script"))}')
 
 
-def _if(arguments: "list[Value]", variables: "Variables", asked: list[list[str]], depth: int) -> None:
+def _if(arguments: "list[Value]", asked: Asked, is_taken: bool, depth: int) -> None:
     if len(arguments) not in (2, 3):
         raise ConfigError("script: if needs a condition, what to do, and perhaps what else to do")
-    is_true = _condition(arguments[0], variables, depth + 1)
-    for branch, is_taken in zip(arguments[1:], (is_true, not is_true), strict=False):
-        _commands(branch, variables, asked if is_taken else [], depth + 1)
+    is_true = _condition(arguments[0], asked, depth + 1)
+    for branch, is_meant in zip(arguments[1:], (is_true, not is_true), strict=False):
+        _commands(branch, asked, is_taken and is_meant, depth + 1)
 
 
-def _condition(condition: "Value", variables: "Variables", depth: int) -> bool:
+def _condition(condition: "Value", asked: Asked, depth: int) -> bool:
     items = _items(condition, "a condition", depth)
     name = items[0] if items else None
     if not isinstance(name, str):
@@ -87,47 +94,34 @@ def _condition(condition: "Value", variables: "Variables", depth: int) -> bool:
     if name in ("and", "or"):
         if not arguments:
             raise ConfigError(f"script: {name} needs a condition")
-        results = [_condition(item, variables, depth + 1) for item in arguments]
+        results = [_condition(item, asked, depth + 1) for item in arguments]
         return all(results) if name == "and" else any(results)
     if name == "not":
         _need(name, arguments, 1, 1)
-        return not _condition(arguments[0], variables, depth + 1)
+        return not _condition(arguments[0], asked, depth + 1)
     if name == "has":
         _need(name, arguments, 1, 1)
-        return _text(arguments[0], name) in variables
+        return _text(arguments[0], name) in asked.variables
     if name in ("eq", "regex"):
         _need(name, arguments, 2, None)
-        return _compare(name, arguments, variables)
+        return _compare(name, arguments, asked)
     known = ("eq", "has", "regex", "or", "and", "not")
     raise ConfigError(f'script: "{name}" is no condition{did_you_mean(name, known)}')
 
 
-def _compare(name: str, arguments: "list[Value]", variables: "Variables") -> bool:
-    value = variables.get(_text(arguments[0], name))
+def _compare(name: str, arguments: "list[Value]", asked: Asked) -> bool:
+    value = asked.variables.get(_text(arguments[0], name))
     wanted: list[str] = []
     for item in arguments[1:]:
         wanted += [_text(each, name) for each in (item if isinstance(item, list) else [item])]
     if name == "eq":
-        return any([value == expand(text, variables) for text in wanted])
-    patterns = [_pattern(text) for text in wanted]
-    return value is not None and any(pattern.search(value[:SUBJECT_MAX]) for pattern in patterns)
+        return any([value == expand(text, asked.variables) for text in wanted])
+    from initd.ere import Budget, Pattern
 
-
-def _pattern(text: str) -> "re.Pattern[str]":
-    import re
-    import warnings
-
-    if len(text) > PATTERN_MAX:
-        raise ConfigError(f"script: a pattern longer than {PATTERN_MAX} characters")
-    source = text
-    for name, members in _CLASSES.items():
-        source = source.replace(f"[:{name}:]", members)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")  # what Python may one day read in another way
-            return re.compile(source)
-    except (re.error, Warning, OverflowError, RecursionError) as error:
-        raise ConfigError(f'script: "{text}" is no pattern: {error}') from error
+    patterns = [Pattern(text) for text in wanted]
+    if asked.budget is None:
+        asked.budget = Budget(STEPS_MAX)
+    return value is not None and any(pattern.is_in(value, asked.budget) for pattern in patterns)
 
 
 def _items(value: "Value", what: str, depth: int) -> "list[Value]":

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from initd.jsonscript import MAX_DEPTH, PATTERN_MAX, check, expand, run
+from initd.ere import PATTERN_MAX
+from initd.jsonscript import MAX_DEPTH, check, expand, run
 from jail.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -146,8 +147,19 @@ def test_depth_is_bounded() -> None:
         check(["if", condition, YES])
 
 
+@pytest.mark.parametrize("pattern", ["(a+)+$", "^(a|a)*$", "(a*)*b", "a*a*a*a*a*a*a*b", "(a?){200}a{200}"])
+def test_no_pattern_keeps_initd_busy(pattern: str) -> None:
+    """Nor many of them: what they may cost is counted for the script."""
+    asked: list[list[str]] = []
+    run(["if", ["regex", "name", pattern], YES], {"name": "a" * 40 + "!"}, asked.append)
+    with pytest.raises(ConfigError, match="patterns take too long"):
+        run(["if", ["regex", "name", *[pattern] * 9], YES], {"name": "a" * 100_000 + "!"}, asked.append)
+    assert asked == []
+
+
 def test_patterns_are_loaded_only_if_there_are_any() -> None:
-    source = "from initd.jsonscript import check; import sys; check(['run_script', 'x']); print('re' in sys.modules)"
+    source = "import sys; from initd.jsonscript import check; check(['run_script', 'x'])"
+    source += "; print('initd.ere' in sys.modules)"
     assert subprocess_output(source) == "False"
 
 
