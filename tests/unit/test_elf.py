@@ -738,7 +738,7 @@ def test_unchanged_file_is_not_read_again(root: Root, monkeypatch: pytest.Monkey
     def refuse_read(fd: int, name: str, size_bytes: int) -> Elf | None:
         raise AssertionError(f"{name} is read again")
 
-    monkeypatch.setattr(elffile, "_read", refuse_read)
+    monkeypatch.setattr(tree, "read", refuse_read)
     assert root.files("/bin/x") == first
 
 
