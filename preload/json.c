@@ -141,6 +141,11 @@ static int read_string(struct reader *reader, const char **string, uint16_t *len
 				return ret;
 			continue;
 		}
+		if (byte < 0x80) { /* nearly every one */
+			out[used++] = byte;
+			reader->at++;
+			continue;
+		}
 		bytes = utf8_length(reader->text + reader->at, reader->size - reader->at);
 		if (!bytes)
 			return refuse(reader, reader->at, "invalid utf-8");

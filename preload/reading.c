@@ -67,30 +67,42 @@ static const char *next_word(const char *list, char word[24])
 	return *list ? list + 1 : list;
 }
 
+static bool is_listed(const char *list, const char *key)
+{
+	char word[24];
+
+	while (*list) {
+		list = next_word(list, word);
+		if (!strcmp(word, key))
+			return true;
+	}
+	return false;
+}
+
+static int refuse_key(const struct reading *reading, const struct json *member, const char *keys)
+{
+	char word[24], best[24] = "";
+	struct nearest nearest;
+
+	nearest_start(&nearest, member->string);
+	while (*keys) {
+		unsigned int limit = nearest.limit;
+
+		keys = next_word(keys, word);
+		nearest_offer(&nearest, word);
+		if (nearest.limit < limit)
+			memcpy(best, word, sizeof(best));
+	}
+	if (!best[0])
+		return refuse(reading, member, "unknown key \"", member->string, "\"");
+	return refuse(reading, member, "unknown key \"", member->string, "\", did you mean \"",
+		      best, "\"");
+}
+
 int check_keys(const struct reading *reading, const struct json *object, const char *keys)
 {
-	for (const struct json *member = object->first; member; member = member->next) {
-		char word[24], best[24] = "";
-		const char *list = keys;
-		struct nearest nearest;
-		bool known = false;
-
-		nearest_start(&nearest, member->string);
-		while (*list && !known) {
-			unsigned int limit = nearest.limit;
-
-			list = next_word(list, word);
-			known = !strcmp(word, member->string);
-			nearest_offer(&nearest, word);
-			if (nearest.limit < limit)
-				memcpy(best, word, sizeof(best));
-		}
-		if (known)
-			continue;
-		if (!best[0])
-			return refuse(reading, member, "unknown key \"", member->string, "\"");
-		return refuse(reading, member, "unknown key \"", member->string,
-			      "\", did you mean \"", best, "\"");
-	}
+	for (const struct json *member = object->first; member; member = member->next)
+		if (!is_listed(keys, member->string))
+			return refuse_key(reading, member, keys);
 	return 0;
 }
