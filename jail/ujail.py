@@ -1,23 +1,16 @@
 # SPDX-License-Identifier: MIT
 """The `ujail` command: argv → JailSpec → Plan → a jail; then `ujail-init` takes this process's place.
 
-One table of options; the usage text is made from it. On the path of every start: imports are counted.
+One table of options; the usage text is made from it (ujail_help.py). On the path of every start: imports are counted.
 """
 
 import _signal  # type: ignore[import-not-found]  # the C half of `signal`, without enum
 import os
 import sys
-from errno import EMLINK
-from stat import S_ISREG
 
 from jail.errors import EXIT_FAILURE, JailError, UsageError
 from jail.options import Options, number, parse
-from jail.options import usage as make_usage
 from jail.spec import COMPLAIN, ENFORCE, SOCKETS, TRACE, JailSpec
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from jail.plan import Plan
 
 LOG_SOCKET = SOCKETS["log"][0]
 
@@ -95,17 +88,6 @@ OPTIONS: tuple[tuple[str, ...], ...] = (
     ("", "help", "", "this text"),
     ("", "version", "", "print the version"),
 )
-HEAD = """\
-usage: ujail [OPTION]... -- PROGRAM [ARGUMENT]...
-Run a program in a jail that holds only what is named here."""
-EXAMPLES = """\
-  ujail -n true -- /bin/true                      the full jail, with the program and its libraries in it
-  ujail -n dns -U dnsmasq -S /etc/seccomp/dnsmasq.json -r /etc/dnsmasq.conf -w /tmp/dhcp.leases -- dnsmasq -k
-  ujail -n sh -r /bin/busybox -p -- /bin/sh       look around inside
-  ujail --explain -n web -r /www -- uhttpd -f     every step that would be taken
-
-Exit status: the service's own, 128+N if signal N killed it; 125 ujail failed, 126 the program cannot be
-executed, 127 it was not found."""
 NOT_YET = "Jiy"
 # options that may be given again and again; each has a list of words in JailSpec
 # "bind" has ports as well as files: a path begins with a slash
@@ -126,11 +108,6 @@ WRAPPER = frozenset("nhtPdUGCceSEj") - {"h"}
 def parse_options(args: list[str]) -> Options:
     """Read options up to the first operand or `--`. Raises UsageError, with a near match for long ones."""
     return parse(args, OPTIONS, NOT_YET)
-
-
-def usage() -> str:
-    """The help text, grouped as the table is."""
-    return make_usage(HEAD, OPTIONS, f"Examples:\n{EXAMPLES}")
 
 
 def make_spec(options: Options) -> JailSpec:
@@ -241,7 +218,9 @@ def main(argv: list[str]) -> int:
             return finish(argv[2:], say)
         options = parse_options(argv[1:])
         if "help" in options.given or "version" in options.given:
-            print(usage() if "help" in options.given else _version())
+            from jail.ujail_help import usage, version
+
+            print(usage() if "help" in options.given else version())
             return 0
         spec = make_spec(options)
         name = f"{spec.name}: "
@@ -253,12 +232,6 @@ def main(argv: list[str]) -> int:
     except OSError as error:
         say(f"ujail: {name}{error.filename or 'system'}: {error.strerror}")
         return EXIT_FAILURE
-
-
-def _version() -> str:
-    from jail.version import VERSION
-
-    return f"ujail (Stockade) {VERSION}"
 
 
 def _run(spec: JailSpec, options: Options, debug: int, argv0: str) -> int:
@@ -277,7 +250,9 @@ def _run(spec: JailSpec, options: Options, debug: int, argv0: str) -> int:
     if os.geteuid() != 0 and not spec.userns:
         raise JailError("must be run as root; an ordinary user needs -f")
     if spec.mode == TRACE or "seccomp-log" in options.given or plan.notify_abi:
-        return _stay(spec, plan, options.given)
+        from jail.staying import stay
+
+        return stay(spec, plan, options.given)
     from jail.launch import launch
 
     net_fd = -1
@@ -290,52 +265,17 @@ def _run(spec: JailSpec, options: Options, debug: int, argv0: str) -> int:
     self_path, service_pid = os.path.abspath(argv0), str(jail.service_pid)
     try:
         if "pidfile" in options.given:
-            _write_pidfile(options.given["pidfile"], jail.service_pid)
+            from jail.pidfile import write_pid
+
+            write_pid(options.given["pidfile"], jail.service_pid)
         words = [str(jail.pid), spec.name, str(debug), self_path, spec.seccomp, service_pid]
         os.execv(STUB, ["ujail", "wait", *words, plan.group.path if plan.group else ""])
     except OSError as error:
         # leaving takes the jail along: its PID 1 dies with this process
-        _end_group(plan)
+        from jail.staying import end
+
+        end(plan)
         raise JailError(f"{error.filename or STUB}: {error.strerror}") from error
-
-
-def _stay(spec: JailSpec, plan: "Plan", given: dict[str, str]) -> int:
-    """This process stays: it records, or hears denied calls."""
-
-    def tell(line: str) -> None:
-        say(f"ujail: {spec.name}: {line}")
-
-    def on_start(pid: int) -> None:
-        if "pidfile" in given:
-            _write_pidfile(given["pidfile"], pid)
-
-    if spec.mode == TRACE and spec.seccomp:
-        tell(f"warning: {spec.seccomp} is not in force while everything is recorded")
-    net_fd = -1
-    if plan.network:
-        from jail.netmaker import make_for_tracer
-
-        net_fd = make_for_tracer(plan.name, plan.network)
-    hold_signals()
-    try:
-        if spec.mode == TRACE:
-            from jail.traced import trace_here
-
-            return trace_here(plan, spec.extroot, tell, on_start, net_fd)
-        from jail.watcher import watch_here
-
-        return watch_here(plan, spec, given.get("seccomp-log", ""), tell, on_start, net_fd)
-    finally:
-        _end_group(plan)
-
-
-def _end_group(plan: "Plan") -> None:
-    """Where no ujail-init is left to have it done."""
-    if plan.group:
-        from jail.cgroup import end_group
-
-        if said := end_group(plan.group.path):
-            say(f"ujail: {plan.name}: {said}")
 
 
 def hold_signals() -> None:
@@ -345,40 +285,11 @@ def hold_signals() -> None:
     _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
 
 
-def _write_pidfile(path: str, pid: int) -> None:
-    """Into the file of that name and no other: who may write the directory could have left a link."""
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NOCTTY | os.O_CLOEXEC, 0o644)
-    info = os.fstat(fd)
-    if info.st_nlink > 1:
-        raise OSError(EMLINK, os.strerror(EMLINK), path)
-    if S_ISREG(info.st_mode):
-        os.ftruncate(fd, 0)
-    os.write(fd, b"%d\n" % pid)
-    os.close(fd)
-
-
 def say(line: str) -> None:
     """One line on stderr and in syslog; if nobody listens, the exit status has to do."""
-    _log(line)
-    try:
-        # one write, so that lines of several processes do not mix
-        os.write(2, line.encode("utf-8", "surrogateescape") + b"\n")
-    except OSError:
-        return
+    from jail.saying import say_line
 
-
-def _log(line: str) -> None:
-    """To syslog as well, if there is one."""
-    import _socket  # the C half of `socket`, without selectors and enum
-
-    try:
-        channel = _socket.socket(
-            _socket.AF_UNIX, _socket.SOCK_DGRAM | _socket.SOCK_CLOEXEC | _socket.SOCK_NONBLOCK
-        )
-        channel.sendto(b"<27>" + line.encode("utf-8", "surrogateescape"), LOG_SOCKET)  # daemon.err
-        channel.close()
-    except OSError:
-        return  # no log daemon
+    say_line(line)
 
 
 if __name__ == "__main__":

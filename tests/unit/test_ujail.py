@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from jail.errors import UsageError
+from jail.pidfile import write_pid
 from jail.spec import JailSpec
-from jail.ujail import NOT_YET, OPTIONS, _write_pidfile, make_spec, parse_options, usage
+from jail.ujail import NOT_YET, OPTIONS, make_spec, parse_options
+from jail.ujail_help import usage
 
 ROOT = Path(__file__).resolve().parents[2]
 ROWS = [row for row in OPTIONS if len(row) > 1]
@@ -139,11 +141,11 @@ def test_no_option_is_listed_twice() -> None:
 def test_a_pidfile_is_no_other_file(tmp_path: Path, link: Callable[[Path, Path], None]) -> None:
     path, other = tmp_path / "pid", tmp_path / "other"
     path.write_text("1000000\n")
-    _write_pidfile(str(path), 7)
+    write_pid(str(path), 7)
     assert path.read_text() == "7\n"
     path.unlink()
     other.write_text("root's")
     link(other, path)
     with pytest.raises(OSError, match="Too many") as caught:
-        _write_pidfile(str(path), 8)
+        write_pid(str(path), 8)
     assert caught.value.filename == str(path) and other.read_text() == "root's"

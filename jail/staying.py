@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: MIT
+"""A jail that the `ujail` process itself stays with, because it records, or answers denied calls."""
+
+from jail.plan import Plan
+from jail.spec import TRACE, JailSpec
+from jail.ujail import hold_signals, say
+
+
+def stay(spec: JailSpec, plan: Plan, given: dict[str, str]) -> int:
+    """This process stays: it records, or hears denied calls."""
+
+    def tell(line: str) -> None:
+        say(f"ujail: {spec.name}: {line}")
+
+    def on_start(pid: int) -> None:
+        if "pidfile" in given:
+            from jail.pidfile import write_pid
+
+            write_pid(given["pidfile"], pid)
+
+    if spec.mode == TRACE and spec.seccomp:
+        tell(f"warning: {spec.seccomp} is not in force while everything is recorded")
+    net_fd = -1
+    if plan.network:
+        from jail.netmaker import make_for_tracer
+
+        net_fd = make_for_tracer(plan.name, plan.network)
+    hold_signals()
+    try:
+        if spec.mode == TRACE:
+            from jail.traced import trace_here
+
+            return trace_here(plan, spec.extroot, tell, on_start, net_fd)
+        from jail.watcher import watch_here
+
+        return watch_here(plan, spec, given.get("seccomp-log", ""), tell, on_start, net_fd)
+    finally:
+        end(plan)
+
+
+def end(plan: Plan) -> None:
+    """Where no ujail-init is left to have it done."""
+    if plan.group:
+        from jail.cgroup import end_group
+
+        if said := end_group(plan.group.path):
+            say(f"ujail: {plan.name}: {said}")
