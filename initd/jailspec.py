@@ -74,7 +74,8 @@ def _add_jail(spec: JailSpec, jail: "JailDefinition", ubus_socket: str) -> None:
     spec.ubus_socket = ubus_socket
     for socket in ("log", "ubus", "udebug"):
         if getattr(jail, socket):
-            spec.show_socket(socket)
+            # a log daemon may start later than what writes to it; the next start has its socket
+            spec.show_socket(socket, may_be_missing=socket == "log")
     for path, writable in jail.mount.items():
         spec.share(path, writable=writable)
     land(spec, jail.params)

@@ -178,9 +178,10 @@ class JailSpec:
         source, _, target = word.partition(":")
         self.shares.append(Share(source, target, writable=writable))
 
-    def show_socket(self, name: str) -> None:
+    def show_socket(self, name: str, *, may_be_missing: bool = False) -> None:
         """Show one of SOCKETS."""
         path, required = SOCKETS[name]
+        required = required and not may_be_missing
         source = self.ubus_socket if name == "ubus" else path
         self.shares.append(Share(source, path, writable=True, required=required))
 

@@ -2,6 +2,7 @@
 """What an init script asked for → what the jail library is asked for, and which plans are kept."""
 
 import os
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from initd.model import Model
 from initd.spawn import Plans, spawn
 from jail.errors import ConfigError, UsageError
 from jail.launch import Jail
-from jail.spec import JailSpec
+from jail.spec import SOCKETS, JailSpec
 
 POLICY = '{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [{"names": ["write"], "action": "SCMP_ACT_ALLOW"}]}'
 
@@ -85,7 +86,7 @@ def test_jail_flags_and_mounts_are_shares() -> None:
     }  # fmt: skip
     made = make_spec(define(jail=jail, user="root", seccomp="/p.json"), "/elsewhere/ubus.sock")
     assert shares(made) == {
-        "/dev/log": ("/dev/log", True, True),
+        "/dev/log": ("/dev/log", True, False),
         "/var/run/ubus/ubus.sock": ("/elsewhere/ubus.sock", True, True),
         "/var/run/udebug.sock": ("/var/run/udebug.sock", True, False),
         "/ro": ("/ro", False, False),
@@ -181,6 +182,21 @@ def test_plan_is_made_anew_when_a_missing_mount_has_come(tmp_path: Path) -> None
     late.touch()
     assert plans.find(definition) is None
     assert plans.make(definition).warnings == (f"{tmp_path}/never: No such file or directory, skipped",)
+
+
+def test_a_log_daemon_may_come_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plans = Plans()
+    log = str(tmp_path / "log")
+    monkeypatch.setitem(SOCKETS, "log", (log, True))
+    definition = define(jail={"name": "x", "log": True})
+    assert plans.make(definition).warnings == (f"{log}: No such file or directory, skipped",)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as daemon:
+        daemon.bind(log)
+        assert plans.find(definition) is None
+        assert plans.make(definition).warnings == ()
+    with pytest.raises(ConfigError, match=f"{log}: No such file"):
+        Path(log).unlink()
+        plans.make(define(jail={"name": "x", "log": True, "requirejail": True}))
 
 
 def test_plan_is_made_anew_when_the_program_was_written_to(tmp_path: Path) -> None:
