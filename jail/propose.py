@@ -14,11 +14,16 @@ from struct import unpack_from
 
 from jail.errors import ConfigError
 from jail.trace import Watch
+from jail.words import for_shell, kept
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from jail.trace import Touch, Trace
     from jail.tree import Closure
+
+    Line: TypeAlias = "tuple[str, str, str]"  # option, path, why
 
 # open's flags are only there with a 32-bit or 64-bit argument; those of openat2 lie in memory and count as reading
 WATCHES = (
@@ -106,7 +111,7 @@ def propose(trace: "Trace", program: "Closure | None") -> list[str]:
     """Lines of `options  # why`, then of what was looked for and is not there."""
     own = _staged(trace, program)
     paths, sockets, ports = _sort(trace.touches)
-    lines: list[str] = []
+    lines: list[Line] = []
     absent: list[str] = []
     options: dict[str, None] = {}
     for path, need in sorted(paths.items()):
@@ -117,20 +122,24 @@ def propose(trace: "Trace", program: "Closure | None") -> list[str]:
             options[option] = None
             continue
         line = _describe(path, need)
-        (lines if line else absent).append(line or path)
+        if line is None:
+            absent.append(path)
+        else:
+            lines.append(line)
     for path in sorted(sockets):
         if path in SOCKETS:
             options[SOCKETS[path]] = None
         elif os.path.exists(path):
-            lines.append(f"-w {path}  # {_ownership(os.stat(path))}, a socket")
+            lines.append(("-w", path, f"{_ownership(os.stat(path))}, a socket"))
         else:
             absent.append(path)
+    shown = [f"{option} {for_shell(kept(path))}  # {why}" for option, path, why in _without_covered(lines)]
     capabilities = _capabilities(trace, ports)
     if capabilities:
-        lines.append(f"-C {','.join(capabilities)}  # if it starts as root; by the calls' names")
-    result = ["proposed options of ujail:", *(f"  {line}" for line in [*options, *_without_covered(lines)])]
+        shown.append(f"-C {','.join(capabilities)}  # if it starts as root; by the calls' names")
+    result = ["proposed options of ujail:", *(f"  {line}" for line in [*options, *shown])]
     if absent:
-        result += ["looked for, not there now:", *(f"  {path}" for path in absent)]
+        result += ["looked for, not there now:", *(f"  {for_shell(path)}" for path in absent)]
     return result
 
 
@@ -188,21 +197,21 @@ def _add_address(touch: "Touch", paths: dict[str, Need], sockets: set[str], port
             paths.setdefault(os.path.dirname(os.path.normpath(path)), Need()).writable = True
 
 
-def _describe(path: str, need: Need) -> str:
-    """The option for one path, "" if there is nothing that could be shown."""
+def _describe(path: str, need: Need) -> "Line | None":
+    """The option for one path, None if there is nothing that could be shown."""
     try:
         info = os.stat(path)
     except OSError:
-        folder = os.path.dirname(path)
+        folder, name = os.path.split(path)
         if need.created and os.path.isdir(folder):
-            return f"-w {folder}  # {_ownership(os.stat(folder))}, {os.path.basename(path)} was made in it"
-        return ""
+            return "-w", folder, f"{_ownership(os.stat(folder))}, {for_shell(name)} was made in it"
+        return None
     if need.executed:
-        return f"-r {path}  # {_ownership(info)}, executed"
+        return "-r", path, f"{_ownership(info)}, executed"
     if not need.writable:
-        return f"-r {path}  # {_ownership(info)}, read"
+        return "-r", path, f"{_ownership(info)}, read"
     note = ", made if missing: it must be there when the jail starts" if need.created else ""
-    return f"-w {path}  # {_ownership(info)}, written{note}"
+    return "-w", path, f"{_ownership(info)}, written{note}"
 
 
 def _ownership(info: os.stat_result) -> str:
@@ -221,19 +230,14 @@ def _below(path: str, folders: tuple[str, ...]) -> bool:
     return any(path == folder or path.startswith(f"{folder}/") for folder in folders)
 
 
-def _without_covered(lines: list[str]) -> list[str]:
+def _without_covered(lines: "list[Line]") -> "list[Line]":
     """Without the files whose folder is shown writable as a whole; each line once."""
-    folders = tuple(
-        line.split("  #")[0][3:]
-        for line in lines
-        if line.startswith("-w ") and os.path.isdir(line.split("  #")[0][3:])
-    )
-    kept: dict[str, str] = {}
-    for line in lines:
-        option = line.split("  #")[0]
-        if option not in kept and not any(_below(os.path.dirname(option[3:]), (f,)) for f in folders):
-            kept[option] = line
-    return list(kept.values())
+    folders = tuple(path for option, path, _ in lines if option == "-w" and os.path.isdir(path))
+    kept_lines: dict[tuple[str, str], Line] = {}
+    for option, path, why in lines:
+        if not _below(os.path.dirname(path), folders):
+            kept_lines.setdefault((option, path), (option, path, why))
+    return list(kept_lines.values())
 
 
 def _capabilities(trace: "Trace", ports: set[int]) -> list[str]:

@@ -5,6 +5,7 @@ A backslash before one of `: , \\ * ? [` takes the letter for what it is; before
 """
 
 KEPT = ":,\\*?["
+PLAIN_IN_SHELL = "/._-+@%=:,"  # beside letters and digits
 
 
 def cut(text: str, separator: str, most: int = -1) -> list[str]:
@@ -35,3 +36,25 @@ def plain(text: str) -> str:
         out.append(text[at])
         at += 1
     return "".join(out)
+
+
+def kept(path: str) -> str:
+    """A path as a word of which no part is cut and that is no pattern, for an option that takes PATH:TARGET."""
+    return "".join([f"\\{letter}" if letter in KEPT and letter != "," else letter for letter in path])
+
+
+def for_shell(text: str) -> str:
+    """A word as a shell reads it, in one printable line whatever is in it."""
+    if text and all(letter.isascii() and (letter.isalnum() or letter in PLAIN_IN_SHELL) for letter in text):
+        return text
+    if text.isprintable():
+        return "'" + text.replace("'", "'\\''") + "'"
+    out = []
+    for letter in text:
+        if letter in "\\'":
+            out.append(f"\\{letter}")
+        elif letter.isprintable():
+            out.append(letter)
+        else:  # in octal, which cannot run into what follows; bytes that are no UTF-8 are surrogates
+            out += [f"\\{byte:03o}" for byte in letter.encode("utf-8", "surrogateescape")]
+    return "$'" + "".join(out) + "'"

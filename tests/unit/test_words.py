@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: MIT
 """Words with parts: where a backslash keeps a letter, and what --tmpfs takes."""
 
+import os
+import subprocess
+
 import pytest
 
 from jail.errors import UsageError
 from jail.fileargs import read_bind, read_device, read_mask, read_share, read_tmpfs
 from jail.spec import JailSpec
-from jail.words import cut, plain
+from jail.words import cut, for_shell, kept, plain
 
 
 @pytest.mark.parametrize(
@@ -134,3 +137,32 @@ def test_spec_needs_namespaces_for_what_is_mounted() -> None:
         spec.isolate = False
         with pytest.raises(UsageError, match="needs a jail with namespaces"):
             spec.validate()
+
+
+NAMES = [
+    "/a",
+    "/a b",
+    "/it's",
+    "/$HOME`x`",
+    "/a\\b:c*?[d]",
+    "/a\n-r /etc/shadow",
+    "/\x1b[31m\u2028'\\",
+    "/\udcff\u00e9\t1",
+    "",
+]
+
+
+def test_a_word_for_a_shell_is_one_line_and_comes_out_as_it_was() -> None:
+    words = [for_shell(name) for name in NAMES]
+    assert all(word.isprintable() for word in words)
+    assert words[0] == "/a"  # what needs no quotes has none
+    command = ["bash", "-c", "printf '%s\\0' " + " ".join(words)]
+    said = subprocess.run(command, check=True, capture_output=True, env={"LC_ALL": "C"}).stdout
+    assert [os.fsdecode(word) for word in said.split(b"\0")[:-1]] == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES[:-1])
+def test_a_kept_path_is_no_pattern_and_has_no_target(name: str) -> None:
+    spec = JailSpec("x", ["/bin/true"])
+    spec.share(kept(name))
+    assert [(share.source, share.target, share.is_pattern) for share in spec.shares] == [(name, name, False)]
