@@ -84,7 +84,7 @@ COMMANDS: "tuple[tuple[str, str, int, int, str, Action, str], ...]" = (
         0,
         "output",
         policy_commands.merge,
-        "one policy that allows what any of them does; counts add up",
+        "one policy with the rules of all of them; counts add up",
     ),
     ("policy diff", "OLD NEW", 2, 2, "", policy_commands.diff, "what a process would notice"),
     (

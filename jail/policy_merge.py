@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Two policies and more: one that allows what each of them does; and what differs. Pure."""
+"""Two policies and more: one with the rules of all of them; and what differs. Pure."""
 
 import json
 from collections import Counter
@@ -13,9 +13,10 @@ SAME = ("defaultAction", "defaultErrnoRet", "architectures", "archMap")
 
 
 def merge(policies: list[Policy]) -> tuple[Policy, list[str]]:
-    """Allow what any of them allows; counts add up. Where they say different things, the first one counts.
+    """The rules of all: what any of them allows where others deny by default, what any denies where others allow.
 
-    Returns what is to be said, too. Raises ConfigError if their defaults or architectures differ.
+    Counts add up. Where they say different things of a call, the first one counts. Returns what is to be said, too.
+    Raises ConfigError if their defaults or architectures differ.
     """
     first = policies[0]
     merged = Policy(

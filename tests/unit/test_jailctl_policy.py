@@ -227,6 +227,14 @@ def test_merge_keeps_the_order_of_rules_that_deny(
                 assert _allowed(made, name, value) == _allowed(source, name, value)
 
 
+def test_merge_of_denying_policies_denies_what_either_does() -> None:
+    one = policy(rule("read", action=ERRNO), defaultAction=ALLOW)
+    two = policy(rule("write", action=ERRNO), defaultAction=ALLOW, path="q")
+    made, notes = merge([one, two])
+    assert not notes
+    assert [_allowed(made, name) for name in ("read", "write", "open")] == [False, False, True]
+
+
 def test_merge_does_not_put_a_denial_behind_what_it_limits() -> None:
     one = policy(rule("read"), rule("write", action=ERRNO, args=[equals(0, 1)]))
     two = policy(rule("socket", action=ERRNO, args=[equals(0, 1)]), rule("socket"))
