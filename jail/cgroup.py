@@ -9,7 +9,11 @@ import _signal  # type: ignore[import-not-found]  # the C half of `signal`, with
 import os
 from errno import EBUSY, ENOENT
 
-from jail.errors import ConfigError, SetupError
+from jail.errors import ConfigError, SetupError, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jail.spec import JailSpec
 
 MOUNTS = "/proc/self/mountinfo"
 READ_MAX = 4096  # of a file of a group
@@ -262,3 +266,14 @@ def end_group(path: str) -> str:
             return f"{said}{'; ' if said else ''}{path}: there are processes in it that do not end"
         sleep(0.002)
     return said
+
+
+def check_limits(spec: "JailSpec") -> None:
+    """The group's name and its limits. Raises UsageError."""
+    if not spec.cgroup or {"", ".", ".."} & set(spec.cgroup.split("/")):
+        raise UsageError(f"bad cgroup {spec.cgroup!r}")
+    for file, value in spec.cgroup_files.items():
+        if not is_limit(file):
+            raise UsageError(f"cgroup: {file[:40]!r} is no limit of a group")
+        if "\0" in value or not value:
+            raise UsageError(f"cgroup: {file}: no value")

@@ -147,3 +147,15 @@ def _size(text: str) -> str:
     if not (number.isascii() and number.isdigit() and len(text) <= 12 and int(number)):
         raise UsageError(f"tmpfs: {text[:40]!r} is no size such as 8m")
     return text
+
+
+def check_files(spec: JailSpec) -> None:
+    """Words for files. Raises UsageError."""
+    if not spec.isolate:
+        raise UsageError("what is mounted needs a jail with namespaces")
+    for share in all_shares(spec):
+        share.validate()
+    for word in spec.masks:
+        read_mask(word)
+    for word in spec.tmpfs:
+        read_tmpfs(word)

@@ -3,6 +3,7 @@
 
 from jail._native import lib
 from jail.errors import UsageError
+from jail.spec import TRACE, JailSpec
 
 OOM_MAX = 1000
 CLASSES = {"rt": lib.IO_REALTIME, "be": lib.IO_BEST_EFFORT, "idle": lib.IO_IDLE}
@@ -61,3 +62,17 @@ def parse_proc(text: str) -> ProcOptions:
                 f"proc: {word[:40]!r} is not hidepid=noaccess, hidepid=invisible, hidepid=ptraceable or subset=pid"
             )
     return ProcOptions(",".join(options), only_pids)
+
+
+def check_process(spec: JailSpec) -> None:
+    """What a process can be given. Raises UsageError."""
+    for text, parse in (
+        (spec.umask, parse_umask),
+        (spec.oom_score_adj, parse_oom_score_adj),
+        (spec.ioprio, parse_ioprio),
+        (spec.proc, parse_proc),
+    ):
+        if text:
+            parse(text)
+    if spec.oom_score_adj and spec.mode == TRACE and not spec.stub:
+        raise UsageError("oom_score_adj: a trace of a service without namespaces would get it too")

@@ -228,20 +228,27 @@ class JailSpec:
         if self.nice is not None and not -20 <= self.nice <= 19:
             raise UsageError("a nice value is -20 to 19")
         if self.umask or self.oom_score_adj or self.ioprio or self.proc:
-            self._check_process()
+            from jail.processargs import check_process
+
+            check_process(self)
         if self.limits:
             from jail.limits import parse
 
             for name, text in self.limits.items():
                 parse(name, text)
         self._check_root()
-        self._check_files()
+        if self.binds or self.devices or self.masks or self.tmpfs:
+            from jail.fileargs import check_files
+
+            check_files(self)
         if self.joins:
             from jail.joins import make_joins
 
             make_joins(self.joins, self.hostname, self.netns or self.is_network_made())
         if self.cgroup_files:
-            self._check_cgroup()
+            from jail.cgroup import check_limits
+
+            check_limits(self)
         for share in self.shares:
             share.validate()
         for text in (*self.argv, *self.env, *self.env.values()):
@@ -251,48 +258,9 @@ class JailSpec:
             if not name or "=" in name:
                 raise UsageError(f"bad variable name {name!r}")
 
-    def _check_files(self) -> None:
-        if not (self.binds or self.devices or self.masks or self.tmpfs):
-            return
-        from jail.fileargs import all_shares, read_mask, read_tmpfs
-
-        if not self.isolate:
-            raise UsageError("what is mounted needs a jail with namespaces")
-        for share in all_shares(self):
-            share.validate()
-        for word in self.masks:
-            read_mask(word)
-        for word in self.tmpfs:
-            read_tmpfs(word)
-
     def has_proc(self) -> bool:
         """Whether the jail gets a /proc of its own."""
         return self.procfs or bool(self.proc)
-
-    def _check_process(self) -> None:
-        from jail import processargs
-
-        for text, parse in (
-            (self.umask, processargs.parse_umask),
-            (self.oom_score_adj, processargs.parse_oom_score_adj),
-            (self.ioprio, processargs.parse_ioprio),
-            (self.proc, processargs.parse_proc),
-        ):
-            if text:
-                parse(text)
-        if self.oom_score_adj and self.mode == TRACE and not self.stub:
-            raise UsageError("oom_score_adj: a trace of a service without namespaces would get it too")
-
-    def _check_cgroup(self) -> None:
-        from jail.cgroup import is_limit
-
-        if not self.cgroup or {"", ".", ".."} & set(self.cgroup.split("/")):
-            raise UsageError(f"bad cgroup {self.cgroup!r}")
-        for file, value in self.cgroup_files.items():
-            if not is_limit(file):
-                raise UsageError(f"cgroup: {file[:40]!r} is no limit of a group")
-            if "\0" in value or not value:
-                raise UsageError(f"cgroup: {file}: no value")
 
     def _check_root(self) -> None:
         for path in (self.extroot, self.overlay_dir):
