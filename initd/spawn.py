@@ -82,7 +82,10 @@ class Plans:
             return None  # who else is there now decides
         if packed is None or known != (mark_of(definition) if mark is None else mark):
             return None
-        return packed if packed.is_current() else None
+        if not packed.is_current():
+            return None
+        self._remember_group(definition, packed)
+        return packed
 
     def make(self, definition: "Definition", mark: bytes | None = None) -> Packed:
         """Plan anew. Raises JailError, OSError; then what was kept stays, and is tried before the next one."""
@@ -97,9 +100,13 @@ class Plans:
             raise ConfigError("jail setns: a process of that pid is another one by now")
         self._kept[_key(definition)] = (mark, packed)
         self._drop_filters()
+        self._remember_group(definition, packed)
+        return packed
+
+    def _remember_group(self, definition: "Definition", packed: Packed) -> None:
+        """For the end of what is started now; the end before has let go of it."""
         if packed.group:
             self._groups[_key(definition)] = packed.group
-        return packed
 
     def kill(self, definition: "Definition") -> bool:
         """Kill all processes of the instance at once; False if it has no cgroup, or the kernel cannot."""

@@ -44,8 +44,11 @@ class Group:
     def describe(self) -> str:
         return ", ".join(f"{file} {value}" for file, value in self.files.items())
 
-    def make(self) -> None:
-        """Make the group with its limits, no process in it. Raises SetupError; then there is none of it."""
+    def make(self) -> bool:
+        """Make the group with its limits, nothing alive in it. Raises SetupError; then there is none of it.
+
+        Returns False if it is the old one, for killed processes are still on their way out of it.
+        """
         made: list[str] = []
         try:
             self._make(made)
@@ -53,6 +56,7 @@ class Group:
             for path in reversed(made):
                 _try_remove(path)
             raise
+        return self.path in made
 
     def _make(self, made: list[str]) -> None:
         names = self.name.split("/")

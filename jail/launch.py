@@ -46,6 +46,8 @@ def launch(
     packed = plan if isinstance(plan, Packed) else Packed(plan)
     code = packed.join()
     reset = _signals_to_reset()
+    if packed.group and not packed.group.make():
+        flags |= lib.LAUNCH_JOIN_GROUP
     request = ffi.new(
         "struct launch_request *",
         (
@@ -58,8 +60,6 @@ def launch(
         ),
     )
     result = ffi.new("struct launch_result *")
-    if packed.group:
-        packed.group.make()
     if lib.launch(code, len(code), request, result) == 0:
         return Jail(result.pid, result.service_pid)
     if packed.group:

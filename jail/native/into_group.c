@@ -2,6 +2,9 @@
 /*
  * A first process that is born in its control group. One that joins it later waits for all of the
  * machine's CPUs to have rested once, ten milliseconds and more during which the launcher waits too.
+ *
+ * Not in a group that was killed before (cgroup.kill): newer kernels, 6.18 for one, kill at once what is
+ * born there. Who joins it is left alone.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -55,7 +58,7 @@ int clone_into_group(struct launch_state *state, int (*first)(void *))
 	while (i < state->n_steps && state->steps[i].op != STEP_CGROUP)
 		i++;
 	if (i == state->n_steps || state->request->trace ||
-	    state->request->flags & LAUNCH_OLD_KERNEL)
+	    state->request->flags & (LAUNCH_OLD_KERNEL | LAUNCH_JOIN_GROUP))
 		return -1;
 	fd = open_group(state->steps[i].s[0]);
 	if (fd < 0)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from jail.cgroup import hierarchy
 from jail.silence import is_silent
 
 if TYPE_CHECKING:
@@ -59,12 +60,18 @@ def processes_naming(text: str) -> list[str]:
     return found
 
 
+def groups_of_services() -> list[Path]:
+    """Control groups: where version 2 has what it takes, the demo's dnsmasq is in one."""
+    return list(Path(hierarchy(), "services").glob("*")) if hierarchy() else []
+
+
 def test_demo_passes_and_explains_the_refused_call(host: "Host", bin_folder: Path) -> None:
     result = host.run(DEMO, bin_folder)
     assert result.status == 0, result
     # a kernel of mips does not say for which, and a static program does not let its supervisor be asked
     assert "killed for execve" in result.out or (is_silent() and "killed for a system call" in result.out)
     assert result.err == ""
+    assert not groups_of_services()
 
 
 def test_demo_with_a_daemon_that_fails_says_so(host: "Host", bin_folder: Path, tmp_path: Path) -> None:
@@ -100,3 +107,4 @@ def test_demo_interrupted_leaves_nothing(host: "Host", bin_folder: Path, moment:
     folder = f"/tmp/stockade.{process.pid}"
     assert not os.path.exists(folder)
     host.until(lambda: not processes_naming(folder), "processes of the demo")
+    assert not groups_of_services()
