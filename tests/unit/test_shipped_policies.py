@@ -65,6 +65,17 @@ def test_policy_allows_no_call_that_administers_the_machine(path: Path, call: st
         assert rule["action"] != "SCMP_ACT_ALLOW" or call not in rule["names"]
 
 
+@pytest.mark.parametrize("arch", ARCHES)
+@pytest.mark.parametrize("name", ["httpd", "ntpd", "telnetd", "udhcpc"])
+def test_policy_of_an_applet_allows_what_busybox_itself_asks(name: str, arch: str) -> None:
+    code = compile_filter((FOLDER / f"{name}.json").read_bytes(), arch, path=name).code
+    program = Program(code, big_endian=bool(lib.arch_kind(arch.encode()) & lib.ARCH_BIG))
+    for call in (b"getuid", b"getuid32"):
+        number = lib.call_number(arch.encode(), call)
+        verdict = program.run(lib.arch_audit(arch.encode()), number, ()).value
+        assert number < 0 or verdict == lib.SECCOMP_RET_ALLOW, call
+
+
 def default_verdict(arch: str, call: str, *args: int, capabilities: int = 0) -> int:
     code = compile_filter(DEFAULT.read_bytes(), arch, path="default", capabilities=capabilities).code
     program = Program(code, big_endian=bool(lib.arch_kind(arch.encode()) & lib.ARCH_BIG))

@@ -177,8 +177,7 @@ if [ "$mode" = unjailed ]; then
 	tell "good end"
 	exec poweroff
 fi
-for name in dnsmasq httpd dropbear; do check "$name is in a jail with a filter" in_jail $name filter; done
-check "ntpd is in a jail" in_jail ntpd
+for name in dnsmasq httpd dropbear ntpd; do check "$name is in a jail with a filter" in_jail $name filter; done
 use
 change_config
 upgrade
