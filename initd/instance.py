@@ -16,9 +16,8 @@ that fails is an end at once: waiting, or failed with the reason. What is to be 
 is no process.
 """
 
-from errno import ESRCH
-
 from initd import death, respawn
+from initd.hasprocess import HasProcess
 from initd.news import error_text, notify, notify_end, tell_problems
 from initd.process import Process
 from initd.slim import signal
@@ -30,12 +29,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from initd.definition import Definition
-    from initd.denials import History
     from initd.host import Host
     from initd.loop import Timer
     from initd.networks import Asked, Existing
     from initd.triggers import Trigger
-    from initd.whose import Owner
     from jail.netmaker import Made
 
 STOPPED, RUNNING, STOPPING = "stopped", "running", "stopping"
@@ -45,32 +42,21 @@ START, STOP, CHANGED, EXITED, DUE, EXPIRED = "start", "stop", "changed", "exited
 EVENTS = (START, STOP, CHANGED, EXITED, DUE, EXPIRED)
 
 
-class Instance:
+class Instance(HasProcess):
     """`on_gone` is called when it was to be removed and nothing of it is left."""
 
-    __slots__ = (
-        "_asked_watchdog", "_host", "_last", "_network", "_on_gone", "_owner", "_timer", "crashes", "definition",
-        "denied", "exit_code", "failed", "is_removed", "process", "state", "triggers", "warnings", "watchdog",
-    )  # fmt: skip
+    __slots__ = ("_network", "_on_gone", "_timer", "crashes", "failed", "is_removed", "state", "triggers")
 
     def __init__(self, host: "Host", definition: "Definition", on_gone: "Callable[[Instance], None]") -> None:
-        self._host = host
+        super().__init__(host, definition, Watchdog(host.loop, lambda: self.event(EXPIRED)))
         self._on_gone = on_gone
         self._timer: Timer | None = None
         self._network: Asked | Existing | None = None  # that is waited for
-        self._asked_watchdog: tuple[int, ...] | None = None  # when the process was started
-        self.definition = definition
         self.state = STOPPED
-        self.process: Process | None = None
-        self._last: Process | None = None  # the one that ended
-        self._owner: Owner | None = None  # for denials, of the last process
-        self.denied: History | None = None  # None where nothing was
-        self.exit_code: int | None = None  # of the last process
         self.failed = ""  # why it was given up
         self.crashes = 0
         self.is_removed = False
         self.triggers: list[Trigger] = []
-        self.watchdog = Watchdog(host.loop, lambda: self.event(EXPIRED))
         tell_problems(host, definition, [])
 
     # wishes
@@ -85,7 +71,7 @@ class Instance:
         if not self.is_startable:
             self.event(STOP)
         elif self.state == RUNNING:
-            if self._has_changed():
+            if self.has_changed():
                 self.crashes = 0
                 self.event(CHANGED)
         elif may_start:
@@ -109,12 +95,6 @@ class Instance:
         if self.process is None:
             self._on_gone(self)
 
-    def send_signal(self, number: int) -> None:
-        """To the process, by the stub if there is one. Raises OSError; ESRCH where there is none."""
-        if self.process is None:
-            raise ProcessLookupError(ESRCH, "not running")
-        self.process.kill(number)
-
     def take_watchdog(self, mode: int | None, timeout_s: int | None) -> None:
         """A sign of life, maybe with other settings."""
         self.watchdog.take(mode, timeout_s)
@@ -127,21 +107,9 @@ class Instance:
             action(self)
 
     @property
-    def trace_file(self) -> str:
-        """Where the trace of the process is or will be, or that of the last one; "" if it is not traced."""
-        process = self.process or self._last
-        return process.trace.path if process is not None and process.trace is not None else ""
-
-    @property
     def is_startable(self) -> bool:
         """Whether there is nothing wrong with what was asked for."""
         return not (self.definition.faults or self.definition.error)
-
-    def describe_oom(self) -> str:
-        """What the kernel has killed of the process, or of the last one, for want of memory; "" for nothing."""
-        if self.process is not None:
-            return self.process.describe_oom()
-        return self._last.oom if self._last is not None else ""
 
     # what the states do
 
@@ -219,7 +187,7 @@ class Instance:
     def _end_process(self) -> None:
         self.watchdog.cancel()
         self._timer = self._host.loop.after(self.definition.term_timeout, lambda: self.event(DUE))
-        self._kill(signal.SIGTERM)
+        self.signal(signal.SIGTERM)
 
     def _change(self) -> None:
         """A signal may do, but it gives no process another user or policy."""
@@ -231,7 +199,7 @@ class Instance:
         self.process.identity = identity
         self._asked_watchdog = self.definition.watchdog
         self.watchdog.arm()
-        self._kill(number)
+        self.signal(number)
 
     def _force(self) -> None:
         self._timer = None
@@ -281,11 +249,9 @@ class Instance:
     def _judge(self) -> None:
         """The end that nobody asked for."""
         process = self._last
-        assert process is not None and self.exit_code is not None
+        assert process is not None
         ran_s = self._host.loop.now() - process.began_s
-        how = f"ended after {ran_s:.0f} s: {death.words(self.exit_code)}"
-        if process.trace is not None and process.trace.failure:
-            how = f"cannot start: {process.trace.failure}"
+        how = self.how_it_ended(ran_s)
         self.state = STOPPED
         if self.definition.respawn is None:
             self._host.log.info(f"{self.definition.full_name}: {how}")
@@ -308,16 +274,6 @@ class Instance:
         notify_end(self._host, "instance.respawn", self, pid)
 
     # the small things
-
-    def _has_changed(self) -> bool:
-        assert self.process is not None
-        if not self.watchdog.is_own and self._asked_watchdog != self.definition.watchdog:
-            return True
-        return self.process.identity != self.definition.identity()
-
-    def _kill(self, number: int) -> None:
-        if self.process is not None:
-            self.process.try_kill(number)
 
     def _cancel_timer(self) -> None:
         if self._timer is not None:
