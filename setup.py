@@ -75,7 +75,8 @@ class BuildArtifacts(build_ext):
 
     def compile_stub(self, out: Path) -> None:
         flags = [*words("CFLAGS", "-Os"), *WARNINGS, *HARDEN, "-static"]
-        self.link([*stub_compiler(), *flags, "jail/native/init.c", "jail/native/keep.c"], out)
+        sources = [f"jail/native/{name}.c" for name in ("init", "confine", "keep")]
+        self.link([*stub_compiler(), *flags, *sources], out)
 
     def compile_launcher(self, out: Path) -> None:
         out.parent.mkdir(parents=True, exist_ok=True)
