@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A policy between its two ends: what the readers (policy.c, rule.c, select.c) make of the
+ * A policy between its two ends: what the readers (policy.c, rule.c, condition.c, select.c) make of the
  * JSON and what filter.c turns into BPF. Nothing outside the compiler includes this.
  */
 #ifndef STOCKADE_RULES_H
@@ -114,11 +114,14 @@ struct rule *add_rule(const struct reading *reading, uint32_t at, uint32_t actio
 int refuse_name(const struct reading *reading, const struct rule *rule, const struct json *name);
 int add_names(const struct reading *reading, struct rule *rule, const struct json *names);
 int add_name(const struct reading *reading, struct rule *rule, const struct json *name);
+int read_rule(const struct reading *reading, const struct json *object);
+
+/* condition.c */
+int read_conditions(const struct reading *reading, struct rule *rule, const struct json *args);
 
 /* A rule for a call with exactly these first arguments. */
 int add_exact(const struct reading *reading, const char *call, uint32_t action,
 	      const uint64_t *values, unsigned int n);
-int read_rule(const struct reading *reading, const struct json *object);
 
 /* mode.c: what the request's mode puts before all rules, and makes of all verdicts. */
 int add_mark(const struct reading *reading);
