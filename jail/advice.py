@@ -5,13 +5,12 @@ Each change that is worth a thought is made to a copy, and the compiler's own fi
 is advised works. Never raises: a policy that cannot be read any more is a sentence too.
 """
 
-from json import dumps, loads
-
 from jail._native import ffi, lib
 from jail.bpf import Program
 from jail.doors import DEFAULT
 from jail.errors import ConfigError
 from jail.policy import compile_filter
+from jail.slimjson import dumps, loads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

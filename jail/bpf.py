@@ -7,7 +7,6 @@ Takes any program that the kernel takes, not only the compiler's: those of a liv
 import struct
 
 from jail._native import lib
-from jail.calls import NATIVE
 from jail.errors import ConfigError
 
 TYPE_CHECKING = False
@@ -184,6 +183,8 @@ def _sum(operation: int, a: int, b: int) -> int:
 def verdict_text(value: int, arch: str) -> str:
     """A value of a filter for `arch` in words: "allow", "errno EPERM"; an errno that is not ours has no name."""
     import errno
+
+    from jail.calls import NATIVE
 
     action, data = value & lib.SECCOMP_RET_ACTION_FULL, value & lib.SECCOMP_RET_DATA
     word = ACTIONS.get(action, f"unknown action {action:#x}")

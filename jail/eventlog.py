@@ -35,9 +35,9 @@ class EventLog:
 
     def write(self, denial: "Denial") -> None:
         """Add one line, if there is room."""
-        import json
+        from jail.slimjson import dumps
 
-        line = json.dumps(denial.fields()).encode() + b"\n"
+        line = dumps(denial.fields()).encode() + b"\n"
         try:
             if os.fstat(self._fd).st_size + len(line) <= MAX_BYTES and os.write(self._fd, line) == len(line):
                 return

@@ -6,15 +6,14 @@ The C half of `json` reads: the package itself would load `re` for every command
 
 from initd.ubus.blob import INT32_MAX, INT32_MIN, BlobError, Int8, Int64
 from jail.errors import ConfigError
+from jail.slimjson import SPACE, scanner
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import NoReturn
 
     from initd.ubus.blob import Table, Value
 
-_SPACE = " \t\n\r"
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 _ESCAPES |= {chr(code): f"\\u{code:04x}" for code in range(32) if chr(code) not in _ESCAPES}
 _TRANSLATE = str.maketrans(_ESCAPES)
@@ -32,33 +31,11 @@ def _constant(name: str) -> "NoReturn":
     raise BlobError(f"{name} is no JSON")
 
 
-class _Context:
-    """What the scanner of `_json` asks for."""
-
-    strict = True
-    object_hook = None
-    object_pairs_hook = None
-    parse_float = float
-    parse_int = staticmethod(_integer)
-    parse_constant = staticmethod(_constant)
-
-
-def _scanner() -> "Callable[[str, int], tuple[object, int]]":
-    try:
-        from _json import make_scanner
-    except ImportError:  # an interpreter without the extension
-        import json
-
-        decoder = json.JSONDecoder(parse_int=_integer, parse_constant=_constant)
-        return decoder.scan_once  # type: ignore[attr-defined, no-any-return]
-    return make_scanner(_Context())  # type: ignore[arg-type]
-
-
 def parse_table(text: str, source: str = "") -> "Table":
     """A JSON object as a table. Raises ConfigError with source:line:column, as far as they are known."""
     start = _skip(text, 0)
     try:
-        value, end = _scanner()(text, start)
+        value, end = scanner(_integer, _constant)(text, start)
     except StopIteration as error:
         raise _wrong(source, text, int(error.value), "a value is missing") from None
     except RecursionError:
@@ -75,7 +52,7 @@ def parse_table(text: str, source: str = "") -> "Table":
 
 
 def _skip(text: str, at: int) -> int:
-    return len(text) - len(text[at:].lstrip(_SPACE))
+    return len(text) - len(text[at:].lstrip(SPACE))
 
 
 def _wrong(source: str, text: str, at: int, what: str) -> ConfigError:
