@@ -89,13 +89,15 @@ def _late_mounts(rootfs: Rootfs) -> list[steps.Step]:
 
 
 def _hidden(rootfs: Rootfs) -> list[tuple[str, bool]]:
-    """The masks that were asked for, and whether each is a directory. What nothing shows is not there to hide."""
+    """The masks that were asked for, and whether each is a directory. What nothing shows becomes `needless`."""
     out = []
     for path, is_directory in sorted(rootfs.hidden.items()):
         _check_live(rootfs, path)
         if is_directory is None:
             is_directory = _is_directory(rootfs, path)
-        if is_directory is not None:
+        if is_directory is None:
+            rootfs.needless.append(path)
+        else:
             out.append((path, is_directory))
     return out
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from jail.cgroup import Group
     from jail.idmap import IdMaps
     from jail.networds import Network
+    from jail.rootfs import Rootfs
 
 CAP_SYS_ADMIN = 21
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
@@ -59,6 +60,7 @@ class Plan:
         "patterns",
         "program",
         "program_version",
+        "rootfs",
         "steps",
         "warnings",
     )
@@ -69,6 +71,7 @@ class Plan:
         self.program = ""  # its path, as its root has it
         self.program_version: tuple[int, ...] = ()  # of a program of the host: another one needs other files
         self.namespaces = 0
+        self.rootfs: Rootfs | None = None  # the model of its root
         self.file_rules: list[steps.Step] = []  # Landlock's
         self.network: Network | None = None  # to be made or opened before the launch
         self.group: Group | None = None

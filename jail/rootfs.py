@@ -48,8 +48,8 @@ class Rootfs:
 
     # fmt: off
     __slots__ = (
-        "asked", "binds", "covers", "has_proc_sys", "hidden", "layers", "links", "masks", "mounts", "nodes",
-        "real", "seen",
+        "asked", "binds", "covers", "has_proc_sys", "hidden", "layers", "links", "masks", "mounts",
+        "needless", "nodes", "real", "seen",
     )
     # fmt: on
 
@@ -64,6 +64,7 @@ class Rootfs:
         self.asked: dict[str, tuple[int, str]] = {}  # of those, what was asked for: flags and options
         self.masks: list[tuple[str, bool]] = []  # of the kernel's: path, is it a directory
         self.hidden: dict[str, bool | None] = {}  # masks that were asked for; None: the model has to tell
+        self.needless: list[str] = []  # of `hidden`, what nothing shows; assemble.py tells
         self.seen: dict[str, os.stat_result] = {}  # host paths, without their last link followed
         self.real: dict[str, str] = {}  # directories of the host, and what they are without links
         self.covers: dict[str, str] = {}  # while it is built: directories, and what _cover says of them

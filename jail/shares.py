@@ -45,6 +45,13 @@ def present_shares(spec: JailSpec, plan: "Plan") -> list[Share]:
     return out
 
 
+def miss_mask(spec: JailSpec, plan: "Plan", path: str) -> None:
+    """A mask of what nothing shows: said as for a share that is not there, and refused where that is."""
+    if spec.required:
+        raise ConfigError(f"mask: {path}: nothing shows it")
+    plan.warnings.append(f"mask: {path}: nothing shows it, skipped")
+
+
 def _asked(spec: JailSpec, plan: "Plan") -> "Iterator[Share]":
     """All shares, patterns as what they match now."""
     shares = spec.shares

@@ -258,6 +258,9 @@ class JailSpec:
             if not name or "=" in name:
                 raise UsageError(f"bad variable name {name!r}")
 
+    def is_root_read_only(self) -> bool:
+        return self.ronly or not (self.overlay_dir or self.overlay_size)
+
     def has_proc(self) -> bool:
         """Whether the jail gets a /proc of its own."""
         return self.procfs or bool(self.proc)

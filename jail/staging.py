@@ -13,7 +13,7 @@ from jail.errors import ConfigError
 from jail.filerules import file_rules
 from jail.privilege import id_steps
 from jail.rootfs import BIND_NO_DEVICES, Rootfs
-from jail.shares import present_shares
+from jail.shares import miss_mask, present_shares
 from jail.spec import JailSpec, Share
 from jail.tree import Closure, Tree, load
 
@@ -57,12 +57,15 @@ def root_steps(
     if maps:
         out += _become_root(spec, maps)
     out += [steps.root(spec.root_size), *assemble(rootfs)]
+    for path in rootfs.needless:
+        miss_mask(spec, plan, path)
+    plan.rootfs = rootfs
     if spec.hostname:
         out.append(steps.hostname(spec.hostname))
     if spec.netns and not spec.is_network_made():
         out.append(steps.loopback())
     out.append(steps.pivot())
-    if spec.ronly or not (spec.overlay_dir or spec.overlay_size):
+    if spec.is_root_read_only():
         plan.file_rules = file_rules(rootfs)
         out.append(steps.read_only("/"))
     if rootfs.has_own_dev():
@@ -129,7 +132,7 @@ def _stage_in(rootfs: Rootfs, spec: JailSpec, shares: list[Share], plan: "Plan")
         targets.setdefault(RESOLV_CONF, Share(RESOLV_CONF))
     for target, share in targets.items():
         if not _stage_live(rootfs, share, tree.real(target), plan):
-            rootfs.stage_at(share.source, tree.real(target), _flags(share))
+            rootfs.stage_at(share.source, tree.real(target), bind_flags(share))
 
 
 def _stage_all(rootfs: Rootfs, spec: JailSpec, shares: list[Share], program: Closure, plan: "Plan") -> None:
@@ -140,11 +143,11 @@ def _stage_all(rootfs: Rootfs, spec: JailSpec, shares: list[Share], program: Clo
     shares = list({share.target: share for share in reversed(shares)}.values())[::-1]
     for share in shares:
         if share.target == share.source and not _stage_live(rootfs, share, share.target, plan):
-            rootfs.stage(share.source, _flags(share))
+            rootfs.stage(share.source, bind_flags(share))
     _stage_closure(rootfs, program)
     for share in shares:
         if share.target != share.source and not _stage_live(rootfs, share, share.target, plan):
-            rootfs.stage_at(share.source, share.target, _flags(share))
+            rootfs.stage_at(share.source, share.target, bind_flags(share))
         if needs := _needs(share, spec, program.interpreter, plan.missing):
             _stage_closure(rootfs, needs)
     if resolver := _resolver(spec):
@@ -159,19 +162,28 @@ def _stage_live(rootfs: Rootfs, share: Share, target: str, plan: "Plan") -> bool
     """Show a file as it is replaced, if that was asked for; False if it is to be bound as any other."""
     if not share.is_live or os.path.isdir(share.source):
         return False
-    from jail.presets import is_broad, is_dedicated
+    from jail.presets import is_broad
 
     folder = os.path.realpath(share.source).rpartition("/")[0]
-    if not share.is_asked_live and not is_dedicated(folder):
+    if not is_seen_live(share):
         plan.notes.append(f"{share.source}: as it is now; {folder} has more in it than a jail should see")
         return False
-    rootfs.stage_live(share.source, target, _flags(share))
+    rootfs.stage_live(share.source, target, bind_flags(share))
     if is_broad(folder):
         plan.warnings.append(f"{share.source}: live shows all of {folder}")
     return True
 
 
-def _flags(share: Share) -> int:
+def is_seen_live(share: Share) -> bool:
+    """Whether it is a file that is shown as it is replaced; a preset's only in a directory that is its own."""
+    if not share.is_live or os.path.isdir(share.source):
+        return False
+    from jail.presets import is_dedicated
+
+    return share.is_asked_live or is_dedicated(os.path.realpath(share.source).rpartition("/")[0])
+
+
+def bind_flags(share: Share) -> int:
     flags = 0 if share.writable else lib.BIND_READ_ONLY
     if share.is_noexec:
         flags |= lib.BIND_NO_EXEC

@@ -150,6 +150,14 @@ def test_mask_that_could_fail_to_hide_stops_the_start(
     assert (seen.status, message in seen.err) == (125, True), seen
 
 
+def test_mask_of_what_nothing_shows_is_said(host: "Host", folder: Path) -> None:
+    words = "mask: /no/such: nothing shows it"
+    for options, status in (((), 0), (("-E",), 125)):
+        seen = host.probe("exit", 0, options=("-r", folder, "--mask", "/no/such", *options))
+        assert (seen.status, seen.err.count(words)) == (status, 1), seen
+    assert words not in host.probe("exit", 0, options=("-r", folder, "--mask", folder / "file")).err
+
+
 def test_device_is_shown_by_path_or_name(host: "Host") -> None:
     for node in ("kmsg", "/dev/kmsg"):
         seen = host.probe("list", "/dev", options=("--dev", node))

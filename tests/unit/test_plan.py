@@ -253,3 +253,13 @@ def test_mask_of_what_a_live_file_brings_along_is_refused(tmp_path: Path) -> Non
     with pytest.raises(ConfigError, match=r"/\.live/0 shows all of .* mask it there"):
         make_plan(spec(binds=binds, masks=[f"{tmp_path}/b"]))
     assert "mask /.live/0/b" in lines(make_plan(spec(binds=binds, masks=["/.live/0/b"])))
+
+
+def test_mask_of_what_nothing_shows_is_said_or_refused_with_requirejail(tmp_path: Path) -> None:
+    (tmp_path / "a").touch()
+    asked = [Share(str(tmp_path / "a"))]
+    plan = make_plan(spec(shares=asked, masks=["/etc/nothing"]))
+    assert "mask: /etc/nothing: nothing shows it, skipped" in plan.all_warnings()
+    with pytest.raises(ConfigError, match="mask: /etc/nothing: nothing shows it"):
+        make_plan(spec(shares=asked, masks=["/etc/nothing"], required=True))
+    assert make_plan(spec(shares=asked, masks=[f"{tmp_path}/a"], required=True)).all_warnings() == []
