@@ -13,16 +13,18 @@ from jail.plan import Plan, make_plan
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from initd.definition import Definition
+    from jail.shown import Shown
     from jail.spec import JailSpec
 
 
 class Shared:
-    """PID 1 of each jail that was made to be shared, by its name."""
+    """PID 1 of each jail that was made to be shared and what it shows, by its name."""
 
-    __slots__ = ("_pids",)
+    __slots__ = ("_made", "_planned")
 
     def __init__(self) -> None:
-        self._pids: dict[str, int] = {}
+        self._made: dict[str, tuple[int, Shown]] = {}
+        self._planned: dict[str, Shown] = {}  # of what is about to be made
 
     def plan(self, definition: "Definition", spec: "JailSpec") -> Plan:
         """The plan to make the jail, or to enter it. Raises JailError."""
@@ -30,8 +32,8 @@ class Shared:
             return make_plan(spec)
         if spec.is_network_made():
             raise UsageError("jail shared: no network can be made for it; netns, or -j, can")
-        pid = self._pids.get(spec.name)
-        if pid is not None:
+        pid, shown = self._made.get(spec.name, (-1, None))
+        if shown is not None:
             from jail.running import jail_at
 
             jail = jail_at(pid)
@@ -39,13 +41,21 @@ class Shared:
             if jail is not None and jail.name == spec.name and jail.parent == os.getpid():
                 from jail.entry import shared
 
-                return shared(jail, spec)
-        return make_plan(spec)
+                return shared(jail, spec, shown)
+        plan = make_plan(spec)
+        if plan.rootfs:
+            from jail.shown import Shown
+
+            self._planned[spec.name] = Shown(spec, plan.rootfs)
+        return plan
 
     def made(self, definition: "Definition", namespaces: int, pid: int) -> None:
         """A service has started; with namespaces of its own it has made the jail."""
         if is_shared(definition) and namespaces and definition.jail:
-            self._pids[definition.jail.name] = pid
+            name = definition.jail.name
+            shown = self._planned.pop(name, None)
+            if shown is not None:
+                self._made[name] = pid, shown
 
 
 def is_shared(definition: "Definition") -> bool:

@@ -6,7 +6,6 @@ jail's services are behind. Reads everything now; no effects.
 """
 
 import os
-from stat import S_IMODE, S_ISREG
 
 from jail import raresteps, steps
 from jail.capabilities import CapabilitySets, last_capability
@@ -28,15 +27,18 @@ from jail.running import Running
 from jail.spec import COMPLAIN, ENFORCE, TRACE, JailSpec
 from jail.tree import Tree
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jail.shown import Shown
+
 Privilege = tuple[Identity, CapabilitySets]
 
 
-def make_entry(spec: JailSpec, jail: Running, privilege: Privilege) -> Plan:
+def make_entry(plan: Plan, spec: JailSpec, jail: Running, privilege: Privilege) -> Plan:
     """What `spec` says of the program, its environment and its limits holds; its files are the jail's.
 
     Raises ConfigError.
     """
-    plan = Plan(spec.name)
     kinds = jail.namespaces()
     if not {"pid", "mnt"} <= set(kinds):
         raise ConfigError(f"jail {jail.name}: it shares our files or processes, so there is nothing to enter")
@@ -73,7 +75,7 @@ def confined(jail: Running, argv: list[str], env: dict[str, str]) -> Plan:
         )
     else:
         raise ConfigError(f"jail {jail.name}: it is being traced, and no filter could be the same")
-    return _in_its_group(make_entry(spec, jail, jail.privilege()), jail)
+    return _in_its_group(make_entry(Plan(spec.name), spec, jail, jail.privilege()), jail)
 
 
 def unconfined(jail: Running, argv: list[str], env: dict[str, str]) -> Plan:
@@ -86,30 +88,26 @@ def unconfined(jail: Running, argv: list[str], env: dict[str, str]) -> Plan:
     spec.no_new_privs = False
     mask = lib.permitted_capabilities() & ((2 << last_capability()) - 1)
     root = Identity(0, 0, (0,), "root", "/")
-    return _in_its_group(make_entry(spec, jail, (root, CapabilitySets(mask, mask, 0, mask))), jail)
+    return _in_its_group(
+        make_entry(Plan(spec.name), spec, jail, (root, CapabilitySets(mask, mask, 0, mask))), jail
+    )
 
 
-def shared(jail: Running, spec: JailSpec) -> Plan:
+def shared(jail: Running, spec: JailSpec, shown: "Shown") -> Plan:
     """One more service in a jail that another one has made: its own ids, limits and filter, the other's files.
 
-    Raises ConfigError for a file that it asks for and the jail has not, and for what only a jail's maker can have.
+    Raises ConfigError for what it asks for and `shown` has not, and for what only a jail's maker can have.
     """
     if spec.mode == TRACE:
         raise ConfigError(f"jail {jail.name}: {jail.pid} has made it, and who enters cannot be traced")
-    tree = Tree(jail.root)
-    for share in spec.shares:
-        if not share.is_pattern and os.path.exists(share.source) and tree.stat(share.target) is None:
-            raise ConfigError(
-                f"{share.target}: not in the jail {jail.name}, which {jail.pid} has made: every service that"
-                " shares a jail has to name what all of them need"
-            )
-    _check_masks(spec, jail, tree)
     if "user" in jail.namespaces():
         raise ConfigError(f"jail {jail.name}: a jail with a user namespace cannot be shared")
     identity = identity_of(spec)
     sets = capabilities_of(spec, identity)
     assert identity and sets
-    plan = make_entry(spec, jail, (identity, sets))
+    plan = Plan(spec.name)
+    shown.check(spec, plan, jail.root)
+    make_entry(plan, spec, jail, (identity, sets))
     if spec.oom_score_adj:
         plan.steps.insert(0, oom_step(spec.oom_score_adj))
     if spec.cgroup_files:
@@ -118,21 +116,6 @@ def shared(jail: Running, spec: JailSpec) -> Plan:
         plan.group = find_group(spec.cgroup, spec.cgroup_files)
         plan.steps.insert(0, raresteps.cgroup(plan.group.path, plan.group.describe()))
     return plan
-
-
-def _check_masks(spec: JailSpec, jail: Running, tree: Tree) -> None:
-    """What a service wants hidden has to be hidden already: its mounts are all there."""
-    from jail.fileargs import read_mask
-
-    for word in spec.masks:
-        path = read_mask(word)
-        status = tree.stat(path)
-        # a mask has no rights, and a file's nothing in it, see assemble.py
-        is_mask = status is None or not (
-            S_IMODE(status.st_mode) or (status.st_size and S_ISREG(status.st_mode))
-        )
-        if not is_mask:
-            raise ConfigError(f"mask: {path}: the jail {jail.name} shows it, which {jail.pid} has made")
 
 
 def _door(

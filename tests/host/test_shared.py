@@ -64,7 +64,33 @@ def test_mask_of_the_second_has_to_be_there(host: "Host", is_hidden: bool) -> No
     second = service(host, "b", "hold", jail=jail)
     entries = report_of(host, first, second, hold=True, told=True)
     failures = [entry["failed"] for entry in entries if "failed" in entry]
-    assert len(failures) == (not is_hidden) and all("both shows it" in each for each in failures)
+    assert len(failures) == (not is_hidden) and all("both shows it" in each for each in failures), failures
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "message"),
+    [
+        ({"mount": {"F": "1"}}, {"mount": {"F": "0"}}, "F: the jail both shows it writable"),
+        ({"mount": {"F": "0"}}, {"mount": {"F": "1"}}, "F: the jail both shows it read-only"),
+        ({"bind": ["F:/x:rw"]}, {"bind": ["F:/x:rw,noexec"]}, "/x: the jail both shows it exec"),
+        ({"mount": {"F": "0", "F/sub": "1"}}, {"mount": {"F": "0"}}, "F: the jail both shows F/sub writable"),
+        ({"tmpfs": ["/t:2m"]}, {"tmpfs": ["/t:1m"]}, "tmpfs: /t: the jail both has mode=1777,size=2m"),
+        ({}, {"netns": True}, "netns: the jail both has none"),
+    ],
+    ids=["ro", "rw", "noexec", "ro-below", "tmpfs", "netns"],
+)
+def test_second_gets_what_it_asks_for_or_nothing(
+    host: "Host", tmp_path: Path, first: dict[str, Any], second: dict[str, Any], message: str
+) -> None:
+    tmp_path.chmod(0o755)
+    (tmp_path / "sub").mkdir()
+    filled = [json.loads(json.dumps(each).replace('"F', f'"{tmp_path}')) for each in (first, second)]
+    one, two = (service(host, name, "hold", jail=jail) for name, jail in zip("ab", filled, strict=True))
+    failed = report_of(host, one, two, hold=True, told=True)[1]["failed"]
+    assert message.replace("F", str(tmp_path)) in failed and "\n" not in failed
+    # the twin: both ask for the same, and so the first does get what the second is not given
+    alike = report_of(host, {**two, "instance": "a"}, two, hold=True, told=True)
+    assert not any("failed" in entry for entry in alike), alike
 
 
 def test_end_of_the_first_is_the_end_of_all_and_the_next_one_makes_it_anew(host: "Host") -> None:
@@ -86,7 +112,7 @@ def test_file_that_the_jail_has_not_stops_the_start(host: "Host", tmp_path: Path
     if listed:
         assert two["out"].startswith(f"read:{tmp_path}/file ok")
     else:
-        assert "has to name what all of them need" in two["failed"]
+        assert f"{tmp_path}/file: not in the jail both" in two["failed"]
 
 
 def test_each_has_its_own_capabilities_and_filter(host: "Host") -> None:

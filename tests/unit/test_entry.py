@@ -10,7 +10,9 @@ from jail.capabilities import CapabilitySets
 from jail.entry import _door, confined, shared
 from jail.errors import ConfigError
 from jail.ids import Identity
+from jail.rootfs import Rootfs
 from jail.running import Running
+from jail.shown import Shown
 from jail.spec import COMPLAIN, TRACE, JailSpec
 
 PROGRAM = os.path.realpath("/bin/true")
@@ -53,28 +55,16 @@ def test_service_that_enters_cannot_be_traced(jail: Running, tmp_path: Path) -> 
     spec = make_spec(tmp_path)
     spec.mode = TRACE
     with pytest.raises(ConfigError, match="who enters cannot be traced"):
-        shared(jail, spec)
-
-
-def test_mask_that_the_jail_has_not_is_refused(jail: Running, tmp_path: Path) -> None:
-    spec = JailSpec("j", [PROGRAM])
-    shown, hidden, folder = tmp_path / "shown", tmp_path / "hidden", tmp_path / "folder"
-    shown.write_text("x")
-    hidden.touch()
-    hidden.chmod(0)
-    folder.mkdir(0)
-    spec.masks = [str(shown)]
-    with pytest.raises(ConfigError, match="the jail j shows it"):
-        shared(jail, spec)
-    spec.masks = [str(hidden), str(folder), str(tmp_path / "absent")]
-    assert shared(jail, spec).steps
+        shared(jail, spec, Shown(spec, Rootfs()))
 
 
 def test_oom_score_is_set_for_who_enters(jail: Running) -> None:
     spec = JailSpec("j", [PROGRAM])
-    assert "oom_score_adj" not in shared(jail, spec).explain()
+    shown = Shown(spec, Rootfs())
+    assert "oom_score_adj" not in shared(jail, spec, shown).explain()
+    spec = JailSpec("j", [PROGRAM])
     spec.oom_score_adj = "500"
-    assert "set oom_score_adj 500" in shared(jail, spec).explain()
+    assert "set oom_score_adj 500" in shared(jail, spec, shown).explain()
 
 
 def test_umask_is_the_services(jail: Running, monkeypatch: pytest.MonkeyPatch) -> None:
