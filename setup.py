@@ -16,7 +16,7 @@ from pathlib import Path
 from setuptools import setup
 from setuptools.command.build_ext import build_ext
 
-COMPILER = sorted(path.name for path in Path("preload").glob("*.c") if path.name != "shim.c")
+SOURCES = sorted(Path("preload").glob("*.c"))  # the policy compiler's, and shim*.c
 # one program, which looks at its name: installed commands by directory
 LAUNCHERS = {"bin": ["ujail", "utrace", "jailctl", "initd"], "libexec/stockade": ["ubus"]}
 MANUALS = {
@@ -67,7 +67,7 @@ class BuildArtifacts(build_ext):
             flags.append("-fno-stack-protector")
         flags.append(f'-DSHIM_NAME="{out.name}"')
         shared = ["-shared", "-fPIC", "-fvisibility=hidden", "-Wl,-z,relro,-z,now", f"-Wl,-soname,{out.name}"]
-        sources = [f"preload/{name}" for name in [*COMPILER, "shim.c"]]
+        sources = map(str, SOURCES)
         self.link([*compiler, *flags, *shared, "-DPOLICY_NATIVE_ONLY", "-Ipreload", *sources], out)
 
     def target(self, compiler: list[str]) -> str:

@@ -29,11 +29,8 @@
 #include "arch.h"
 #include "mark.h"
 #include "policy.h"
+#include "shim.h"
 
-#ifndef SHIM_NAME /* setup.py says it: there may be one for each ABI */
-#define SHIM_NAME "libpreload-seccomp.so"
-#endif
-#define EXIT_NO_FILTER 127
 #define FLAG_TSYNC_ESRCH (1U << 4) /* since Linux 5.7; older headers do not name it */
 
 #define EXPORT __attribute__((visibility("default")))
@@ -44,139 +41,6 @@ typedef int (*start_function)(main_function, int, char **, void (*)(void), void 
 
 /* The one piece of state: libc calls our main with the program's arguments and nothing else */
 static main_function real_main;
-
-static void say(const char *text)
-{
-	if (write(2, text, strlen(text)) < 0)
-		return; /* nobody listens; the exit status says it as well */
-}
-
-static void say_number(unsigned long number)
-{
-	char digits[24];
-	char *at = digits + sizeof(digits) - 1;
-
-	*at = '\0';
-	do
-		*--at = '0' + number % 10;
-	while (number /= 10);
-	say(at);
-}
-
-static void refuse(const char *what, const char *why) __attribute__((noreturn));
-
-static void refuse(const char *what, const char *why)
-{
-	say("libpreload-seccomp: ");
-	say(what);
-	say(": ");
-	say(why);
-	say("\n");
-	_exit(EXIT_NO_FILTER);
-}
-
-static void refuse_errno(const char *what) __attribute__((noreturn));
-
-static void refuse_errno(const char *what)
-{
-	const int error = errno;
-
-	/* strerror is a table of thousands of bytes and locks */
-	say("libpreload-seccomp: ");
-	say(what);
-	say(error == ENOENT   ? ": no such file"
-	    : error == EACCES ? ": permission denied"
-			      : ": error ");
-	if (error != ENOENT && error != EACCES)
-		say_number(error);
-	say("\n");
-	_exit(EXIT_NO_FILTER);
-}
-
-static void refuse_policy(const char *path, const struct policy_result *result)
-	__attribute__((noreturn));
-
-static void refuse_policy(const char *path, const struct policy_result *result)
-{
-	say("libpreload-seccomp: ");
-	say(path);
-	if (result->line) {
-		say(":");
-		say_number(result->line);
-		say(":");
-		say_number(result->column);
-	}
-	say(": ");
-	say(result->message);
-	say("\n");
-	_exit(EXIT_NO_FILTER);
-}
-
-/* ---- the environment ---- */
-
-static char *find(char **envp, const char *name)
-{
-	const size_t length = strlen(name);
-
-	for (; *envp; envp++)
-		if (!strncmp(*envp, name, length) && (*envp)[length] == '=')
-			return *envp + length + 1;
-	return NULL;
-}
-
-/* Take a variable out; every occurrence, as unsetenv does. */
-static void drop(char **envp, const char *name)
-{
-	const size_t length = strlen(name);
-	char **to = envp;
-
-	for (; *envp; envp++)
-		if (strncmp(*envp, name, length) || (*envp)[length] != '=')
-			*to++ = *envp;
-	*to = NULL;
-}
-
-static bool is_ours(const char *entry, size_t length)
-{
-	const size_t own = strlen(SHIM_NAME);
-
-	return length >= own && !memcmp(entry + length - own, SHIM_NAME, own) &&
-	       (length == own || entry[length - own - 1] == '/');
-}
-
-/* Take our entries out of LD_PRELOAD where it stands; the loader splits at spaces and colons. */
-static void drop_own_entry(char **envp)
-{
-	char *list = find(envp, "LD_PRELOAD");
-	char *to = list;
-	const char *from = list;
-
-	while (list && *from) {
-		const size_t length = strcspn(from, ": ");
-
-		if (length && !is_ours(from, length)) {
-			if (to != list)
-				*to++ = ':';
-			memmove(to, from, length);
-			to += length;
-		}
-		from += length;
-		from += strspn(from, ": ");
-	}
-	if (!list)
-		return;
-	*to = '\0';
-	if (to == list)
-		drop(envp, "LD_PRELOAD");
-}
-
-static void clean(char **envp)
-{
-	drop(envp, "SECCOMP_FILE");
-	drop(envp, "SECCOMP_DEBUG");
-	drop(envp, "SECCOMP_MODE");
-	drop_own_entry(envp);
-}
 
 /* ---- the filter ---- */
 
@@ -382,20 +246,20 @@ static bool is_traced(void)
 
 static int shim_main(int argc, char **argv, char **envp)
 {
-	const char *path = find(envp, "SECCOMP_FILE");
-	const char *debug = find(envp, "SECCOMP_DEBUG");
+	const char *path = find_variable(envp, "SECCOMP_FILE");
+	const char *debug = find_variable(envp, "SECCOMP_DEBUG");
 
 	/* A program with privileges of its own does not take a policy from whoever started it */
 	if (getauxval(AT_SECURE))
 		refuse(SHIM_NAME, "refused in a setuid or file-capability program");
 	if (path && *path)
-		put_filter_on(path, find(envp, "SECCOMP_MODE"),
+		put_filter_on(path, find_variable(envp, "SECCOMP_MODE"),
 			      debug && strtoul(debug, NULL, 10) > 0);
 	else if (!is_traced())
 		refuse("SECCOMP_FILE", "not set");
-	clean(envp);
+	clean_environment(envp);
 	if (environ && environ != envp) /* a constructor has called setenv */
-		clean(environ);
+		clean_environment(environ);
 	if (!path || !*path) {
 		prctl(MARK_MAIN, 0, 0, 0, 0);
 		errno = 0; /* as main expects it */

@@ -16,7 +16,8 @@ SOURCES = sorted(
     str(path.relative_to(ROOT))
     for folder in ("preload", "jail/native")
     for path in (ROOT / folder).glob("*.c")
-    if path.name not in ("shim.c", "init.c", "confine.c", "keep.c", "start.c", "_native.c")
+    if path.name not in ("init.c", "confine.c", "keep.c", "start.c", "_native.c")
+    and not path.name.startswith("shim")
 )
 
 

@@ -9,7 +9,7 @@ mkdir -p "$out/corpus"
 
 sources=
 for source in preload/*.c; do
-	[ "$source" = preload/shim.c ] || sources="$sources $source"
+	case $source in preload/shim*) ;; *) sources="$sources $source" ;; esac
 done
 # shellcheck disable=SC2086 # a list of words
 ${CLANG:-clang} -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
