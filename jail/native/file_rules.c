@@ -37,14 +37,11 @@ static uint64_t handled(void)
 	return landlock_abi() >= 3 ? all | LANDLOCK_ACCESS_FS_TRUNCATE : all;
 }
 
-static int allow(int rules_fd, int fd, uint64_t access)
+static int allow(int rules_fd, int fd, const struct stat *status, uint64_t access)
 {
 	struct landlock_path_beneath_attr rule = {.allowed_access = access, .parent_fd = fd};
-	struct stat status;
 
-	if (fstat(fd, &status))
-		return -errno;
-	if (!S_ISDIR(status.st_mode))
+	if (!S_ISDIR(status->st_mode))
 		rule.allowed_access &= OF_FILES;
 	return syscall(SYS_landlock_add_rule, rules_fd, LANDLOCK_RULE_PATH_BENEATH, &rule, 0)
 		       ? -errno
@@ -54,11 +51,12 @@ static int allow(int rules_fd, int fd, uint64_t access)
 static int allow_path(int rules_fd, const char *path, uint64_t access)
 {
 	int fd = open(path, O_PATH | O_CLOEXEC);
+	struct stat status;
 	int result;
 
 	if (fd < 0)
 		return -errno;
-	result = allow(rules_fd, fd, access);
+	result = fstat(fd, &status) ? -errno : allow(rules_fd, fd, &status, access);
 	close(fd);
 	return result;
 }
@@ -81,7 +79,7 @@ static int allow_given(int rules_fd, int fd, uint64_t all)
 	if (flags < 0 || (flags & O_ACCMODE) > O_RDWR || fstat(fd, &status) ||
 	    S_ISDIR(status.st_mode))
 		return 0; /* no rule, no access */
-	result = allow(rules_fd, fd, access[flags & O_ACCMODE] & all);
+	result = allow(rules_fd, fd, &status, access[flags & O_ACCMODE] & all);
 	return result == -EBADFD ? 0 : result;
 }
 

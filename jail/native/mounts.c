@@ -261,17 +261,25 @@ int step_pivot(struct launch_state *state, struct step *step)
 	return 0;
 }
 
-int step_read_only(struct launch_state *state, struct step *step)
+/* A remount replaces the flags that the mount has. */
+static int remount_read_only(const char *path)
 {
-	unsigned long flags = MS_REMOUNT | MS_BIND | MS_RDONLY;
 	struct statvfs status;
 
-	if (statvfs(step->s[0], &status))
-		return -errno;
-	/* A remount replaces the flags */
-	flags |= status.f_flag & (ST_NOSUID | ST_NODEV | ST_NOEXEC);
+	if (statvfs(path, &status))
+		return -1;
+	return mount(NULL, path, NULL,
+		     MS_REMOUNT | MS_BIND | MS_RDONLY |
+			     (status.f_flag & (ST_NOSUID | ST_NODEV | ST_NOEXEC)),
+		     NULL);
+}
+
+int step_read_only(struct launch_state *state, struct step *step)
+{
+	struct statvfs status;
+
 	if (state->modern ? set_attributes(AT_FDCWD, step->s[0], 0, MOUNT_ATTR_RDONLY, 0)
-			  : mount(NULL, step->s[0], NULL, flags, NULL))
+			  : remount_read_only(step->s[0]))
 		return -errno;
 	if (statvfs(step->s[0], &status))
 		return -errno;
