@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The model of a root → its steps, in an order in which each is safe. Reads what is below binds; no effects.
+"""The model of a root → its steps, in an order in which each is safe, and what may be written of it.
 
 Our own entries first, then masks of the kernel's file systems, then what comes from the host, then what was asked
-for inside of that.
+for inside of that. Reads what is below binds, and asks the kernel which Landlock it has; no effects.
 """
 
 import os
@@ -15,6 +15,8 @@ from jail.rootfs import LIVE, Rootfs
 
 MASK_NAME = ".mask"  # a file that exists only while the masks are put on
 EMPTY = (lib.MS_RDONLY | lib.MS_NOSUID | lib.MS_NODEV | lib.MS_NOEXEC, "mode=0,size=4k,nr_inodes=2")
+ABI_WITH_REFER = 2  # Linux 5.19: before, no file could be renamed into another directory
+READ_ONLY_TYPES = ("sysfs",)
 
 
 def assemble(rootfs: Rootfs) -> list[steps.Step]:
@@ -162,3 +164,16 @@ def _is_in_mount(rootfs: Rootfs, path: str) -> bool:
 def _order(path: str) -> str:
     """Parents before children, a mount right after its directory: a slash comes before any other letter."""
     return path.replace("/", "\0")
+
+
+def file_rules(rootfs: Rootfs) -> list[steps.Step]:
+    """Two steps, or none where the kernel has no such rules."""
+    if lib.landlock_abi() < ABI_WITH_REFER:
+        return []
+    mounted = [path for path, kind in rootfs.mounts.items() if kind not in READ_ONLY_TYPES]
+    bound = [path for path, each in rootfs.binds.items() if not each.flags & lib.BIND_READ_ONLY]
+    places: list[str] = []
+    for path in sorted({*mounted, *bound}):
+        if not any(path.startswith(f"{above}/") for above in places):
+            places.append(path)
+    return [steps.file_rules(places), steps.file_rules_hold()]

@@ -6,14 +6,12 @@ from stat import S_ISDIR
 
 from jail import steps
 from jail._native import lib
-from jail.assemble import assemble
+from jail.assemble import assemble, file_rules
 from jail.elf import closure
 from jail.elffile import Elf
 from jail.errors import ConfigError
-from jail.filerules import file_rules
 from jail.privilege import id_steps
 from jail.rootfs import BIND_NO_DEVICES, Rootfs
-from jail.shares import miss_mask, present_shares
 from jail.spec import JailSpec, Share
 from jail.tree import Closure, Tree, load
 
@@ -35,7 +33,11 @@ def root_steps(
     Shares that do not exist are left out, and put into the plan's `missing` with the reason.
     """
     rootfs = Rootfs(_layers(spec))
-    shares = present_shares(spec, plan)
+    shares: list[Share] = []
+    if spec.shares or spec.binds or spec.devices:
+        from jail.shares import present_shares
+
+        shares = present_shares(spec, plan)
     if spec.extroot:
         _stage_in(rootfs, spec, shares, plan)
     else:
@@ -57,8 +59,11 @@ def root_steps(
     if maps:
         out += _become_root(spec, maps)
     out += [steps.root(spec.root_size), *assemble(rootfs)]
-    for path in rootfs.needless:
-        miss_mask(spec, plan, path)
+    if rootfs.needless:
+        from jail.shares import miss_mask
+
+        for path in rootfs.needless:
+            miss_mask(spec, plan, path)
     plan.rootfs = rootfs
     if spec.hostname:
         out.append(steps.hostname(spec.hostname))

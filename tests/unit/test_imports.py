@@ -80,5 +80,6 @@ def test_modules_of_rare_paths_stay_out() -> None:
         "jail.joins",
         "jail.limits",
         "jail.raresteps",
+        "jail.shares",
     }
     assert not imported("--explain", "-c", "--", "/bin/true") & {"jail.doors", "jail.policy"}
