@@ -109,6 +109,7 @@ def directory(path: str, mode: int = 0o755) -> Step:
     return Step(lib.STEP_DIR, f"make directory {path}", mode, texts=(_relative(path),))
 
 
+@remembered
 def file(path: str, mode: int = 0o444, content: str = "") -> Step:
     text = f"write file {path}" if content else f"make empty file {path}"
     return Step(lib.STEP_FILE, text, mode, texts=(_relative(path), as_bytes(content)))
@@ -132,6 +133,7 @@ def mount(path: str, fstype: str, flags: int, options: str = "", is_hosts: bool 
     return Step(lib.STEP_MOUNT, f"mount {fstype} on {path}{read_only}", flags, is_hosts, texts=texts)
 
 
+@remembered
 def bind(source: str, target: str, flags: int, dev: int, ino: int) -> Step:
     """`flags` are BIND_*; `dev` and `ino` are what the plan saw: another file there stops the start."""
     words = [f"bind {source}"]
