@@ -5,7 +5,8 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,15 @@ class Supervised:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+
+
+@contextmanager
+def supervised(program: Path, folder: Path, prefix: tuple[str, ...] = ()) -> Iterator[Supervised]:
+    """One that is killed at the end, and had no fault of its own until then."""
+    made = Supervised(program, folder, prefix=prefix)
+    yield made
+    made.close()
+    assert "Traceback" not in made.log()
 
 
 def status_of_call(running: Supervised, method: str, **data: Any) -> int:

@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,22 +35,6 @@ KILL, ERRNO, TRAP, LOG = (f"SCMP_ACT_{name}" for name in ("KILL_PROCESS", "ERRNO
 is_silent = bool(no_records())  # this kernel writes no records
 # of what a kernel without records kills for, initd knows as much as it asks the filter itself
 KILLED_FOR = "was killed for getppid(" if needs_supervisor() else "was killed for a system call that"
-
-
-@pytest.fixture
-def folder(run_folder: Path) -> Iterator[Path]:
-    made = run_folder / "initd"
-    made.mkdir()
-    yield made
-    made.rename(run_folder / f"initd-{time.monotonic_ns()}")
-
-
-@pytest.fixture
-def initd(host: "Host", folder: Path) -> Iterator[Supervised]:
-    made = Supervised(Path(host.ujail).with_name("initd"), folder)
-    yield made
-    made.close()
-    assert "Traceback" not in made.log()
 
 
 def hear(initd: Supervised) -> list[dict[str, Any]]:

@@ -3,8 +3,6 @@
 
 import os
 import signal
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,22 +16,6 @@ if TYPE_CHECKING:
 
 JAIL = {"procfs": True, "sysfs": True}
 RESPAWN = ["3600", "0", "5"]
-
-
-@pytest.fixture
-def folder(run_folder: Path) -> Iterator[Path]:
-    made = run_folder / "initd"
-    made.mkdir()
-    yield made
-    made.rename(run_folder / f"initd-{time.monotonic_ns()}")
-
-
-@pytest.fixture
-def initd(host: "Host", folder: Path) -> Iterator[Supervised]:
-    made = Supervised(Path(host.ujail).with_name("initd"), folder)
-    yield made
-    made.close()
-    assert "Traceback" not in made.log()
 
 
 def probe(host: "Host", *verbs: object) -> list[str]:

@@ -4,14 +4,13 @@
 import os
 import re
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from networks import PORT, World
-from supervised import CALL_S, Supervised
+from supervised import CALL_S, Supervised, supervised
 
 from initd.ubus.blob import INT8, STRING
 from initd.ubus.blocking import Session
@@ -24,34 +23,11 @@ pytest.importorskip("pyroute2")
 VETH = "veth:eth0,addr=10.9.0.2/24,bridge=br0,peer=outer"
 
 
-@pytest.fixture(scope="module")
-def shared_world(host: "Host") -> Iterator[World]:
-    world = World(host)
-    yield world
-    world.close()
-
-
-@pytest.fixture
-def world(shared_world: World) -> Iterator[World]:
-    yield shared_world
-    shared_world.wait_as_before()
-
-
-@pytest.fixture
-def folder(run_folder: Path) -> Iterator[Path]:
-    made = run_folder / "initd"
-    made.mkdir()
-    yield made
-    made.rename(run_folder / f"initd-{time.monotonic_ns()}")
-
-
 @pytest.fixture
 def initd(host: "Host", world: World, folder: Path) -> Iterator[Supervised]:
     inside = ("nsenter", f"-n/proc/{world.process.pid}/ns/net")
-    made = Supervised(Path(host.ujail).with_name("initd"), folder, prefix=inside)
-    yield made
-    made.close()
-    assert "Traceback" not in made.log()
+    with supervised(Path(host.ujail).with_name("initd"), folder, prefix=inside) as made:
+        yield made
 
 
 def service(host: "Host", *verbs: object, **jail: Any) -> dict[str, Any]:

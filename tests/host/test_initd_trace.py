@@ -4,8 +4,6 @@
 import json
 import os
 import signal
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,17 +16,6 @@ if TYPE_CHECKING:
 
 JAIL = {"procfs": True, "hostname": "traced"}
 WORK = ("threads", 3, 40, "forks", 4, 5)
-
-
-@pytest.fixture
-def initd(host: "Host", run_folder: Path) -> Iterator[Supervised]:
-    folder = run_folder / "initd"
-    folder.mkdir()
-    made = Supervised(Path(host.ujail).with_name("initd"), folder)
-    yield made
-    made.close()
-    assert "Traceback" not in made.log()
-    folder.rename(run_folder / f"initd-{time.monotonic_ns()}")
 
 
 def command(program: Path, *verbs: object) -> list[str]:

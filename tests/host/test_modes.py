@@ -4,8 +4,6 @@
 import errno
 import json
 import os
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,17 +16,6 @@ if TYPE_CHECKING:
 KINDS = ("glibc", "musl", "static-glibc", "static-musl", "i386", "script")
 CALLS = ("call", "getppid", "-", "call", "sched_yield", "-")
 JAIL = {"procfs": True}
-
-
-@pytest.fixture
-def initd(host: "Host", run_folder: Path) -> Iterator[Supervised]:
-    folder = run_folder / "initd"
-    folder.mkdir()
-    made = Supervised(Path(host.ujail).with_name("initd"), folder)
-    yield made
-    made.close()
-    assert "Traceback" not in made.log()
-    folder.rename(run_folder / f"initd-{time.monotonic_ns()}")
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -7,7 +7,6 @@ In a network of its own, see networld.py; nothing here touches this machine's.
 import os
 import re
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,19 +19,6 @@ if TYPE_CHECKING:
 pytest.importorskip("pyroute2")
 VETH = "veth:eth0,addr=10.9.0.2/24,addr=fd09::2/64,bridge=br0"
 HERE, HERE_6 = ("10.9.0.1", PORT), ("fd09::1", PORT)
-
-
-@pytest.fixture(scope="module")
-def shared_world(host: "Host") -> Iterator[World]:
-    world = World(host)
-    yield world
-    world.close()
-
-
-@pytest.fixture
-def world(shared_world: World) -> Iterator[World]:
-    yield shared_world
-    shared_world.wait_as_before()
 
 
 # ---- devices ----

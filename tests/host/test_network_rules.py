@@ -24,12 +24,6 @@ def shared_world(host: "Host") -> Iterator[World]:
     world.close()
 
 
-@pytest.fixture
-def world(shared_world: World) -> Iterator[World]:
-    yield shared_world
-    shared_world.wait_as_before()
-
-
 def tried(world: World, *rules: str, target: str = "10.9.0.1") -> tuple[str, str]:
     """What became of connects to PORT and to OTHER."""
     out = []

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,17 +30,6 @@ NOTIFY = ("--notify",)
 pytestmark = pytest.mark.skipif(
     not lib.notify_works(), reason="this kernel has no notifier (before Linux 5.6)"
 )
-
-
-@pytest.fixture
-def initd(host: "Host", run_folder: Path) -> Iterator[Supervised]:
-    folder = run_folder / "initd"
-    folder.mkdir()
-    made = Supervised(Path(host.ujail).with_name("initd"), folder)
-    yield made
-    made.close()
-    assert "Traceback" not in made.log()
-    folder.rename(run_folder / f"initd-{time.monotonic_ns()}")
 
 
 def events(path: Path) -> list[dict[str, Any]]:
