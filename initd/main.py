@@ -16,25 +16,27 @@ from initd.commands import Commands
 from initd.log import DEBUG, INFO, Log
 from initd.loop import Loop
 from initd.model import Model
-from initd.rcd import Scripts, list_scripts
+from initd.rcd import Scripts, list_scripts, script_command
 from initd.script import ScriptStarter
 from initd.settings import Settings, read_settings, usage
 from initd.slim import signal
+from initd.surroundings import close_inherited, export, name_process, raise_nofile
 from initd.system import System
 from initd.ubus import wire
 from initd.ubus.blocking import Session
 from initd.ubus.bus import Bus
 from initd.ubus.wire import UbusError
-from initd.watchdog_device import DEVICE, Watchdog
+from initd.watchdog_device import Watchdog
 from jail.errors import EXIT_FAILURE, JailError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from initd.first import First
+
 SERVICE = "service"  # the object that there can be only one of
 PROBE_S = 3.0  # for a bus that is there to say whether it has that object
-NOFILE = 8192  # each peer of the broker takes a descriptor, each service up to three
 EXIT = "exit"
 PAUSE_S = 0.1
 STOP_LIMIT_S = 60.0  # for services whose own time is longer, when the machine ends
@@ -56,7 +58,14 @@ class Initd:
         )
         self.children = Children(self.loop)
         self.bus = Bus(self.loop, self.log.warning, settings.socket, settings.acl_dir)
-        self.scripts = Scripts(self.loop, self.log, self.children, ScriptStarter(nofile), settings.root)
+        starter = ScriptStarter(nofile)
+        self.scripts = Scripts(
+            self.loop,
+            self.log,
+            self.children,
+            starter,
+            lambda path, action: script_command(path, action, settings.root),
+        )
         self.commands = Commands(self.loop, self.children, self.log, nofile)
         self.model = Model(
             self.loop,
@@ -72,28 +81,18 @@ class Initd:
         self.watchdog = Watchdog(self.loop)
         reboot = self._on(boot.REBOOT) if is_first else None
         self.bus.add(System(self.watchdog, settings.root, reboot).object)
-        if is_first:
-            self._watch_as_first()
-        else:
+        self.first = self._be_first(starter) if is_first else None
+        if not is_first:
             for number in (signal.SIGTERM, signal.SIGINT):
                 self.loop.on_signal(number, self._on(EXIT))
-        self.loop.on_signal(signal.SIGHUP, self._read_acl)
+        self.loop.on_signal(signal.SIGHUP, self._read_again)
 
-    def _watch_as_first(self) -> None:
-        """What BusyBox's reboot, halt and poweroff send; INT is ctrl-alt-del."""
-        ends = {
-            signal.SIGTERM: boot.REBOOT,
-            signal.SIGINT: boot.REBOOT,
-            signal.SIGUSR1: boot.HALT,
-            signal.SIGUSR2: boot.POWEROFF,
-        }
-        for number, how in ends.items():
-            self.loop.on_signal(number, self._on(how))
-        if os.path.exists(DEVICE):
-            try:
-                self.watchdog.start()
-            except OSError as error:
-                self.log.error(f"{DEVICE}: {error.strerror}")
+    def _be_first(self, starter: ScriptStarter) -> "First":
+        from initd.first import First
+
+        first = First(self.loop, self.log, self.children, starter, self.settings.root, self.stop)
+        first.feed(self.watchdog)
+        return first
 
     def _on(self, how: str) -> "Callable[[], None]":
         return lambda: self.stop(how)
@@ -109,8 +108,18 @@ class Initd:
 
         if said := describe_missing():
             self.log.info(said)
-        if self.has_boot:
-            self._run_scripts("S", "boot", lambda: self.log.info("all scripts of the boot were run"))
+        if self.first is not None:
+            self.first.before_boot(self._boot)
+        elif self.has_boot:
+            self._boot()
+
+    def _boot(self) -> None:
+        self._run_scripts("S", "boot", self._booted)
+
+    def _booted(self) -> None:
+        self.log.info("all scripts of the boot were run")
+        if self.first is not None:
+            self.first.after_boot()
 
     def stop(self, how: str) -> None:
         """Scripts with `shutdown`, then all services, then the loop; `how` says what is done after that."""
@@ -119,6 +128,8 @@ class Initd:
         self.how = how
         self.log.info(f"{how}: stopping all services")
         self.commands.close()
+        if self.first is not None:
+            self.first.begin_end()
         if self.has_boot:
             self._run_scripts("K", "shutdown", self._stop_services)
         else:
@@ -126,13 +137,22 @@ class Initd:
 
     def _stop_services(self) -> None:
         """Those that no script has stopped."""
-        if self.how != EXIT:
-            self.loop.after(STOP_LIMIT_S, self._give_up)
-        self.model.stop_all(self.loop.stop)
+        first = self.first
+        if first is None:
+            self.model.stop_all(self.loop.stop)
+            return
+        limit = self.loop.after(STOP_LIMIT_S, lambda: self._give_up(first))
 
-    def _give_up(self) -> None:
+        def done() -> None:
+            if limit.callback is not None:
+                limit.cancel()
+                first.after_services(self.loop.stop)
+
+        self.model.stop_all(done)
+
+    def _give_up(self, first: "First") -> None:
         self.log.error(f"{self.how}: services still run after {STOP_LIMIT_S:g} s; going on without them")
-        self.loop.stop()
+        first.after_services(self.loop.stop)
 
     def _run_scripts(self, letter: str, action: str, done: "Callable[[], None]") -> None:
         paths: list[str] = []
@@ -142,7 +162,9 @@ class Initd:
             self.log.error(f"{self.settings.rc_dir}: {error.strerror}")
         self.scripts.run(paths, action, done)
 
-    def _read_acl(self) -> None:
+    def _read_again(self) -> None:
+        if self.first is not None:
+            self.first.read_again()
         if self.bus.broker is not None:
             self.bus.broker.load_acl()
 
@@ -183,46 +205,6 @@ def refuse_second(path: str) -> None:
             return  # a bus without it, or none
         raise JailError(f"{path}: {error}") from error
     raise JailError(f"{path}: there is an object {SERVICE} already: another initd, or procd")
-
-
-def raise_nofile() -> tuple[int, int]:
-    """As many descriptors as may be had, up to NOFILE: the broker makes its bound of it. Returns what it was."""
-    soft, hard = before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = NOFILE if hard == resource.RLIM_INFINITY else min(NOFILE, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    return before
-
-
-def close_inherited() -> None:
-    """Descriptors that whoever started us left open: each script and command would have them too."""
-    try:
-        fds = [int(name) for name in os.listdir("/proc/self/fd")]
-    except OSError:  # no /proc yet
-        fds = list(range(256))
-    for fd in fds:
-        if fd > 2:
-            try:
-                os.close(fd)
-            except OSError:
-                continue  # the one that listed them, say
-
-
-def name_process() -> None:
-    """Be found under this name, and not as the interpreter."""
-    try:
-        with open("/proc/self/comm", "w") as file:
-            file.write("initd")
-    except OSError:
-        return  # no /proc yet, or ever
-
-
-def export(settings: Settings) -> None:
-    """What scripts and services find in their environment, beside what we found in ours."""
-    os.environ.setdefault("PATH", boot.PATH)
-    os.environ["UBUS_SOCKET"] = settings.socket
-    if settings.root:
-        os.environ["STOCKADE_ROOT"] = settings.root
 
 
 def main(argv: list[str]) -> int:

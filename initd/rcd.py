@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     # argv → pid, descriptors of what it prints; raises JailError, OSError
     Start: TypeAlias = Callable[[list[str]], tuple[int, list[int]]]
+    # a script and what it is to do → argv; raises OSError
+    MakeCommand: TypeAlias = Callable[[str, str], list[str]]
 
 BOOT_LIMIT_S = 120.0  # then the next one has its turn; the script itself may go on
 SHUTDOWN_LIMIT_S = 15.0  # then TERM
@@ -59,16 +61,23 @@ def script_command(path: str, action: str, root: str) -> list[str]:
 
 
 class Scripts:
-    """Runs a row of scripts; only one row at a time."""
+    """Runs a row of scripts, or of what else `command` makes commands of; only one row at a time."""
 
     def __init__(
-        self, loop: "Loop", log: "Log", children: "Children", start: "Start", root: str = ""
+        self,
+        loop: "Loop",
+        log: "Log",
+        children: "Children",
+        start: "Start",
+        command: "MakeCommand",
+        name: "Callable[[str], str]" = script_name,
     ) -> None:
         self._loop = loop
         self._log = log
         self._children = children
         self._start = start
-        self._root = root
+        self._command = command
+        self._name = name  # by which the log has what it prints
         self._rest: list[str] = []
         self._action = ""
         self._done: Callable[[], None] | None = None
@@ -99,8 +108,8 @@ class Scripts:
             done()
 
     def _begin(self, path: str) -> None:
-        name, run = script_name(path), self._run
-        self._pid, outputs = self._start(script_command(path, self._action, self._root))
+        name, run = self._name(path), self._run
+        self._pid, outputs = self._start(self._command(path, self._action))
         for fd in outputs:
             Output(self._loop, self._log, fd, name, self._pid, INFO)
         limit_s = SHUTDOWN_LIMIT_S if self._action == "shutdown" else BOOT_LIMIT_S

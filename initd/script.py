@@ -17,7 +17,7 @@ class ScriptStarter:
     """Callable as start(argv) → pid, descriptors to read. `nofile` is the limit that initd itself began with."""
 
     def __init__(self, nofile: tuple[int, int]) -> None:
-        self._nofile = nofile
+        self.nofile = nofile
 
     def __call__(self, argv: list[str]) -> tuple[int, list[int]]:
         """Raises OSError where there is no process; a program that cannot be executed ends with 126 or 127."""
@@ -45,7 +45,7 @@ class ScriptStarter:
             for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
                 signal.signal(number, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_SETMASK, ())
-            resource.setrlimit(resource.RLIMIT_NOFILE, self._nofile)
+            resource.setrlimit(resource.RLIMIT_NOFILE, self.nofile)
             os.execv(argv[0], argv)
         except FileNotFoundError as error:
             status = EXIT_NOT_FOUND

@@ -35,7 +35,7 @@ Start the services that init scripts ask for over ubus, each in its jail, and ke
 As process 1 it also brings the system up and down."""
 FOOT = """\
 TERM and INT stop all services, then initd; HUP reads the ACL files again. Exit status: 0, 125 failed to start.
-As process 1 it never exits: TERM and INT reboot, USR1 halts, USR2 powers off."""
+As process 1 it never exits: TERM reboots, USR1 halts, USR2 powers off, and /etc/inittab is read."""
 
 
 class Settings:

@@ -69,6 +69,15 @@ def test_second_time_changes_nothing(tmp_path: Path) -> None:
     assert files(finish(tmp_path, *words)) == once
 
 
+def test_terminals_are_process_1s_business(tmp_path: Path) -> None:
+    assert "etc/inittab" in files(finish(make_target(tmp_path / "a"), "initd", "pid1"))
+    assert "etc/inittab" not in files(finish(make_target(tmp_path / "b"), "initd", "service"))
+    target = make_target(tmp_path / "c")
+    (target / "etc").mkdir(exist_ok=True)
+    (target / "etc/inittab").write_text("# an image's own\n")
+    assert (finish(target, "initd", "pid1") / "etc/inittab").read_text() == "# an image's own\n"
+
+
 def test_without_initd_there_is_none(tmp_path: Path) -> None:
     found = files(finish(make_target(tmp_path), "dnsmasq"))
     assert not [name for name in found if "initd" in name or "rc.common" in name or "init.d" in name]

@@ -46,7 +46,7 @@ class World:
         self.lines: list[str] = []
         self.killed: list[tuple[int, int]] = []
         self.is_done = False
-        self.scripts = Scripts(self.loop, self, self, self.start)  # type: ignore[arg-type]
+        self.scripts = Scripts(self.loop, self, self, self.start, lambda *words: [*words])  # type: ignore[arg-type]
         monkeypatch.setattr(os, "killpg", lambda pid, number: self.killed.append((pid, number)))
 
     def start(self, argv: list[str]) -> tuple[int, list[int]]:
