@@ -32,7 +32,7 @@ MANY = 200
 
 def service(shop: Workshop, fifo: Fifo, *more: str, **keys: Any) -> Table:
     """The `instances` of a service that stamps."""
-    mounts = dict.fromkeys([str(path) for path in shop.staged] + [fifo.path], "0")
+    mounts = {**dict.fromkeys((str(path) for path in shop.staged), "0"), fifo.path: "1"}
     return {
         "main": {
             "command": [shop.stamp, fifo.path, *more],
