@@ -20,6 +20,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,6 +56,8 @@
 extern char **environ;
 
 static char data[65536];
+
+#define PIECE 4000 /* of text, which say() takes whole */
 
 /* As dprintf(3), which would ask for lseek, fstat and ioctl. */
 __attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
@@ -215,24 +218,28 @@ static long show_link(char **arguments)
 	return 0;
 }
 
+/* Whole lines, however long the file is and they are. */
 static long show_file(char **arguments)
 {
 	int fd = open(arguments[0], O_RDONLY | O_CLOEXEC);
-	ssize_t size, at = 0;
-	char *line, *next;
+	bool is_open = false; /* a line, the rest of which is to come */
+	ssize_t size, at, length;
 
 	if (fd < 0)
 		return -1;
-	while ((size = read(fd, data + at, sizeof(data) - 1 - at)) > 0)
-		at += size;
+	while ((size = read(fd, data, sizeof(data))) > 0)
+		for (at = 0; at < size; at += length) {
+			const char *end = memchr(data + at, '\n', size - at);
+
+			length = end ? end + 1 - (data + at) : size - at;
+			if (length > PIECE)
+				length = PIECE;
+			say("%s%.*s", is_open ? "" : "line ", (int)length, data + at);
+			is_open = data[at + length - 1] != '\n';
+		}
 	close(fd);
-	data[at] = '\0';
-	for (line = data; *line; line = next) {
-		next = strchrnul(line, '\n');
-		if (*next)
-			*next++ = '\0';
-		say("line %s\n", line);
-	}
+	if (is_open)
+		say("\n");
 	return size < 0 ? -1 : 0;
 }
 

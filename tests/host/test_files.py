@@ -307,3 +307,11 @@ def test_wrapper_mode_has_no_namespaces_and_says_so(host: "Host", options: list[
 def test_wrapper_mode_becomes_a_jail_with_any_file_option(host: "Host") -> None:
     seen = host.probe("read", host.probes.marker, options=["-c", "-r", "/etc/passwd"])
     assert seen[f"read:{host.probes.marker}"] == "ENOENT"
+
+
+def test_what_the_probe_shows_of_a_file_is_whole(host: "Host", folder: Path) -> None:
+    """However long it is and its lines are: other tests count on it."""
+    lines = ["short", "", "x" * 5000, *(f"{number} {'y' * 90}" for number in range(1500)), "no end"]
+    path = folder / "long"
+    path.write_text("\n".join(lines))
+    assert host.outside("cat", path).all("line") == lines

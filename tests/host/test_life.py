@@ -167,10 +167,13 @@ def test_term_ignored_twice_does_not_extend_the_grace_period(host: "Host") -> No
     host.wait_ready(jail)
     begin = time.monotonic()
     jail.terminate()
-    while jail.poll() is None:
+    gone = select.poll()
+    pidfd = os.pidfd_open(jail.pid)
+    gone.register(pidfd, select.POLLIN)
+    while not gone.poll(10):  # milliseconds from one to the next
         jail.send_signal(signal.SIGTERM)
-        time.sleep(0.01)
         assert time.monotonic() - begin < 10
+    os.close(pidfd)
     assert host.finish(jail).status == 128 + signal.SIGKILL
 
 
