@@ -82,7 +82,7 @@ def count(lines: list[str], program: str = "", parent_only_between_marks: bool =
 
 
 def _is_end(arguments: str, program: str) -> bool:
-    return arguments.startswith((f'"{program}"', "3, "))
+    return arguments.startswith(f'"{program}"') or ', "", ["ujail-init", "init"' in arguments
 
 
 def _calls(shop: Workshop) -> Section:
