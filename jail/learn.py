@@ -138,7 +138,7 @@ def add_to(policy: Policy, seen: Policy) -> Policy:
     unseen = [name for name in target["names"] if name not in moving]
     for rule in plain:
         rule["names"] = [name for name in rule["names"] if name not in moving]
-    elsewhere = {name for rule in rules for name in _names_of_any(rule)}
+    elsewhere = {name for rule in rules for name in names_of_any(rule)}
     if target.get("comment") != WATCHED:
         seen_rules = seen["syscalls"]
         assert isinstance(seen_rules, list)
@@ -159,14 +159,14 @@ def limited_calls(policy: Policy, seen: Policy) -> list[str]:
 
 
 def _limited(rules: list[Rule]) -> set[str]:
-    return {name for rule in rules if not _is_plain(rule) for name in _names_of_any(rule)}
+    return {name for rule in rules if not _is_plain(rule) for name in names_of_any(rule)}
 
 
 def _is_plain(rule: Rule) -> bool:
     return rule["action"] == ALLOW and not any(rule.get(key) for key in ("args", "includes", "excludes"))
 
 
-def _names_of_any(rule: Rule) -> list[str]:
+def names_of_any(rule: Rule) -> list[str]:
     return _names(rule) if "names" in rule else [str(rule["name"])]
 
 

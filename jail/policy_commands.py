@@ -155,7 +155,12 @@ def _made_of(counts: "Counter[str]", *, always: bool) -> Policy:
     ordered = by_frequency(counts)
     names = [*ordered, *(name for name in ALWAYS if always and name not in ordered)]
     head: dict[str, object] = {"defaultAction": KILL, "counts": ordered}
-    return Policy("", head, [{"comment": WATCHED, "names": names, "action": ALLOW}])
+    rules: list[dict[str, object]] = [{"comment": WATCHED, "names": names, "action": ALLOW}]
+    if always:
+        from jail.chance import allow_chance
+
+        tell(allow_chance({"counts": ordered, "syscalls": rules}, lambda name: True))
+    return Policy("", head, rules)
 
 
 def audit_log(operands: list[str], options: Options) -> int:

@@ -2,6 +2,7 @@
 """A trace that has ended → its policy, and the lines that are to be said about it."""
 
 from jail import learn
+from jail.chance import allow_chance
 from jail.doors import FILTERS
 from jail.errors import JailError
 from jail.trace import NATIVE, SECOND, has_call
@@ -31,7 +32,13 @@ def policy_of(trace: "Trace", program: "Closure | None") -> tuple[str, list[str]
     if program is not None and program.preloaded:
         add_startup(policy, trace.programs[0], abi, program)
     policy["programs"] = learn.describe_programs(trace.programs, abi)
+    notes += add_chance(policy, abi)
     return learn.dump(policy) + "\n", notes + remarks(trace, abi)
+
+
+def add_chance(policy: "Policy", abi: str) -> list[str]:
+    """Allow what chance decides about; returns what is to be said."""
+    return allow_chance(policy, lambda name: has_call(abi, name))
 
 
 def add_startup(policy: "Policy", program: "Program", abi: str, closure: "Closure") -> None:

@@ -198,6 +198,7 @@ def _write(
             if limited:
                 notes.append(f"its rules limit or deny these, and stay as they were: {' '.join(limited)}")
             policy = learn.add_to(before, policy)
+        notes += record.add_chance(policy, abi)
         target = file if group is groups[0] else _beside(file, group[0].name, options)
         text = learn.dump(policy) + "\n"
         say(f"wrote {target.commit(text)}")

@@ -5,7 +5,7 @@
 
 A policy has three kinds of rules: what was watched, of all builds together; the same under the names of other libcs
 and architectures, as `jailctl policy port` guesses; and what was not seen and will be called one day. Of the last
-kind are those below and those that somebody wrote into the file: they stay.
+kind are those that utrace adds because of chance, those below and those that somebody wrote into the file: they stay.
 """
 
 import json
@@ -18,6 +18,7 @@ from pathlib import Path
 from daemons import DAEMONS, SCENARIOS, Daemon
 
 from jail import policyfile
+from jail.chance import CHANCE
 from jail.policy import ARCHES
 from jail.policy_merge import merge
 from jail.policy_port import port
@@ -27,6 +28,7 @@ FILTERS = Path(__file__).resolve().parents[2] / "json-filters"
 BIN = Path(sys.executable).parent
 LIBCS = ("glibc", "musl")
 WATCHED = "watched"
+REASONS = {reason for _, _, reason in CHANCE}
 PORTED = "ported: the same calls under the names of other libcs and architectures"
 # (reason, names)
 RESERVE = (
@@ -76,11 +78,14 @@ def _ported(policy: Policy) -> list[str]:
 def compose(before: Policy, seen: list[Policy]) -> Policy:
     """What was watched, its twins, the reserve, and the rules of `before` that are none of these."""
     merged = merge(seen)[0]
-    always = [name for rule in merged.rules for name in names_of(rule) if name not in merged.counts]
+    chance = [rule for rule in merged.rules if rule.get("comment") in REASONS]
+    plain = [rule for rule in merged.rules if rule not in chance]
+    always = [name for rule in plain for name in names_of(rule) if name not in merged.counts]
     rules: list[Rule] = [_rule(WATCHED, list(merged.counts))]
     rules += [_rule(reason, names.split()) for reason, names in RESERVE]
+    rules += chance
     names_of(rules[2]).extend(always)
-    made = {str(rule["comment"]) for rule in rules} | {PORTED}
+    made = {str(rule["comment"]) for rule in rules} | {PORTED} | REASONS
     rules += [rule for rule in before.rules if rule.get("comment") not in made]
     taken: set[str] = set()
     for rule in rules:
