@@ -25,6 +25,7 @@ from initd.system import System
 from initd.ubus import wire
 from initd.ubus.blocking import Session
 from initd.ubus.bus import Bus
+from initd.ubus.strangers import never_wait
 from initd.ubus.wire import UbusError
 from initd.watchdog_device import Watchdog
 from jail.errors import EXIT_FAILURE, JailError
@@ -211,6 +212,7 @@ def main(argv: list[str]) -> int:
     """Returns the exit status when all has ended; as process 1, never."""
     gc.enable()  # the launcher leaves it off for commands that end at once
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    never_wait()
     close_inherited()
     name_process()
     if os.getpid() == 1:

@@ -13,10 +13,11 @@ from initd.loop import READ, WRITE, Loop
 from initd.slim import accept, socket
 from initd.ubus import wire
 from initd.ubus.acl import ACL_DIR, Acl, Credentials
-from initd.ubus.channel import Channel, PeerGone, close_fd
+from initd.ubus.channel import Channel, PeerGone
 from initd.ubus.exchange import Exchange
 from initd.ubus.own import AclObject, Events, Monitor
 from initd.ubus.registry import Peer, Registry, draw_id
+from initd.ubus.strangers import close_fd
 from initd.ubus.wire import Frame
 from jail._native import lib
 

@@ -9,13 +9,16 @@ from struct import Struct
 
 from initd.slim import deque, socket
 from initd.ubus.blob import BlobError
+from initd.ubus.strangers import close_fd, close_socket
 from initd.ubus.wire import DATA, FRAME_MAX, HEAD_BYTES, INVOKE, STATUS, Frame, frame_length, unpack_frame
 
 CHUNK_BYTES = 16384  # per readiness: one busy peer does not keep the others waiting
 OUTPUT_MAX = FRAME_MAX  # what may wait for a peer that does not read
 FDS_MAX = 8  # descriptors that may wait with it
+FDS_SENT_MAX = 253  # of one message; the kernel's own bound, which no header tells
 _FD = Struct("i")
-_ANCILLARY_BYTES = socket.CMSG_SPACE(4 * _FD.size)
+# of more than fit in here the kernel closes the rest while we read
+_ANCILLARY_BYTES = socket.CMSG_SPACE(FDS_SENT_MAX * _FD.size)
 _RECEIVE = socket.MSG_CMSG_CLOEXEC  # or every child would inherit what strangers pass
 _WITH_FD = frozenset((INVOKE, STATUS, DATA))
 
@@ -158,7 +161,7 @@ class Channel:
 
     def close(self) -> None:
         """Close the connection and every descriptor that waited in it."""
-        self.socket.close()
+        close_socket(self.socket)
         for _, fd in self._output:
             close_fd(fd)
         close_fd(self._passed)
@@ -166,12 +169,6 @@ class Channel:
         self._output.clear()
         self._input = bytearray()
         self.output_bytes = self._fd_count = 0
-
-
-def close_fd(fd: int) -> None:
-    """Close a descriptor that may be -1."""
-    if fd >= 0:
-        os.close(fd)
 
 
 def _take_fd(ancillary: "list[tuple[int, int, bytes]]") -> int:
@@ -182,5 +179,5 @@ def _take_fd(ancillary: "list[tuple[int, int, bytes]]") -> int:
             whole = payload[: len(payload) // _FD.size * _FD.size]
             fds += [fd for (fd,) in _FD.iter_unpack(whole)]
     for fd in fds[1:]:
-        os.close(fd)
+        close_fd(fd)
     return fds[0] if fds else -1

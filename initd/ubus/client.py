@@ -8,8 +8,9 @@ blocking, where an answer is waited for (blocking.py, the commands). Must not wa
 from initd.slim import deque, socket
 from initd.ubus import wire
 from initd.ubus.blob import pack_attribute, unpack_table
-from initd.ubus.channel import Channel, PeerGone, close_fd
+from initd.ubus.channel import Channel, PeerGone
 from initd.ubus.object import Object, serve_call
+from initd.ubus.strangers import close_fd
 from initd.ubus.wire import Frame, UbusError, pack_flag, pack_string, pack_word
 
 TYPE_CHECKING = False

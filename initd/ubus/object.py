@@ -6,7 +6,7 @@ A handler gets a Call whose arguments have the promised types; it returns a tabl
 
 from initd.ubus import wire
 from initd.ubus.blob import INT16, INT32, INT64, BlobError, pack_table, type_of, unpack_table
-from initd.ubus.channel import close_fd
+from initd.ubus.strangers import close_fd
 from initd.ubus.wire import Frame, UbusError
 
 TYPE_CHECKING = False
