@@ -166,14 +166,15 @@ def _order(path: str) -> str:
     return path.replace("/", "\0")
 
 
-def file_rules(rootfs: Rootfs) -> list[steps.Step]:
-    """Two steps, or none where the kernel has no such rules."""
+def writable_places(rootfs: Rootfs) -> list[str] | None:
+    """Where something may be written, for Landlock's rules; None where the kernel has none."""
     if lib.landlock_abi() < ABI_WITH_REFER:
-        return []
+        return None
     mounted = [path for path, kind in rootfs.mounts.items() if kind not in READ_ONLY_TYPES]
     bound = [path for path, each in rootfs.binds.items() if not each.flags & lib.BIND_READ_ONLY]
     places: list[str] = []
     for path in sorted({*mounted, *bound}):
-        if not any(path.startswith(f"{above}/") for above in places):
+        # what is below a mask is not there to be opened
+        if not any(path.startswith(f"{above}/") for above in (*places, *rootfs.hidden)):
             places.append(path)
-    return [steps.file_rules(places), steps.file_rules_hold()]
+    return places

@@ -12,11 +12,12 @@ from jail.capabilities import CapabilitySets, last_capability
 from jail.elf import closure
 from jail.errors import ConfigError
 from jail.ids import Identity
-from jail.plan import CAP_SYS_ADMIN, PATH, Plan, find_program, oom_step
+from jail.plan import CAP_SYS_ADMIN, PATH, Plan, find_program, may_mount, oom_step
 from jail.privilege import (
+    BIND,
+    CONNECT,
     DOOR_DEFAULT,
     DOOR_NONE,
-    DOOR_PORTS,
     bounding_of,
     capabilities_of,
     identity_of,
@@ -49,8 +50,8 @@ def make_entry(plan: Plan, spec: JailSpec, jail: Running, privilege: Privilege) 
     door, env = _door(spec, jail, path, bounding_of(sets, identity), env)
     plan.joins.append((jail.pid, jail.started))
     plan.steps += [steps.open_sources(), raresteps.setns(jail.pid, jail.started, kinds)]
-    plan.steps += stub_steps(identity, sets, spec.grace_s, spec.name, DOOR_NONE)
-    plan.steps += service_steps(spec, identity, sets, True)
+    plan.steps += stub_steps(identity, sets, spec.grace_s, spec.name, [DOOR_NONE])
+    plan.steps += service_steps(spec, identity, sets, True, plan.places)
     plan.steps += door
     plan.steps.append(steps.execute(path, spec.argv, [f"{name}={value}" for name, value in env.items()]))
     return plan
@@ -69,13 +70,12 @@ def confined(jail: Running, argv: list[str], env: dict[str, str]) -> Plan:
         spec.allow_userns = bool(policy)
     elif mode == DOOR_NONE:
         spec.no_default_filter = True
-    elif mode == DOOR_PORTS:
-        raise ConfigError(
-            f"jail {jail.name}: the rules for its ports are the service's own, and would not hold what enters"
-        )
     else:
         raise ConfigError(f"jail {jail.name}: it is being traced, and no filter could be the same")
-    return _in_its_group(make_entry(Plan(spec.name), spec, jail, jail.privilege()), jail)
+    spec.net_bind, spec.net_connect = jail.ruled(BIND), jail.ruled(CONNECT)
+    plan = Plan(spec.name)
+    plan.places = jail.places()
+    return _in_its_group(make_entry(plan, spec, jail, jail.privilege()), jail)
 
 
 def unconfined(jail: Running, argv: list[str], env: dict[str, str]) -> Plan:
@@ -107,6 +107,7 @@ def shared(jail: Running, spec: JailSpec, shown: "Shown") -> Plan:
     assert identity and sets
     plan = Plan(spec.name)
     shown.check(spec, plan, jail.root)
+    plan.places = None if may_mount(spec, sets) else jail.places()
     make_entry(plan, spec, jail, (identity, sets))
     if spec.oom_score_adj:
         plan.steps.insert(0, oom_step(spec.oom_score_adj))

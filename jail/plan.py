@@ -19,6 +19,7 @@ from jail.privilege import (
     door_of,
     identity_of,
     priority_steps,
+    rules_of,
     service_steps,
     stub_steps,
 )
@@ -27,6 +28,7 @@ from jail.tree import Closure, Tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from jail.capabilities import CapabilitySets
     from jail.cgroup import Group
     from jail.idmap import IdMaps
     from jail.networds import Network
@@ -48,7 +50,6 @@ class Plan:
     """What the launcher will do. `steps[index]` is what an error at `index` was about."""
 
     __slots__ = (
-        "file_rules",
         "group",
         "joins",
         "missing",
@@ -58,6 +59,7 @@ class Plan:
         "notes",
         "notify_abi",
         "patterns",
+        "places",
         "program",
         "program_version",
         "rootfs",
@@ -72,7 +74,7 @@ class Plan:
         self.program_version: tuple[int, ...] = ()  # of a program of the host: another one needs other files
         self.namespaces = 0
         self.rootfs: Rootfs | None = None  # the model of its root
-        self.file_rules: list[steps.Step] = []  # Landlock's
+        self.places: list[str] | None = None  # what Landlock lets it write; None: there are no such rules
         self.network: Network | None = None  # to be made or opened before the launch
         self.group: Group | None = None
         self.joins: list[
@@ -157,11 +159,9 @@ def make_plan(spec: JailSpec) -> Plan:
             from jail import raresteps
 
             plan.steps.append(raresteps.cgroup_namespace())
-        # under such rules nobody can mount
-        may_mount = spec.allow_userns or (sets and sets.bounding >> CAP_SYS_ADMIN & 1)
         _isolate(plan, spec, path, program, maps)
-        if may_mount:
-            plan.file_rules = []
+        if may_mount(spec, sets):
+            plan.places = None
         plan.namespaces &= ~joined
     elif not spec.plain:
         plan.warnings.append(
@@ -171,11 +171,17 @@ def make_plan(spec: JailSpec) -> Plan:
         if not spec.isolate:
             plan.steps.append(steps.open_sources())
         assert identity and sets
-        plan.steps += stub_steps(identity, sets, spec.grace_s, spec.name, door_of(spec))
-    plan.steps += service_steps(spec, identity, sets, has_stub, plan.file_rules)
+        held = [door_of(spec), *rules_of(spec, plan.places)]
+        plan.steps += stub_steps(identity, sets, spec.grace_s, spec.name, held)
+    plan.steps += service_steps(spec, identity, sets, has_stub, plan.places)
     plan.steps += door
     plan.steps.append(steps.execute(path, spec.argv, [f"{name}={value}" for name, value in env.items()]))
     return plan
+
+
+def may_mount(spec: JailSpec, sets: "CapabilitySets | None") -> bool:
+    """Under Landlock's rules for files nobody can."""
+    return spec.allow_userns or bool(sets and sets.bounding >> CAP_SYS_ADMIN & 1)
 
 
 def _default_door(plan: Plan, spec: JailSpec, program: Closure, capabilities: int) -> list[steps.Step]:

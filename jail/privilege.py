@@ -13,13 +13,11 @@ from jail.errors import ConfigError
 from jail.ids import Identity, lookup
 from jail.spec import TRACE, JailSpec
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 PACKAGE = os.path.dirname(os.path.abspath(__file__))
 STUB = f"{PACKAGE}/ujail-init"
-DOOR_NONE, DOOR_DEFAULT, DOOR_PORTS = "none", "default", "ports"
+DOOR_NONE, DOOR_DEFAULT = "none", "default"
+# Landlock's rules of a jail, as its PID 1 names them: one for all files, and one for each place or port
+FILES, WRITE, BIND, CONNECT = "files", "write", "bind", "connect"
 UMASK = 0o022
 CAP_KILL, CAP_NET_ADMIN, CAP_NET_RAW = 5, 12, 13
 
@@ -76,11 +74,11 @@ def bounding_of(sets: CapabilitySets | None, identity: Identity | None) -> int:
 
 
 def stub_steps(
-    identity: Identity, sets: CapabilitySets, grace_s: int, name: str, door: str
+    identity: Identity, sets: CapabilitySets, grace_s: int, name: str, held: list[str]
 ) -> list[steps.Step]:
     """PID 1 before the service runs: the service's ids, and the one capability to signal its own jail.
 
-    `name` and `door` are for who enters the jail later, see running.py.
+    `name` and `held`, door_of() and rules_of(), are for who enters the jail later, see running.py.
     """
     kill = 1 << CAP_KILL
     return [
@@ -95,14 +93,12 @@ def stub_steps(
         steps.no_new_privs(),
         steps.die_with_parent(),
         steps.close_descriptors(),
-        steps.execute_stub(STUB, ["ujail-init", "init", str(grace_s), name, door]),
+        steps.execute_stub(STUB, ["ujail-init", "init", str(grace_s), name, *held]),
     ]
 
 
 def door_of(spec: JailSpec) -> str:
-    """What holds the service, in words: `MODE POLICY`, or "default", "default userns", "none", "ports"."""
-    if (spec.net_bind or spec.net_connect) and not spec.is_network_made():
-        return DOOR_PORTS  # beside a filter: rules that nothing else can be put under later
+    """What holds the service, in words: `MODE POLICY`, or "default", "default userns", "none"."""
     if spec.seccomp:
         return f"{spec.mode} {spec.seccomp}"
     if spec.mode == TRACE:
@@ -110,6 +106,16 @@ def door_of(spec: JailSpec) -> str:
     if spec.no_default_filter or not spec.isolate:
         return DOOR_NONE
     return f"{DOOR_DEFAULT} userns" if spec.allow_userns else DOOR_DEFAULT
+
+
+def rules_of(spec: JailSpec, places: list[str] | None) -> list[str]:
+    """What Landlock holds it by, a word each."""
+    out = [] if places is None else [FILES, *(f"{WRITE} {place}" for place in places)]
+    if not spec.is_network_made():
+        out += [f"{BIND} {word}" for word in spec.net_bind] + [
+            f"{CONNECT} {word}" for word in spec.net_connect
+        ]
+    return out
 
 
 def priority_steps(spec: JailSpec) -> list[steps.Step]:
@@ -131,11 +137,12 @@ def service_steps(
     identity: Identity | None,
     sets: CapabilitySets | None,
     has_stub: bool,
-    files: "Sequence[steps.Step]" = (),
+    places: list[str] | None = None,
 ) -> list[steps.Step]:
     """All that the service's process does before its filter and its exec.
 
-    `files` are Landlock rules: made while every place can be reached, put on after no_new_privs.
+    `places` are what Landlock's rules let it write, if there are any: these are made while every place can be
+    reached, and put on after no_new_privs.
     """
     out = [steps.session()]
     if not spec.plain:
@@ -146,7 +153,9 @@ def service_steps(
         out.append(steps.umask(parse_umask(spec.umask)))
     elif not spec.plain:
         out.append(steps.umask(UMASK))
-    out += [steps.chdir("/"), steps.stdio(), steps.close_descriptors(), *files[:1]]
+    out += [steps.chdir("/"), steps.stdio(), steps.close_descriptors()]
+    if places is not None:
+        out.append(steps.file_rules(places))
     if not spec.userns:
         out += priority_steps(spec)
     if spec.limits:
@@ -166,7 +175,8 @@ def service_steps(
     out.append(steps.die_with_parent())
     if spec.no_new_privs or spec.seccomp or spec.mode == TRACE:
         out.append(steps.no_new_privs())
-    out += files[1:]
+    if places is not None:
+        out.append(steps.file_rules_hold())
     if (spec.net_bind or spec.net_connect) and not spec.is_network_made():
         from jail.ports import port_step
 

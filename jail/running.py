@@ -13,24 +13,25 @@ from jail._native import lib
 from jail.capabilities import CapabilitySets
 from jail.errors import ConfigError
 from jail.ids import Identity
-from jail.privilege import STUB
+from jail.privilege import FILES, STUB, WRITE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-STUB_WORDS = 6  # ujail-init init GRACE NAME DOOR PID
+STUB_WORDS = 6  # ujail-init init GRACE NAME DOOR [RULE...] PID
 
 
 class Running:
-    """A jail: `pid` of its PID 1, `service_pid`, what `door` its service was started behind (see privilege.py)."""
+    """A jail: `pid` of its PID 1, `service_pid`, and the `door` and `rules` that hold that (see privilege.py)."""
 
-    __slots__ = ("door", "name", "parent", "pid", "service_pid", "started")
+    __slots__ = ("door", "name", "parent", "pid", "rules", "service_pid", "started")
 
-    def __init__(self, pid: int, name: str, door: str, inner_pid: str) -> None:
+    def __init__(self, pid: int, name: str, door: str, rules: list[str], inner_pid: str) -> None:
         self.pid = pid
         self.name = name
         self.door = door
+        self.rules = rules
         self.parent = int(_status(pid)["PPid"])
         self.started = started(pid)
         self.service_pid = _child(pid, inner_pid)
@@ -39,6 +40,14 @@ class Running:
     def root(self) -> str:
         """The jail's root as we can reach it."""
         return f"/proc/{self.pid}/root"
+
+    def ruled(self, kind: str) -> list[str]:
+        """What the rules of one kind name."""
+        return [text for word, _, text in (rule.partition(" ") for rule in self.rules) if word == kind]
+
+    def places(self) -> list[str] | None:
+        """What Landlock lets the service write; None if it has no such rules."""
+        return self.ruled(WRITE) if FILES in self.rules else None
 
     def namespaces(self) -> list[str]:
         """Those which are not our own, in the order in which they can be joined."""
@@ -148,8 +157,8 @@ def jail_at(pid: int) -> Running | None:
         with open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="surrogateescape") as file:
             words = file.read().split("\0")[:-1]
         levels = _status(pid)["NSpid"].split()
-        if len(words) == STUB_WORDS and words[1] == "init" and levels[1:] == ["1"] and _is_ours(pid):
-            return Running(pid, words[3], words[4], words[5])
+        if len(words) >= STUB_WORDS and words[1] == "init" and levels[1:] == ["1"] and _is_ours(pid):
+            return Running(pid, words[3], words[4], words[5:-1], words[-1])
     except (OSError, StopIteration):
         return None
     return None

@@ -6,7 +6,7 @@ from stat import S_ISDIR
 
 from jail import steps
 from jail._native import lib
-from jail.assemble import assemble, file_rules
+from jail.assemble import assemble, writable_places
 from jail.elf import closure
 from jail.elffile import Elf
 from jail.errors import ConfigError
@@ -71,7 +71,7 @@ def root_steps(
         out.append(steps.loopback())
     out.append(steps.pivot())
     if spec.is_root_read_only():
-        plan.file_rules = file_rules(rootfs)
+        plan.places = writable_places(rootfs)
         out.append(steps.read_only("/"))
     if rootfs.has_own_dev():
         out.append(steps.read_only("/dev"))

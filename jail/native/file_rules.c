@@ -13,6 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "mount_calls.h"
 #include "steps.h"
 
 /* What headers before Linux 5.19, 6.2 and 6.10 do not have; the same on every architecture */
@@ -48,9 +49,10 @@ static int allow(int rules_fd, int fd, const struct stat *status, uint64_t acces
 		       : 0;
 }
 
-static int allow_path(int rules_fd, const char *path, uint64_t access)
+/* Who enters a jail has its services as neighbours: a link that one puts in the way is an error. */
+static int allow_below(int rules_fd, int root_fd, const char *path, bool modern, uint64_t access)
 {
-	int fd = open(path, O_PATH | O_CLOEXEC);
+	int fd = open_below(root_fd, path + strspn(path, "/"), modern);
 	struct stat status;
 	int result;
 
@@ -86,18 +88,23 @@ static int allow_given(int rules_fd, int fd, uint64_t all)
 int step_file_rules(struct launch_state *state, struct step *step)
 {
 	const uint64_t all = handled();
+	const struct stat directory = {.st_mode = S_IFDIR};
 	const char *path = step->s[0];
 	uint64_t i;
-	int fd, result;
+	int root_fd, fd, result;
 
 	state->rules_fd = syscall(SYS_landlock_create_ruleset, &all, sizeof(all), 0);
 	if (state->rules_fd < 0)
 		return -errno;
-	result = allow_path(state->rules_fd, "/", READING);
+	root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (root_fd < 0)
+		return -errno;
+	result = allow(state->rules_fd, root_fd, &directory, READING);
 	for (i = 0; !result && i < step->a[0] && path < step->s[0] + step->len[0]; i++) {
-		result = allow_path(state->rules_fd, path, all);
+		result = allow_below(state->rules_fd, root_fd, path, state->modern, all);
 		path += strlen(path) + 1;
 	}
+	close(root_fd);
 	if (!result && i != step->a[0])
 		return -EINVAL;
 	for (fd = 0; !result && fd < 3; fd++)

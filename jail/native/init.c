@@ -2,10 +2,10 @@
 /*
  * ujail-init, a static program with three jobs, all without any Python left in memory:
  *
- *   ujail-init init GRACE_S NAME DOOR PID
+ *   ujail-init init GRACE_S NAME DOOR [RULE...] PID
  *                                  PID 1 of a jail (or the service's parent, where the jail has
  *                                  no PID namespace): forward signals, reap, pass the status on;
- *                                  NAME and DOOR are for who looks for the jail (running.py)
+ *                                  from NAME to RULE it is for who looks for the jail (running.py)
  *   ujail-init wait PID NAME VERBOSE UJAIL POLICY SERVICE_PID GROUP
  *                                  what is left of the `ujail` command: the same towards PID 1,
  *                                  then the last line, and `ujail --why` where there is a group to
@@ -231,8 +231,8 @@ int main(int argc, char **argv)
 	fill(&all);
 	signal(SIGCHLD, SIG_DFL); /* an inherited "ignore" would reap behind our back */
 	sigprocmask(SIG_SETMASK, &all, NULL);
-	if (argc == 6 && !strcmp(argv[1], "init"))
-		return run_init(atoi(argv[2]), atoi(argv[5]));
+	if (argc >= 6 && !strcmp(argv[1], "init"))
+		return run_init(atoi(argv[2]), atoi(argv[argc - 1]));
 	if (argc == 9 && !strcmp(argv[1], "wait"))
 		return run_wait(argv + 2);
 	if (argc >= 3 && !strcmp(argv[1], "keep"))

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Landlock rules behind the mounts, on kernels that have them: what no mount of the jail shows stays closed."""
 
+import errno
 import os
 import sys
+import sysconfig
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,9 @@ from jail._native import lib
 if TYPE_CHECKING:
     from tests.conftest import Host
 
+JAILCTL = (
+    Path(os.environ.get("STOCKADE_UJAIL") or f"{sysconfig.get_path('scripts')}/ujail").parent / "jailctl"
+)
 has_rules = pytest.mark.skipif(lib.landlock_abi() < 2, reason="no Landlock in this kernel")
 
 
@@ -92,3 +97,39 @@ def test_program_opens_its_output_again(host: "Host", tmp_path: Path) -> None:
         seen = host.start("write", "/dev/stdout", "write", "/dev/stderr", options=("-p",), stdout=log)
         host.finish(seen)
     assert (tmp_path / "log").read_text() == "write:/dev/stdout ok\nwrite:/dev/stderr ok\n"
+
+
+# a device can be written through a read-only mount: only the rules deny it
+DEVICE = ("--bind", "/dev/zero:/zero:dev")
+
+
+@has_rules
+@pytest.mark.parametrize("options", [(), ("-U", "65534"), ("-f",)], ids=["root", "-U", "-f"])
+def test_program_that_enters_is_under_the_rules(
+    host: "Host", tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    tmp_path.chmod(0o777)
+    verbs = ("write", "/zero", "create", tmp_path / "x", "write", "/dev/null", "mkdir", "/t/x")
+    for free, expected in (((), "EACCES"), (("--allow-userns",), "ok")):
+        told = [f"errno {errno.EACCES}" if expected == "EACCES" else "ok", "ok", "ok", "ok"]
+        jail = host.start(
+            *verbs, "stay", options=(*DEVICE, "-p", "-w", tmp_path, "--tmpfs", "/t", *free, *options)
+        )
+        said = []
+        while (line := host.first_line(jail)) != "ready":
+            said.append(line)
+        (tmp_path / "x").unlink()
+        # what the service has made in /t is there already
+        inner = [word if word != "/t/x" else "/t/y" for word in verbs]
+        seen = host.run(JAILCTL, "exec", host.children_of(jail.pid)[0], "--", host.probes["glibc"], *inner)
+        host.finish(jail)
+        assert [*seen.tries().values()] == [expected, "ok", "ok", "ok"], seen
+        assert [line.partition(" ")[2] for line in said] == told
+        (tmp_path / "x").unlink()
+
+
+def test_place_below_a_mask_is_no_place(host: "Host", tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    options = ("-r", tmp_path, "-w", tmp_path / "sub", "--mask", tmp_path)
+    assert host.probe("list", tmp_path, options=options).all("entry") == []
+    assert host.probe("list", tmp_path, options=options[:4]).all("entry") == ["sub"]

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """--bind and --connect: what is named works, what is not does not, and without the rules it would."""
 
+import errno
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
 pytest.importorskip("pyroute2")
 VETH = ("--net", "veth:eth0,addr=10.9.0.2/24,addr=fd09::2/64,bridge=br0")
 OTHER = PORT + 1
+DENIED = f"errno {errno.EACCES}"
 NET_CAPABILITIES = 1 << 12 | 1 << 13
 
 
@@ -113,6 +116,22 @@ def test_tcp_ports_of_a_shared_network(world: World) -> None:
         rules = ("--connect", f"tcp:{PORT}", "--bind", "tcp:5000-5020")
         assert set(world.jail((*options, *rules), *words).tries().values()) == {"ok"}
         assert "of it only the TCP ports are closed" in held.err
+
+
+def test_program_that_enters_is_under_the_rules_of_the_service(world: World) -> None:
+    landlock_ports(world)
+    words = ("connect", "127.0.0.1", PORT, "connect", "127.0.0.1", OTHER, "listen", "127.0.0.1", 5010)
+    jailctl, probe = Path(world.host.ujail).with_name("jailctl"), world.host.probes["glibc"]
+    for rules, expected in (
+        (("--connect", f"tcp:{PORT}"), ["ok", DENIED, DENIED]),
+        (("--bind", "tcp:5000-5020"), [DENIED, DENIED, "ok"]),
+        ((), ["ok", "ok", "ok"]),
+    ):
+        pid = world.start(("-p", *rules))
+        [stub] = world.host.children_of(pid)
+        _, out, err = world.ask(run=[str(word) for word in (jailctl, "exec", stub, "--", probe, *words)])
+        assert world.end(pid) == 0
+        assert [line.partition(" ")[2] for line in out.splitlines()] == expected, (out, err)
 
 
 def test_rules_that_landlock_has_no_words_for_are_refused(world: World) -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """procd_add_jail NAME shared: several services in one jail, each held in its own way."""
 
+import errno
 import json
 import os
 import sys
@@ -9,10 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from jail._native import lib
+
 if TYPE_CHECKING:
     from tests.conftest import Host
 
 SPAWNER = Path(__file__).with_name("spawner.py")
+DENIED = f"errno {errno.EACCES}"
 KINDS = ("mnt", "pid", "ipc", "uts", "net")
 
 
@@ -123,3 +127,15 @@ def test_each_has_its_own_capabilities_and_filter(host: "Host") -> None:
     _, two = report_of(host, first, second, hold=True, told=True)
     assert "call:sched_yield errno" in two["out"] and "no_new_privs 1" in two["out"]
     assert "seccomp 2" in two["out"]
+
+
+@pytest.mark.skipif(lib.landlock_abi() < 2, reason="no Landlock in this kernel")
+def test_second_is_under_the_rules_of_the_jail(host: "Host") -> None:
+    """A device can be written through a read-only mount; the rules deny it to all but who may mount."""
+    jail = {"bind": ["/dev/zero:/zero:dev"]}
+    first = service(host, "a", "write", "/zero", "write", "/dev/null", "hold", jail=jail)
+    for more, expected in (({}, DENIED), ({"allow_userns": True}, "ok")):
+        second = {**first, "instance": "b", "jail": {**first["jail"], **more}}
+        one, two = report_of(host, first, second, hold=True, told=True)
+        assert f"write:/zero {expected}\nwrite:/dev/null ok" in two["out"], two
+        assert f"write:/zero {DENIED}\nwrite:/dev/null ok" in one["out"], one

@@ -3,6 +3,7 @@
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -10,6 +11,8 @@ from jail.capabilities import CapabilitySets
 from jail.entry import _door, confined, shared
 from jail.errors import ConfigError
 from jail.ids import Identity
+from jail.ports import ABI_WITH_PORTS, port_step
+from jail.privilege import BIND, FILES, WRITE, rules_of
 from jail.rootfs import Rootfs
 from jail.running import Running
 from jail.shown import Shown
@@ -23,6 +26,7 @@ def jail(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Running:
     """A jail that has the files of this process."""
     jail = Running.__new__(Running)
     jail.name, jail.pid, jail.started, jail.parent = "j", os.getpid(), 1, os.getppid()
+    jail.rules = []
     monkeypatch.setattr(Running, "root", property(lambda self: "/"))
     monkeypatch.setattr(Running, "namespaces", lambda self: ["pid", "mnt"])
     return jail
@@ -77,3 +81,34 @@ def test_umask_is_the_services(jail: Running, monkeypatch: pytest.MonkeyPatch) -
         assert "set umask 0027" in confined(jail, [PROGRAM], {}).explain()
     finally:
         os.umask(before)
+
+
+def test_rules_of_landlock_are_those_of_the_service(jail: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As PID 1 of the jail names them: the ports, and all that may be written."""
+    privilege = (Identity(0, 0, (0,), "root", "/"), CapabilitySets(0, 0, 0, 0))
+    monkeypatch.setattr(Running, "privilege", lambda self: privilege)
+    monkeypatch.setattr(Running, "group", lambda self: "")
+    monkeypatch.setattr("jail.ports.lib", SimpleNamespace(landlock_abi=lambda: ABI_WITH_PORTS))
+    made = JailSpec("j", [PROGRAM])
+    made.net_bind, made.net_connect = ["tcp:53"], ["tcp:80", "tcp:1000-1001"]
+    jail.service_pid, jail.door, jail.rules = os.getpid(), "default", rules_of(made, ["/a b", "/c"])
+    lines = confined(jail, [PROGRAM], {}).explain()
+    assert "make Landlock rules: write to /a b, /c, read everything" in lines
+    assert "put the Landlock rules on" in lines
+    assert port_step(made).describe() in lines
+    # no rules: a jail that may mount, or a kernel without them
+    jail.rules = rules_of(JailSpec("j", [PROGRAM]), None)
+    assert jail.rules == [] and "Landlock" not in confined(jail, [PROGRAM], {}).explain()
+    jail.rules = rules_of(JailSpec("j", [PROGRAM]), [])
+    assert "write to nothing, read everything" in confined(jail, [PROGRAM], {}).explain()
+
+
+def test_second_service_is_under_the_rules_for_files_unless_it_may_mount(jail: Running) -> None:
+    jail.rules = [FILES, f"{WRITE} /dev", f"{BIND} tcp:53"]
+    spec = JailSpec("j", [PROGRAM])
+    shown = Shown(spec, Rootfs())
+    lines = shared(jail, spec, shown).explain()
+    assert "write to /dev, read" in lines and "ports" not in lines  # these are each service's own
+    spec = JailSpec("j", [PROGRAM])
+    spec.allow_userns = True
+    assert "Landlock" not in shared(jail, spec, shown).explain()
