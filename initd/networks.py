@@ -65,14 +65,17 @@ class Asked:
 class Existing:
     """A namespace that is there: the answer comes in the next turn of the loop, as all answers do."""
 
-    __slots__ = ("_timer", "given")
+    __slots__ = ("_made", "_timer", "given")
 
     def __init__(self, host: "Host", definition: "Definition", made: "Made", on_made: "OnMade") -> None:
         self.given = definition.given
+        self._made = made
         self._timer = host.loop.after(0, lambda: on_made(made, None))
 
     def cancel(self) -> None:
+        """Nobody waits any more."""
         self._timer.cancel()
+        self._made.close()
 
 
 def ask(

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import pytest
 from initd_world import FIRST_PID, World
 
+from initd.definition import Definition
+from initd.networks import Existing
 from jail.errors import ConfigError
 from jail.netmaker import Made
 
@@ -98,3 +100,14 @@ def test_change_while_it_is_made(world: World) -> None:
 def test_without_words_nothing_is_waited_for(world: World) -> None:
     world.set("s", one={"command": ["/bin/d"], "jail": {"name": "x", "netns": True}})
     assert (world.listing("s", "one")["state"], world.net_fds) == ("running", [-1])
+
+
+def test_namespace_that_nobody_waits_for_any_more_is_closed(world: World, network: tuple[Made, int]) -> None:
+    made, here = network
+    answers: list[Made | None] = []
+    definition = Definition.read("s", "one", NET)
+    asked = Existing(world.host, definition, made, lambda found, error: answers.append(found))
+    asked.cancel()
+    assert made.fd == -1 and not is_held(here)
+    world.loop.step(0)
+    assert not answers
