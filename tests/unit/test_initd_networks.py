@@ -3,6 +3,7 @@
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from initd_world import FIRST_PID, World
@@ -12,8 +13,8 @@ from initd.networks import Existing
 from jail.errors import ConfigError
 from jail.netmaker import Made
 
-NET = {"command": ["/bin/d"], "jail": {"name": "x", "net": ["veth:eth0"]}}
-OTHER = {**NET, "jail": {"name": "x", "net": ["veth:eth1"]}}
+NET: dict[str, Any] = {"command": ["/bin/d"], "jail": {"name": "x", "net": ["veth:eth0"]}}
+OTHER: dict[str, Any] = {**NET, "jail": {"name": "x", "net": ["veth:eth1"]}}
 
 
 @pytest.fixture
