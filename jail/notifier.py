@@ -105,16 +105,14 @@ class Notifier:
 
     def _kill(self) -> None:
         """By SIGSYS, as the kernel does it; by KILL if the process has its own ideas of that signal."""
-        pid = int(self._call.pid)
-        status = status_of(pid)
-        if not lib.notify_is_asked(self.fd, self._call.id):
-            return  # and the pid may be another's
+        status = status_of(self._call.pid)
         bit = 1 << _signal.SIGSYS - 1
-        minds = not status or any(int(status.get(field, "0"), 16) & bit for field in IGNORED_FIELDS)
-        try:
-            os.kill(pid, _signal.SIGKILL if minds else _signal.SIGSYS)
-        except ProcessLookupError:
-            return
+        minds = any(int(status.get(field, "0"), 16) & bit for field in IGNORED_FIELDS)
+        number = _signal.SIGKILL if minds else _signal.SIGSYS
+        # a thread's status names its process, and holds for it as long as the call waits
+        pid = int(status.get("Tgid", "0"))
+        if lib.notify_kill(self.fd, self._call.id, pid, number):
+            self._answer(ENOSYS)  # it has ended; or it cannot be killed, and is refused at least
 
     def _denial(self, abi: str, action: int) -> Denial:
         call = self._call

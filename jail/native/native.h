@@ -220,6 +220,9 @@ int notify_receive(int fd, struct notify_call *call);
 /* Whether the call still waits, and its pid is still that process's. */
 int notify_is_asked(int fd, uint64_t id);
 
+/* Send a signal to the process `pid` that has asked; -ENOENT if the call waits no more, else 0 or -errno. */
+int notify_kill(int fd, uint64_t id, int pid, int signal);
+
 /* Let it fail with an errno, or return 0 for the errno 0; -1: let it pass. Returns 0 or -errno. */
 int notify_answer(int fd, uint64_t id, int error);
 

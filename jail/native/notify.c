@@ -27,6 +27,9 @@
 #ifndef SYS_pidfd_getfd
 #define SYS_pidfd_getfd (SYS_pidfd_open + 4)
 #endif
+#ifndef SYS_pidfd_send_signal
+#define SYS_pidfd_send_signal (SYS_pidfd_open - 10)
+#endif
 #ifndef SECCOMP_USER_NOTIF_FLAG_CONTINUE
 #define SECCOMP_USER_NOTIF_FLAG_CONTINUE 1
 #endif
@@ -72,19 +75,21 @@ static int find_listener(int pid)
 	return found;
 }
 
+/* The process is held first: /proc may speak of a later one by then, of which nothing is taken. */
 int notify_take(int pid)
 {
-	const int number = find_listener(pid);
-	int pidfd, fd;
+	const int pidfd = syscall(SYS_pidfd_open, pid, 0);
+	int number, fd;
 
-	if (number < 0)
-		return number;
-	pidfd = syscall(SYS_pidfd_open, pid, 0);
 	if (pidfd < 0)
 		return -errno;
-	fd = syscall(SYS_pidfd_getfd, pidfd, number, 0); /* closes at exec */
-	if (fd < 0)
-		fd = -errno;
+	number = find_listener(pid);
+	fd = number;
+	if (number >= 0) {
+		fd = syscall(SYS_pidfd_getfd, pidfd, number, 0); /* closes at exec */
+		if (fd < 0)
+			fd = -errno;
+	}
 	close(pidfd);
 	return fd;
 }
@@ -110,6 +115,22 @@ int notify_receive(int fd, struct notify_call *call)
 int notify_is_asked(int fd, uint64_t id)
 {
 	return !ioctl(fd, SECCOMP_IOCTL_NOTIF_ID_VALID, &id);
+}
+
+int notify_kill(int fd, uint64_t id, int pid, int signal)
+{
+	const int pidfd = syscall(SYS_pidfd_open, pid, 0);
+	int result = 0;
+
+	if (pidfd < 0)
+		return -errno;
+	/* what is held is the process that asked, if its call waits even now */
+	if (!notify_is_asked(fd, id))
+		result = -ENOENT;
+	else if (syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0))
+		result = -errno;
+	close(pidfd);
+	return result;
 }
 
 int notify_answer(int fd, uint64_t id, int error)

@@ -5,6 +5,7 @@ import errno
 import importlib.util
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -73,6 +74,30 @@ def test_who_ignores_sigsys_is_killed_nevertheless(host: "Host") -> None:
     policy = host.policy("rt_sigaction", default="SCMP_ACT_KILL_PROCESS")
     seen = host.probe("ignore", signal.SIGSYS, *CALLS, options=[*NOTIFY, "-S", policy])
     assert seen.status == 128 + signal.SIGKILL and not seen.all("call:getppid"), seen
+
+
+def test_process_that_did_not_ask_is_not_killed(host: "Host") -> None:
+    """Its pid was that of one which did: the call that waited is gone with it."""
+    stranger = host.start("stay")
+    host.wait_ready(stranger)
+    assert lib.notify_kill(-1, 1, stranger.pid, signal.SIGKILL) == -errno.ENOENT
+    assert host.finish(stranger).status == 0
+    assert lib.notify_kill(-1, 1, stranger.pid, signal.SIGKILL) == -errno.ESRCH
+
+
+def test_whole_process_is_killed_for_the_call_of_a_thread(host: "Host") -> None:
+    if not (python := shutil.which("python3", path="/usr/bin:/bin")):
+        pytest.skip("no python3 of the system")
+    code = (
+        "import os, threading; t = threading.Thread(target=os.getppid); t.start(); t.join(); print('alive')"
+    )
+    policy = host.folder / "no-getppid.json"
+    for action, status in (("SCMP_ACT_KILL_PROCESS", KILLED), ("SCMP_ACT_ERRNO", 0)):
+        rule = {"names": ["getppid"], "action": action}
+        policy.write_text(json.dumps({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [rule]}))
+        words = ("-n", "t", *NOTIFY, "-p", "-r", "/usr/lib", "-S", policy, "--", python, "-ISc", code)
+        seen = host.jail(*words)
+        assert (seen.status, seen.out) == (status, "" if status else "alive\n"), seen
 
 
 def test_complaining_supervisor_lets_all_pass_and_tells(host: "Host", tmp_path: Path) -> None:
