@@ -4,7 +4,8 @@
     python -m buildroot.image [--arch NAME] [--no-boot]
 
 The image is the kernel and the root as squashfs; both, and the initramfs that lays a tmpfs over the root, stay in
-buildroot/output/ARCH. It boots twice: as it is, and for comparison with the same services outside of jails.
+buildroot/output/ARCH. It boots as it is; for comparison with the same services outside of jails; and with initd as
+a service of BusyBox's init.
 """
 
 import argparse
@@ -24,6 +25,7 @@ from tests.guest.root import REPOSITORY, static_busybox
 from tests.guest.shell import GuestError, run
 
 HERE = Path(__file__).resolve().parent
+GUEST = REPOSITORY / "tests/guest"
 # beside what the guests load, and of that what only their suites use
 MORE_MODULES = ("squashfs",)
 UNUSED = ("ext4", "jbd2", "mbcache", "crc16", "loop", "veth", "dummy", "bridge", "ip_set")
@@ -65,10 +67,12 @@ def make(arch: Arch, work: Path) -> tuple[Kernel, dict[str, float]]:
     for part in ("python", "stockade"):
         sizes[f"squashfs without {part}"] = without(tree, part, work)
     tree.add_tree("check", HERE / "check")
+    tree.add("check", GUEST / "words.sh", "check/words.sh")
     tree.link("check", "etc/rc.d/S99checking", "../init.d/checking")
+    tree.add("check", HERE.parent / "package/stockade/S15stockade", "check/service/etc/init.d/S15stockade")
     pack(tree, work / "root.squashfs", work / "log")
     found = image_kernel(arch)
-    write_initramfs(work / "initramfs", static_busybox(arch), found.modules, HERE / "early.sh")
+    write_initramfs(work / "initramfs", static_busybox(arch), found.modules, HERE / "then.sh")
     shutil.copy(found.image, work / "kernel")
     for name in ("image", "source", "product", "python-headers", "installed"):
         shutil.rmtree(work / name, ignore_errors=True)
@@ -89,9 +93,9 @@ def without(tree: Tree, part: str, work: Path) -> int:
 
 
 def try_it(arch: Arch, found: Kernel, work: Path) -> dict[str, float]:
-    """Boot it in both ways; returns the numbers that it told."""
+    """Boot it in each way; returns the numbers that it told."""
     numbers: dict[str, float] = {}
-    for mode in (boot.JAILED, boot.UNJAILED):
+    for mode in boot.LAST:
         say(f"boot: {mode} …")
         booted = boot.boot(arch, found, work, secrets.token_hex(8), mode)
         say(f"boot: {mode}: {len(booted.good)} checks good")

@@ -116,7 +116,8 @@ def add_userland(tree: Tree, arch: Arch, source: Path) -> None:
     tree.add("busybox", program, "bin/busybox")
     add_libraries(tree, source, program)
     for line in program.with_name("links").read_text().split():
-        tree.link("busybox", line.lstrip("/"), "/bin/busybox")
+        if line.lstrip("/") not in COMMANDS:  # its init is there for the boot in which it is process 1
+            tree.link("busybox", line.lstrip("/"), "/bin/busybox")
     tree.link("busybox", "bin/sh", "busybox")
 
 

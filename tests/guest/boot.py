@@ -2,8 +2,6 @@
 """A second, short boot of a guest with initd as its process 1, from the first mount to the power off."""
 
 import shutil
-import subprocess
-import time
 from pathlib import Path
 
 from tests.guest import qemu
@@ -36,7 +34,8 @@ def add_files(place: Path) -> None:
     """initd as /sbin/init, the shell files, and the scripts of this boot, in a guest's root."""
     for tree in (FILES, HERE / "boot"):
         shutil.copytree(tree, place, symlinks=True, dirs_exist_ok=True)
-    shutil.copy(HERE / "check.sh", place / "guest/check.sh")
+    for name in ("check.sh", "words.sh"):
+        shutil.copy(HERE / name, place / "guest" / name)
     init = place / "sbin/init"
     init.unlink(missing_ok=True)
     init.symlink_to("/usr/bin/initd")
@@ -45,17 +44,10 @@ def add_files(place: Path) -> None:
 def check(arch: Arch, kernel: Kernel, work: Path, token: str) -> None:
     """Boot; raises GuestError unless every check is good, all was said in its order, and the machine is off."""
     (work / "results.img").write_bytes(bytes(1024 * 1024))
-    process = subprocess.Popen(
-        qemu.command(arch, kernel, work, token, "boot"),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-    console = qemu.Console(process, work / "boot-console")
-    console.end = time.monotonic() + LIMIT_S
+    words = qemu.command(arch, kernel, work, token, "boot")
     good: list[str] = []
     said = list(SAID)
-    try:
+    with qemu.running(words, work / "boot-console", LIMIT_S) as (process, console):
         while (line := console.next_line()) is not None:
             if line.startswith(f"@{token} good "):
                 good.append(line.split(" ", 2)[2])
@@ -64,12 +56,6 @@ def check(arch: Arch, kernel: Kernel, work: Path, token: str) -> None:
             elif said and said[0] in line:
                 del said[0]
         status = process.wait(30)
-    finally:
-        process.kill()
-        process.wait()
-        console.close()
-        assert process.stdout is not None
-        process.stdout.close()
     if status or good != list(GOOD) or said:
         missing = [*said, *(what for what in GOOD if what not in good)]
         raise GuestError(f"boot: ended with {status}; not seen: {'; '.join(missing)}\n{console.tail()}")

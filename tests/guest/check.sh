@@ -1,36 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # What must be so after initd has booted a guest. One line for each check, the run's own token first; then off.
-export PATH=/usr/sbin:/usr/bin:/sbin:/bin:/usr/libexec/stockade
-read -r words </proc/cmdline
-for word in $words; do
-	case $word in
-	stockade.token=*) token=${word#*=} ;;
-	esac
-done
+# shellcheck source=tests/guest/words.sh
+. /guest/words.sh
 
-check() {
-	what=$1
-	shift
-	tries=0
-	until "$@"; do
-		tries=$((tries + 1))
-		if [ $tries -gt 300 ]; then
-			echo "@$token failed $what"
-			ubus call service list
-			return
-		fi
-		busybox usleep 100000
-	done
-	echo "@$token good $what"
-}
-
-pid_of() { ubus call service list "{\"name\":\"$1\"}" | sed -n 's/.*"pid": \([0-9]*\).*/\1/p'; }
 runs() { [ -n "$(pid_of "$1")" ]; }
-has_changed() {
-	now=$(pid_of "$1")
-	[ -n "$now" ] && [ "$now" != "$2" ]
-}
 is_jailed() { [ "$(readlink "/proc/$(pid_of "$1")/ns/mnt")" != "$(readlink /proc/1/ns/mnt)" ]; }
 is_initd() { [ "$(cat /proc/1/comm)" = initd ]; }
 all_mounted() {
@@ -55,17 +29,17 @@ crashing=$(pid_of crashing)
 reloading=$(pid_of reloading)
 
 kill -9 "$crashing"
-check "crashing again" has_changed crashing "$crashing"
+check "crashing again" is_new crashing "$crashing"
 
 /etc/init.d/reloading reload
 /etc/init.d/steady reload
-[ "$(pid_of reloading)" = "$reloading" ] && echo "@$token good nothing new, nothing restarted"
+[ "$(pid_of reloading)" = "$reloading" ] && tell "good nothing new, nothing restarted"
 echo "config other" >/etc/config/reloading
 /etc/init.d/reloading reload
-check "reloading again" has_changed reloading "$reloading"
-[ "$(pid_of steady)" = "$steady" ] && echo "@$token good steady is the same"
+check "reloading again" is_new reloading "$reloading"
+[ "$(pid_of steady)" = "$steady" ] && tell "good steady is the same"
 
 sh -c 'busybox usleep 1000 & exec true'
 check "orphans reaped" no_zombies
-echo "@$token off now"
+tell "off now"
 busybox poweroff

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""The first root of a guest: BusyBox, the modules that its disks need, and early.sh as /init."""
+"""The first root of a guest: BusyBox, the modules that its disks need, early.sh as /init, and how it goes on."""
 
 import gzip
 import stat
 from pathlib import Path
 
 EARLY = Path(__file__).with_name("early.sh")
+THEN = Path(__file__).with_name("then.sh")
 
 
 class Archive:
@@ -27,7 +28,7 @@ class Archive:
         return b"".join(self.parts)
 
 
-def write_initramfs(out: Path, busybox: Path, modules: list[Path], init: Path = EARLY) -> None:
+def write_initramfs(out: Path, busybox: Path, modules: list[Path], then: Path = THEN) -> None:
     archive = Archive()
     for name in ("bin", "dev", "proc", "sys", "modules", "old", "new"):
         archive.add(name, stat.S_IFDIR | 0o755)
@@ -38,5 +39,6 @@ def write_initramfs(out: Path, busybox: Path, modules: list[Path], init: Path = 
     for number, path in enumerate(modules):
         # the shell sorts names: the number keeps the order
         archive.add(f"modules/{number:02}-{path.name}", stat.S_IFREG | 0o644, path.read_bytes())
-    archive.add("init", stat.S_IFREG | 0o755, init.read_bytes())
+    archive.add("init", stat.S_IFREG | 0o755, EARLY.read_bytes())
+    archive.add("then", stat.S_IFREG | 0o644, then.read_bytes())
     out.write_bytes(gzip.compress(archive.close(), 1))

@@ -7,12 +7,19 @@ import selectors
 import subprocess
 import tarfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tests.guest.arches import Arch
 from tests.guest.kernel import Kernel
 from tests.guest.shell import GuestError
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    Machine: TypeAlias = subprocess.Popen[bytes]
 
 # The one limit of a guest, from its start to its end
 LIMIT_S = int(os.environ.get("STOCKADE_GUEST_LIMIT_S", "2400"))
@@ -89,6 +96,23 @@ class Console:
         self.file.close()
 
 
+@contextmanager
+def running(words: list[str], log: Path, limit_s: int = LIMIT_S) -> Iterator["tuple[Machine, Console]"]:
+    """A machine whose console is followed; whatever happens, it is gone afterwards."""
+    process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    console = Console(process, log)
+    console.end = time.monotonic() + limit_s
+    try:
+        yield process, console
+    finally:
+        process.kill()
+        process.wait()
+        console.close()
+        for stream in (process.stdin, process.stdout):
+            assert stream is not None
+            stream.close()
+
+
 def follow(console: Console, token: str, tell: Callable[[str], None]) -> int:
     """Read a console up to the run's own last line; returns the status that it states."""
     mark = f"@{token} "
@@ -120,25 +144,13 @@ def run_guest(
     results = work / "results.img"
     with open(results, "wb") as file:
         file.truncate(RESULTS_BYTES)
-    process = subprocess.Popen(
-        command(arch, kernel, work, token, "test"),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-    console = Console(process, work / "console")
-    try:
-        status = follow(console, token, tell)
-        used_s = processor_s(process.pid)
-        process.wait(max(1, console.end - time.monotonic()))
-    except subprocess.TimeoutExpired:
-        raise GuestError(f"said that it was done and did not power off\n{console.tail()}") from None
-    finally:
-        process.kill()
-        process.wait()
-        console.close()
-        assert process.stdout is not None
-        process.stdout.close()
+    with running(command(arch, kernel, work, token, "test"), work / "console") as (process, console):
+        try:
+            status = follow(console, token, tell)
+            used_s = processor_s(process.pid)
+            process.wait(max(1, console.end - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            raise GuestError(f"said that it was done and did not power off\n{console.tail()}") from None
     if process.returncode:
         raise GuestError(f"{arch.qemu} ended with {process.returncode}\n{console.tail()}")
     unpack_results(results, work / "results", token)

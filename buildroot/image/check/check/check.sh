@@ -1,43 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # What must be so in a booted image. One line for each check or number, the run's own token first; then off.
-export PATH=/usr/sbin:/usr/bin:/sbin:/bin
+# shellcheck source=tests/guest/words.sh
+. /check/words.sh
 SERVICES="log dnsmasq dropbear httpd ntpd"
-read -r words </proc/cmdline
-for word in $words; do
-	case $word in
-	stockade.token=*) token=${word#*=} ;;
-	stockade.mode=*) mode=${word#*=} ;;
-	esac
-done
 
-tell() { echo "@$token $*"; }
-
-check() { # WHAT COMMAND...: it is so, or will be soon
-	what=$1
-	shift
-	tries=0
-	until "$@" >/tmp/check.out 2>&1; do
-		tries=$((tries + 1))
-		if [ $tries -gt 300 ]; then
-			cat /tmp/check.out
-			ubus call service list
-			logread | tail -n 30
-			tell "failed $what"
-			exec poweroff -f
-		fi
-		usleep 100000
-	done
-	tell "good $what"
-}
-
-pid_of() { ubus call service list "{\"name\":\"$1\"}" | sed -n 's/.*"pid": \([0-9]*\).*/\1/p'; }
 pids() { for each in $SERVICES; do [ "$each" = "${1:-}" ] || echo "$each $(pid_of "$each")"; done; }
 all_run() { # each of SERVICES has one instance
 	list=$(ubus call service list) || return
 	[ "$(echo "$list" | grep -c '"running": true')" = 5 ]
 }
-is_new() { now=$(pid_of "$1") && [ -n "$now" ] && [ "$now" != "$2" ]; }
 
 # kB of the whole system: what is not available, and what the processes have for themselves
 memory() {
@@ -166,10 +138,32 @@ commands() {
 	check "service" sh -c 'service | grep -q dnsmasq'
 }
 
+# by who sees the console: the harness, which types what it is told
+login() {
+	old=$(pidof getty)
+	tell "login"
+	kill -9 "$old"
+	check "a getty, and a login" is_logged_in
+	tell "type tty >/tmp/typed; exit"
+	check "what is typed is done" grep -q /dev/ /tmp/typed
+	check "a getty again" is_another getty "$old"
+}
+is_logged_in() { grep -q '^-sh' /proc/[0-9]*/cmdline; }
+is_another() {
+	now=$(pidof "$1")
+	[ -n "$now" ] && [ "$now" != "$2" ]
+}
+
 whole() { ! logread | grep -E 'Traceback|ModuleNotFoundError|ImportError'; }
 
-echo # what the firmware has left on the line
 check "all services run" all_run
+if [ "$mode" = service ]; then
+	check "initd is not process 1" [ "$(cat /proc/1/comm)" = init ]
+	for name in dnsmasq httpd dropbear ntpd; do check "$name is in a jail with a filter" in_jail $name filter; done
+	use
+	tell "good end"
+	exec poweroff
+fi
 tell "number up-s $(cut -d' ' -f1 /proc/uptime)"
 tell "number kernel-s $(cat /etc/kernel-s)"
 numbers
@@ -186,6 +180,7 @@ upgrade
 learned
 denied
 commands
+login
 check "no module was missing" whole
 tell "good end"
 exec poweroff
