@@ -163,8 +163,7 @@ def become(entry: Entry, fd: int, nofile: tuple[int, int]) -> "NoReturn":
         for target in range(3):
             os.dup2(fd, target)
         if os.isatty(0):
-            fcntl.ioctl(0, lib.TIOCSCTTY, 1)
-            make_sane(0)
+            take_terminal(0)
         for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
@@ -183,6 +182,17 @@ def _active() -> str:
             return file.read()
     except OSError:
         return CONSOLE
+
+
+def take_terminal(fd: int) -> None:
+    """Be its session, and usable; a program that gets less than that is better than none."""
+    import termios
+
+    try:
+        fcntl.ioctl(fd, lib.TIOCSCTTY, 1)
+        make_sane(fd)
+    except (OSError, termios.error) as error:
+        os.write(2, f"terminal: {error}\n".encode("utf-8", "surrogateescape"))
 
 
 def make_sane(fd: int) -> None:
