@@ -22,6 +22,7 @@ mkdir /new/disk /new/upper /new/work /new/root
 mount -o ro /dev/vda /new/disk || { echo "guest: no root on /dev/vda"; poweroff -f; }
 mount -t overlay -o lowerdir=/new/disk,upperdir=/new/upper,workdir=/new/work none /new/root ||
 	{ echo "guest: no overlay"; poweroff -f; }
+echo "guest: the root is there"
 # shellcheck disable=SC2034 # for then.sh
 read -r words </proc/cmdline
 # shellcheck source=/dev/null

@@ -26,6 +26,8 @@ check() { # WHAT COMMAND...: it is so, or will be soon
 			tell "failed $what"
 			exec busybox poweroff -f
 		fi
+		# a console that says nothing looks like a machine that hangs
+		[ $((tries % 50)) != 0 ] || echo "not yet: $what"
 		busybox usleep 100000
 	done
 	tell "good $what"
