@@ -88,6 +88,8 @@ class JailDefinition:
         self.mount = fields.flags("mount")
         self.setns = _setns(fields)
         self.params = read_params(fields)
+        if self.shared and self.console:
+            fields.faults.append("jail console: a jail that is shared has none")
         if self.shared and not self.name:
             fields.faults.append("jail shared: a jail that is shared needs a name")
         fields.unknown(JAIL_KEYS, (*JAIL_PROTECTIONS, *PROTECTIONS))
@@ -172,6 +174,11 @@ class Definition:
         return TRACE if self.trace else self.seccomp_mode or ENFORCE
 
     @property
+    def has_console(self) -> bool:
+        """Whether its jail gets a console; a tracer, which starts the jail in our place, has nobody to give it to."""
+        return self.jail is not None and self.jail.console and self.mode != TRACE
+
+    @property
     def complains(self) -> bool:
         return self.mode == COMPLAIN
 
@@ -207,6 +214,10 @@ def _check(definition: Definition, table: "Table") -> None:
         faults.append("command: there is none")
     if definition.mode not in MODES:
         faults.append(f"seccomp_mode: no mode {show(definition.mode)}{did_you_mean(definition.mode, MODES)}")
+    if definition.has_console and (definition.stdout or definition.stderr):
+        definition.warnings.append("stdout, stderr: the console of the jail has them")
+    elif definition.jail and definition.jail.console and not definition.has_console:
+        definition.warnings.append("jail console: not there while its calls are recorded")
     if definition.seccomp_mode and not definition.seccomp and definition.mode != TRACE:
         definition.warnings.append(
             f"seccomp_mode {definition.seccomp_mode}: there is no policy, so it means nothing"

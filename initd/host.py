@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         pidfile: str
         trace: Tracing | None
         notify_abi: str
+        console_fd: int
 
     class Lines(Protocol):
         """Where the lines of a pipe go: initd.output.Output."""

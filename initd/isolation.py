@@ -22,6 +22,7 @@ ISOLATING = (
     "netns",
     "userns",
     "cgroupsns",
+    "console",
 )
 
 

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from initd.definition import Definition, JailDefinition
 
 # what can be asked for and is refused: to leave it out would give less than was asked for, or more
-NOT_YET = ("bundle", "vrf")
-JAIL_NOT_YET = ("console",)
+NOT_YET = {
+    "bundle": "say what its config.json does with extroot, command, user and the like",
+    "vrf": "start the program by `ip vrf exec`",
+}
 SERVICES, CONTAINERS = "services", "containers"  # of control groups
 NICE_MAX = 19  # scripts may say 20, which the kernel takes for this
 
@@ -51,6 +53,7 @@ def make_spec(
         raise UsageError("requirejail: the jail names no file, root or namespace, so there would be none")
     if jail:
         spec.env = dict(definition.env)
+        spec.console = definition.has_console
         _add_jail(spec, jail, ubus_socket)
     else:
         spec.plain = True
@@ -85,8 +88,6 @@ def _add_jail(spec: JailSpec, jail: "JailDefinition", ubus_socket: str) -> None:
 
 def _refuse(definition: "Definition") -> None:
     """Raise UsageError for the first thing that is not yet there."""
-    asked = [key for key in NOT_YET if getattr(definition, key)]
-    if definition.jail:
-        asked += [f"jail {key}" for key in JAIL_NOT_YET if getattr(definition.jail, key)]
-    if asked:
-        raise UsageError(f"{asked[0]} is not yet there")
+    for key, instead in NOT_YET.items():
+        if getattr(definition, key):
+            raise UsageError(f"{key} is not yet there: {instead}")

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from initd.children import Children
     from initd.commands import Commands
     from initd.definition import Definition
+    from initd.jailconsoles import Consoles
     from initd.log import Log
     from initd.loop import Loop
     from initd.ubus.blob import Table
@@ -59,6 +60,7 @@ class Model:
         self.containers = Services(self._host(self._plans[1]))
         self.events = Events(self.services.host, self.services, commands.run, bus.subscribe)
         self._serve()
+        self._consoles: Consoles | None = None
         self._reminder = Reminder(loop, log, [self.services, self.containers])
 
     def _host(self, plans: Plans) -> Host:
@@ -86,7 +88,8 @@ class Model:
     def _serve(self) -> None:
         methods = ServiceMethods(self.services, self.events.take)
         methods.on_change = self.events.watch
-        service, container = methods.service(), ServiceMethods(self.containers).container()
+        service = methods.service()
+        container = ServiceMethods(self.containers).container(self._find_consoles)
         self._service = service
         host = self.services.host
         host.notify = lambda name, data: self._bus.notify(service, name, data)
@@ -95,6 +98,13 @@ class Model:
         self.containers.host.notify = lambda name, data: self._bus.notify(container, name, data)
         self._bus.add(service)
         self._bus.add(container)
+
+    def _find_consoles(self) -> "Consoles":
+        if self._consoles is None:
+            from initd.jailconsoles import Consoles
+
+            self._consoles = Consoles(self._parts[0], (self.containers, self.services))
+        return self._consoles
 
     def _publish(self, fields: "Table") -> None:
         """A denied call, for those who subscribe to `service` and for those who listen."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from initd.instance import Instance
+    from initd.jailconsoles import Consoles
     from initd.service import Service, Services
     from initd.ubus.blob import Table, Value
 
@@ -64,8 +65,17 @@ class ServiceMethods:
         }
         return Object("service", methods)
 
-    def container(self) -> Object:
-        """The object `container`: the same on a tree of its own. Consoles are not yet there."""
+    def container(self, consoles: "Callable[[], Consoles]") -> Object:
+        """The object `container`: the same on a tree of its own, and the consoles of both."""
+
+        def console_set(call: Call) -> None:
+            fd = _fd(call)
+            consoles().hold(_name(call), _text(call, "instance") or _name(call), fd)
+
+        def console_attach(call: Call) -> None:
+            fd = _fd(call)
+            consoles().attach(_name(call), _text(call, "instance"), fd)
+
         methods = {
             "set": Method(self._set, SETTING),
             "add": Method(self._add, SETTING),
@@ -73,6 +83,8 @@ class ServiceMethods:
             "delete": Method(self._delete, ONE),
             "state": Method(self._state, {"spawn": INT8, "name": STRING}, ("spawn",)),
             "get_features": Method(lambda call: features()),
+            "console_set": Method(console_set, ONE, ("name",)),
+            "console_attach": Method(console_attach, ONE, ("name",)),
         }
         return Object("container", methods)
 
@@ -214,6 +226,14 @@ def _name(call: Call) -> str:
     if name is None:
         raise UbusError(wire.INVALID_ARGUMENT)
     return name
+
+
+def _fd(call: Call) -> int:
+    """The descriptor that came along, the caller's to close. Raises UbusError."""
+    fd = call.take_fd()
+    if fd < 0:
+        raise UbusError(wire.INVALID_ARGUMENT)
+    return fd
 
 
 def _trace_files(instances: "list[Instance]") -> "Table":

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from initd.definition import Definition
     from initd.host import Host, Lines, Started
     from initd.listening import Listening
+    from initd.loop import Loop
     from initd.netifd import Handed
+    from initd.terminal import Terminal
     from jail.netmaker import Made
 
 GROUP_RETRY_S = 0.02
@@ -48,6 +50,7 @@ class Process:
         "oom",
         "pid",
         "service_pid",
+        "terminal",
         "trace",
         "warnings",
     )
@@ -71,6 +74,7 @@ class Process:
         self._outputs: list[Lines] = []
         self._pidfiles: list[str] = []
         self._listening: Listening | None = None
+        self.terminal: Terminal | None = None
         self.identity = identity
         self.began_s = host.loop.now()
         self._network = network
@@ -94,6 +98,8 @@ class Process:
 
     def _take(self, definition: "Definition", started: "Started") -> None:
         """What belongs to a process that runs."""
+        if started.console_fd >= 0:
+            self.terminal = _terminal(self._host.loop, started.console_fd)
         for text in started.warnings:
             self._host.log.warning(f"{self._name}: {text}")
         if self._network is not None:
@@ -181,6 +187,8 @@ class Process:
             self._handed.take_back()
         for output in self._outputs:
             output.close()
+        if self.terminal is not None:
+            self.terminal.close()
         if self.trace is not None:
             self.trace.close()
         if self._listening is not None:
@@ -216,3 +224,13 @@ class Process:
 
     def _warn(self, what: str, error: OSError) -> None:
         self._host.log.warning(f"{self._name}: {what}: {error.strerror}")
+
+
+def _terminal(loop: "Loop", fd: int) -> "Terminal":
+    from initd.terminal import Terminal
+
+    try:
+        return Terminal(loop, fd)
+    except BaseException:
+        os.close(fd)
+        raise

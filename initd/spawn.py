@@ -4,12 +4,14 @@
 Plans are kept, so that a respawn costs no more than the launch. Must not wait for anything but the launch itself.
 """
 
+import os
 from errno import ESTALE
 
 from initd.identity import digest
 from initd.jailspec import SERVICES, make_spec
 from initd.pidfile import write_pid
 from initd.sharing import Shared, is_shared
+from initd.slim import signal
 from initd.stdio import Stdio
 from jail.errors import ConfigError, SetupError
 from jail.launch import launch
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from initd.definition import Definition
     from initd.tracing import Tracing
     from jail.cgroup import Group
+    from jail.launch import Jail
 
 
 class Started:
@@ -32,10 +35,12 @@ class Started:
     stdout_fd, stderr_fd: read ends, non-blocking, or -1. has_stub: a TERM becomes a KILL after term_timeout
     without our doing. pidfile: of the jail, "" if none was written. trace: if the child is the tracer, which
     will tell the pid of the service. notify_abi: of its program, if its denied calls wait for our answers.
+    console_fd: the master of its console, or -1.
     """
 
     __slots__ = (
-        "has_stub", "notify_abi", "pid", "pidfile", "service_pid", "stderr_fd", "stdout_fd", "trace", "warnings",
+        "console_fd", "has_stub", "notify_abi", "pid", "pidfile", "service_pid", "stderr_fd", "stdout_fd", "trace",
+        "warnings",
     )  # fmt: skip
 
     def __init__(self, pid: int, service_pid: int, output: Stdio, warnings: list[str]) -> None:
@@ -47,6 +52,7 @@ class Started:
         self.pidfile = ""
         self.trace: Tracing | None = None
         self.notify_abi = ""
+        self.console_fd = -1
 
 
 class Plans:
@@ -159,18 +165,19 @@ def spawn(
     mark = mark_of(definition) if identity is None else digest(identity)
     kept = plans.find(definition, mark)
     packed = kept or plans.make(definition, mark)
-    stdio = Stdio(definition.stdout, definition.stderr)
+    piped = not definition.has_console
+    stdio = Stdio(piped and definition.stdout, piped and definition.stderr)
     try:
         if definition.mode == TRACE:
             return _spawn_traced(definition, packed, stdio, net_fd)
         try:
-            jail = launch(packed, stdio=stdio.service_fds, net_fd=net_fd)
+            jail, console_fd = _launch(packed, stdio.service_fds, net_fd, definition.has_console)
         except SetupError as error:
             # files were replaced since the plan was made; if that is not the reason, the next try says so
             if kept is None and not _is_stale(error):
                 raise
             packed = plans.make(definition)
-            jail = launch(packed, stdio=stdio.service_fds, net_fd=net_fd)
+            jail, console_fd = _launch(packed, stdio.service_fds, net_fd, definition.has_console)
     except BaseException:
         stdio.close_read_fds()
         raise
@@ -178,10 +185,31 @@ def spawn(
         stdio.close_service_fds()
     plans.shared.made(definition, packed.namespaces, jail.pid)
     started = Started(jail.pid, jail.service_pid, stdio, list(packed.warnings))
-    started.notify_abi = packed.notify_abi
+    started.notify_abi, started.console_fd = packed.notify_abi, console_fd
     if definition.jail and definition.jail.pidfile:
         _write_pidfile(definition.jail.pidfile, started)
     return started
+
+
+def _launch(
+    packed: Packed, stdio: tuple[int, int, int], net_fd: int, has_console: bool
+) -> "tuple[Jail, int]":
+    """The jail, and the master of its console or -1."""
+    if not has_console:
+        return launch(packed, stdio=stdio, net_fd=net_fd), -1
+    from jail.console import Passage
+
+    passage = Passage()
+    try:
+        jail = launch(packed, stdio=stdio, net_fd=net_fd, console_fd=passage.console_fd)
+        try:
+            return jail, passage.take()
+        except OSError:  # no descriptor is left
+            os.kill(jail.pid, signal.SIGKILL)
+            os.waitpid(jail.pid, 0)
+            raise
+    finally:
+        passage.close()
 
 
 def _spawn_traced(definition: "Definition", packed: Packed, stdio: Stdio, net_fd: int) -> Started:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`jailctl exec`, `list` and `why`: what is done with jails that run. Only for root."""
+"""`jailctl exec`, `list`, `console` and `why`: what is done with jails that run. Only for root."""
 
 import os
 import sys
@@ -56,6 +56,13 @@ def exec_(operands: list[str], options: "Options") -> int:
         os.execv(STUB, ["jailctl", "wait", *words])
     except OSError as error:
         raise JailError(f"{STUB}: {error.strerror}") from error
+
+
+def console(operands: list[str], options: "Options") -> int:
+    """This terminal becomes the console of a jail. Who may do so is for the bus to say."""
+    from jail.console_command import console as attach
+
+    return attach(operands[0])
 
 
 def why(operands: list[str], options: "Options") -> int:

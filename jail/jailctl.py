@@ -171,6 +171,15 @@ COMMANDS: "tuple[tuple[str, str, int, int, str, Action, str], ...]" = (
         "run a program in a jail, held as its service is",
     ),
     (
+        "console",
+        "SERVICE[::INSTANCE]",
+        1,
+        1,
+        "",
+        jail_commands.console,
+        "the console of a jail, until Ctrl-]",
+    ),
+    (
         "why",
         "NAME",
         1,

@@ -60,7 +60,7 @@ def parse(args: list[str], rows: "Rows", not_yet: str = "") -> Options:
                 raise UsageError(f"{key} needs {row[2]}")
             value = rest.pop()
         if row[0] and row[0] in not_yet:
-            raise UsageError(f"-{row[0]} (--{row[1]}) is not yet there")
+            raise UsageError(f"-{row[0]} (--{row[1]}) is not yet there: {row[3]}")
         out.given[row[1]] = value or ""
         out.pairs.append((row[1], value or ""))
     out.argv = rest[::-1]

@@ -159,7 +159,7 @@ def make_plan(spec: JailSpec) -> Plan:
             from jail import raresteps
 
             plan.steps.append(raresteps.cgroup_namespace())
-        _isolate(plan, spec, path, program, maps)
+        _isolate(plan, spec, path, program, maps, identity.uid if identity else 0)
         if may_mount(spec, sets):
             plan.places = None
         plan.namespaces &= ~joined
@@ -172,7 +172,7 @@ def make_plan(spec: JailSpec) -> Plan:
             plan.steps.append(steps.open_sources())
         assert identity and sets
         held = [door_of(spec), *rules_of(spec, plan.places)]
-        plan.steps += stub_steps(identity, sets, spec.grace_s, spec.name, held)
+        plan.steps += stub_steps(identity, sets, spec.grace_s, spec.name, held, spec.console)
     plan.steps += service_steps(spec, identity, sets, has_stub, plan.places)
     plan.steps += door
     plan.steps.append(steps.execute(path, spec.argv, [f"{name}={value}" for name, value in env.items()]))
@@ -239,8 +239,10 @@ def _map(plan: Plan, spec: JailSpec, maps: "IdMaps") -> None:
     plan.steps.append(raresteps.user(maps.uids, maps.gids, maps.is_own))
 
 
-def _isolate(plan: Plan, spec: JailSpec, path: str, program: Closure, maps: "IdMaps | None" = None) -> None:
-    """Namespaces, and the root in them."""
+def _isolate(
+    plan: Plan, spec: JailSpec, path: str, program: Closure, maps: "IdMaps | None", uid: int
+) -> None:
+    """Namespaces, and the root in them. `uid` is the service's."""
     from jail.staging import root_steps
 
     if program.needs_proc and not spec.has_proc():
@@ -250,7 +252,7 @@ def _isolate(plan: Plan, spec: JailSpec, path: str, program: Closure, maps: "IdM
             continue
         if flag != lib.CLONE_NEWNET or (spec.netns and not plan.network):
             plan.namespaces |= flag
-    plan.steps += root_steps(spec, program, plan, maps)
+    plan.steps += root_steps(spec, program, plan, maps, uid)
 
 
 def find_program(spec: JailSpec) -> str:

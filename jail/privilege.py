@@ -74,18 +74,29 @@ def bounding_of(sets: CapabilitySets | None, identity: Identity | None) -> int:
 
 
 def stub_steps(
-    identity: Identity, sets: CapabilitySets, grace_s: int, name: str, held: list[str]
+    identity: Identity,
+    sets: CapabilitySets,
+    grace_s: int,
+    name: str,
+    held: list[str],
+    has_console: bool = False,
 ) -> list[steps.Step]:
     """PID 1 before the service runs: the service's ids, and the one capability to signal its own jail.
 
-    `name` and `held`, door_of() and rules_of(), are for who enters the jail later, see running.py.
+    `name` and `held`, door_of() and rules_of(), are for who enters the jail later, see running.py. A console it
+    holds open: who has the master sees the jail's end, not that nobody looks at the terminal for a moment.
     """
     kill = 1 << CAP_KILL
+    stdio = steps.stdio_null()
+    if has_console:
+        from jail.raresteps import console_stdio
+
+        stdio = console_stdio(False)
     return [
         # the stub's CAP_KILL has to be in the bounding set until it is inheritable
         steps.bounding(sets.bounding | kill, 0, last_capability()),
         steps.fork(),
-        steps.stdio_null(),
+        stdio,
         steps.securebits(int(lib.SECBIT_NOROOT | lib.SECBIT_NO_SETUID_FIXUP)),
         *id_steps(identity),
         steps.capabilities(kill, kill, kill),
@@ -153,7 +164,12 @@ def service_steps(
         out.append(steps.umask(parse_umask(spec.umask)))
     elif not spec.plain:
         out.append(steps.umask(UMASK))
-    out += [steps.chdir("/"), steps.stdio(), steps.close_descriptors()]
+    stdio = steps.stdio()
+    if spec.console:
+        from jail.raresteps import console_stdio
+
+        stdio = console_stdio(True)
+    out += [steps.chdir("/"), stdio, steps.close_descriptors()]
     if places is not None:
         out.append(steps.file_rules(places))
     if not spec.userns:

@@ -73,6 +73,27 @@ def cgroup_namespace() -> Step:
     return Step(lib.STEP_CGROUP_NAMESPACE, "make this cgroup the root of a cgroup namespace")
 
 
+def console(ptmx: str, uid: int) -> list[Step]:
+    """A terminal of the jail's own, and its place in the jail. It is the first one, which has the number 0."""
+    folder = ptmx.rpartition("/")[0]
+    texts = (as_bytes(f"{folder}/0".lstrip("/")), as_bytes("dev/console"))
+    return [
+        Step(
+            lib.STEP_CONSOLE,
+            "open a terminal, and hand over its master",
+            uid,
+            texts=(as_bytes(ptmx.lstrip("/")),),
+        ),
+        Step(lib.STEP_REBIND, "show it as /dev/console", lib.BIND_DEVICES | lib.BIND_NO_EXEC, texts=texts),
+    ]
+
+
+@remembered
+def console_stdio(is_controlling: bool) -> Step:
+    text = "put the console on 0, 1 and 2" + (", as the session's terminal" if is_controlling else "")
+    return Step(lib.STEP_CONSOLE_STDIO, text, is_controlling)
+
+
 def ioprio(number: int, level: int, text: str) -> Step:
     return Step(lib.STEP_IOPRIO, f"set I/O priority {text}", number, level)
 

@@ -164,6 +164,12 @@ class Rootfs:
         for name, target in DEVICE_LINKS:
             self._add_link(f"/dev/{name}", target)
 
+    def add_console(self) -> None:
+        """A place for a terminal of the jail's own. Raises ConfigError where /dev is not as add_dev() makes it."""
+        if self.mounts.get("/dev/pts") != "devpts" or "/dev/console" in self.nodes:
+            raise ConfigError("console: /dev, /dev/pts or /dev/console was asked for in another way")
+        self.nodes["/dev/console"] = steps.file("/dev/console", 0)
+
     def add_proc(self, options: "ProcOptions | None" = None) -> None:
         # a user namespace gets no mount that tells more of access times than the host's
         flags = lib.MS_NOSUID | lib.MS_NODEV | lib.MS_NOEXEC | access_times("/proc")

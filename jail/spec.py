@@ -70,6 +70,7 @@ class JailSpec:
         "cgroup",
         "cgroup_files",
         "cgroupns",
+        "console",
         "devices",
         "env",
         "extroot",
@@ -129,6 +130,7 @@ class JailSpec:
         self.mode = ENFORCE
         self.notify = False  # whoever starts it answers denied calls, if the program loads the shim
         self.hostname = ""
+        self.console = False  # a terminal of the jail's own is 0, 1 and 2, and /dev/console
         self.procfs = False
         self.sysfs = False
         self.staged_etc = False  # resolv.conf and nsswitch.conf, as procd's jails have them
@@ -277,6 +279,8 @@ class JailSpec:
             raise UsageError(f"overlay: {size[:40]!r} is no size such as 8m")
         if (self.extroot or self.overlay_dir or size) and not self.isolate:
             raise UsageError("a root of its own needs a jail with namespaces")
+        if self.console and not self.isolate:
+            raise UsageError("a console of its own needs a jail with namespaces")
         if self.cgroupns and any("cgroup" in names for _, names in self.joins):
             raise UsageError("join: a cgroup namespace cannot be joined and the jail's own")
         if (self.cgroupns or self.proc) and not self.isolate:

@@ -25,11 +25,11 @@ OPTIONAL_ETC = (RESOLV_CONF, "/etc/nsswitch.conf")
 
 
 def root_steps(
-    spec: JailSpec, program: Closure, plan: "Plan", maps: "IdMaps | None" = None
+    spec: JailSpec, program: Closure, plan: "Plan", maps: "IdMaps | None" = None, uid: int = 0
 ) -> list[steps.Step]:
     """From private mounts to a read-only root.
 
-    With `maps` in a user namespace, where some of it is done in other ways.
+    With `maps` in a user namespace, where some of it is done in other ways. `uid` is whose the console is.
     Shares that do not exist are left out, and put into the plan's `missing` with the reason.
     """
     rootfs = Rootfs(_layers(spec))
@@ -45,6 +45,8 @@ def root_steps(
     if spec.tmpfs or spec.masks:
         _add_asked(rootfs, spec)
     rootfs.add_dev(maps)
+    if spec.console:
+        rootfs.add_console()
     if spec.proc:
         from jail.processargs import parse_proc
 
@@ -65,6 +67,10 @@ def root_steps(
         for path in rootfs.needless:
             miss_mask(spec, plan, path)
     plan.rootfs = rootfs
+    if spec.console:
+        from jail.raresteps import console
+
+        out += console("/dev/pts/ptmx", uid)
     if spec.hostname:
         out.append(steps.hostname(spec.hostname))
     if spec.netns and not spec.is_network_made():

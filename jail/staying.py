@@ -13,6 +13,8 @@ def stay(spec: JailSpec, plan: Plan, given: dict[str, str]) -> int:
         say(f"ujail: {spec.name}: {line}")
 
     def on_start(pid: int) -> None:
+        if handover:
+            handover.finish()
         if "pidfile" in given:
             from jail.pidfile import write_pid
 
@@ -25,15 +27,21 @@ def stay(spec: JailSpec, plan: Plan, given: dict[str, str]) -> int:
         from jail.netmaker import make_for_tracer
 
         net_fd = make_for_tracer(plan.name, plan.network)
+    handover, console_fd = None, -1
+    if spec.console:
+        from jail.console import Handover
+
+        handover = Handover(spec.name)
+        console_fd = handover.console_fd
     hold_signals()
     try:
         if spec.mode == TRACE:
             from jail.traced import trace_here
 
-            return trace_here(plan, spec.extroot, tell, on_start, net_fd)
+            return trace_here(plan, spec.extroot, tell, on_start, net_fd, console_fd)
         from jail.watcher import watch_here
 
-        return watch_here(plan, spec, given.get("seccomp-log", ""), tell, on_start, net_fd)
+        return watch_here(plan, spec, given.get("seccomp-log", ""), tell, on_start, net_fd, console_fd)
     finally:
         end(plan)
 

@@ -102,11 +102,13 @@ class Trace:
             raise JailError(f"cannot trace: {os.strerror(-pid)}")
         self.pid = pid
 
-    def launch(self, plan: "Packed", stdio: tuple[int, int, int], net_fd: int = -1) -> "Jail":
+    def launch(
+        self, plan: "Packed", stdio: tuple[int, int, int], net_fd: int = -1, console_fd: int = -1
+    ) -> "Jail":
         """Start a jail whose filter is the tracer's. Raises SetupError, as launch() does."""
         from jail.launch import launch
 
-        jail = launch(plan, stdio=stdio, trace=self._native, net_fd=net_fd)
+        jail = launch(plan, stdio=stdio, trace=self._native, net_fd=net_fd, console_fd=console_fd)
         self.pid = jail.service_pid
         return jail
 

@@ -98,10 +98,11 @@ def trace_here(
     say: "Callable[[str], None]",
     on_start: "Callable[[int], None]",
     net_fd: int = -1,
+    console_fd: int = -1,
 ) -> int:
     """Run the jail under this process as its tracer, and write the trace; returns the service's exit status.
 
-    on_start(the service's pid) is called once it runs; `net_fd` is its network, if it has one. Raises JailError,
+    on_start(the service's pid) is called once it runs; `net_fd` and `console_fd` are as for launch(). Raises JailError,
     OSError; then nothing is left of it.
     """
     from jail.record import policy_of
@@ -111,7 +112,7 @@ def trace_here(
     file = TraceFile(default_path(packed.program, os.getpid()), replace=False)
     trace = Trace([])
     try:
-        on_start(trace.launch(packed, OWN_STDIO, net_fd).service_pid)
+        on_start(trace.launch(packed, OWN_STDIO, net_fd, console_fd).service_pid)
         status = trace.run(packed.program)
         text, notes = policy_of(trace, _closure(packed.program, root))
         for line in (f"the trace is in {file.commit(text)}", *notes):

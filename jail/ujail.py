@@ -21,6 +21,8 @@ OPTIONS: tuple[tuple[str, ...], ...] = (
     ("h", "hostname", "NAME", "host name inside"),
     ("t", "term-timeout", "SECONDS", "time between TERM and KILL (default 5)"),
     ("P", "pidfile", "FILE", "write the service's pid, as the host sees it"),
+    ("y", "console", "", "a terminal of its own, which initd holds for `jailctl console NAME`"),
+    ("i", "immediately", "", "start at once; always so, accepted for procd's sake"),
     ("j", "setns", "PID|JAIL:NS[,NS]", "join the net, ipc, uts or cgroup namespace of a process or jail"),
     ("d", "debug", "LEVEL", "1: say what is done and how it ended on stderr"),
     ("", "explain", "", "print the plan, start nothing"),
@@ -81,14 +83,17 @@ OPTIONS: tuple[tuple[str, ...], ...] = (
         "connect there and nowhere else; --bind PROTO:PORT: take connections",
     ),
     ("Not yet",),
-    ("J", "bundle", "DIR", "OCI bundle"),
-    ("i", "immediately", "", "start a bundle at once"),
-    ("y", "console", "", "console"),
+    (
+        "J",
+        "bundle",
+        "DIR",
+        "OCI bundle; name its root by -R, and what its config.json says by the other options",
+    ),
     ("Help",),
     ("", "help", "", "this text"),
     ("", "version", "", "print the version"),
 )
-NOT_YET = "Jiy"
+NOT_YET = "J"
 # options that may be given again and again; each has a list of words in JailSpec
 # "bind" has ports as well as files: a path begins with a slash
 PROTOCOLS = ("tcp:", "udp:")
@@ -102,7 +107,7 @@ LISTS = {
     "uidmap": "uidmap",
 }
 # options that procd's capability wrapper has, a jail without namespaces
-WRAPPER = frozenset("nhtPdUGCceSEj") - {"h"}
+WRAPPER = frozenset("nitPdUGCceSEj")
 
 
 def parse_options(args: list[str]) -> Options:
@@ -121,6 +126,7 @@ def make_spec(options: Options) -> JailSpec:
     spec.user = given.get("user", "")
     spec.group = given.get("group", "")
     spec.capabilities = given.get("capabilities")
+    spec.console = "console" in given
     spec.procfs = "procfs" in given
     spec.sysfs = "sysfs" in given
     spec.ronly = "ronly" in given
@@ -260,21 +266,30 @@ def _run(spec: JailSpec, options: Options, debug: int, argv0: str) -> int:
         from jail.netmaker import make_for_waiter
 
         net_fd = make_for_waiter(plan.name, plan.network)
+    handover = None
+    if spec.console:
+        from jail.console import Handover
+
+        handover = Handover(spec.name)
     hold_signals()
-    jail = launch(plan, net_fd=net_fd)
+    jail = launch(plan, net_fd=net_fd, console_fd=handover.console_fd if handover else -1)
     self_path, service_pid = os.path.abspath(argv0), str(jail.service_pid)
     try:
+        if handover:
+            handover.finish()
         if "pidfile" in options.given:
             from jail.pidfile import write_pid
 
             write_pid(options.given["pidfile"], jail.service_pid)
         words = [str(jail.pid), spec.name, str(debug), self_path, spec.seccomp, service_pid]
         os.execv(STUB, ["ujail", "wait", *words, plan.group.path if plan.group else ""])
-    except OSError as error:
+    except (OSError, JailError) as error:
         # leaving takes the jail along: its PID 1 dies with this process
         from jail.staying import end
 
         end(plan)
+        if isinstance(error, JailError):
+            raise
         raise JailError(f"{error.filename or STUB}: {error.strerror}") from error
 
 

@@ -37,6 +37,7 @@ def watch_here(
     say: "Callable[[str], None]",
     on_start: "Callable[[int], None]",
     net_fd: int = -1,
+    console_fd: int = -1,
 ) -> int:
     """Run the jail; its denied calls go to the file `log`, else to say(); returns its exit status.
 
@@ -44,7 +45,7 @@ def watch_here(
     """
     events = EventLog(log) if log else None
     watcher = Watcher(plan, spec, events, say)
-    jail = launch(plan, net_fd=net_fd)
+    jail = launch(plan, net_fd=net_fd, console_fd=console_fd)
     on_start(jail.service_pid)
     return watcher.wait(jail)
 

@@ -78,6 +78,8 @@ static const step_function functions[] = {
 	[STEP_FILE_RULES] = step_file_rules,
 	[STEP_FILE_RULES_HOLD] = step_file_rules_hold,
 	[STEP_IOPRIO] = step_ioprio,
+	[STEP_CONSOLE] = step_console,
+	[STEP_CONSOLE_STDIO] = step_console_stdio,
 };
 
 /* ---- the children ---- */
@@ -311,7 +313,7 @@ int launch(const unsigned char *plan, size_t size, const struct launch_request *
 	state->inside_stack = top - 2 * STACK_BYTES;
 	state->outer_fd = state->inner_fd = -1;
 	state->request = request;
-	state->lower_fd = state->upper_fd = state->work_fd = -1;
+	state->lower_fd = state->upper_fd = state->work_fd = state->console_fd = -1;
 	/* Into a user namespace goes a child of the first one's making */
 	state->outer_namespaces = request->namespaces & CLONE_NEWUSER ? 0 : request->namespaces;
 	state->isolated = request->namespaces & CLONE_NEWNS;

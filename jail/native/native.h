@@ -85,7 +85,10 @@ struct wire_step {
 #define STEP_IOPRIO 51 /* a0 IO_ class, a1 level */
 #define STEP_FILE_RULES 52 /* s0 "path\0path\0...", a0 how many: what can be written, by Landlock */
 #define STEP_FILE_RULES_HOLD 53 /* they are in force from now on */
-#define STEP_LAST STEP_FILE_RULES_HOLD
+#define STEP_CONSOLE                                                                               \
+	54 /* s0 ptmx of the new root, a0 uid: its terminal 0, whose master goes to console_fd */
+#define STEP_CONSOLE_STDIO 55 /* that becomes 0, 1 and 2; a0: 1 to control the session too */
+#define STEP_LAST STEP_CONSOLE_STDIO
 
 /* STEP_IOPRIO */
 #define IO_REALTIME 1
@@ -129,6 +132,7 @@ struct launch_request {
 	int stdio
 		[3]; /* descriptors of the caller for 0, 1 and 2 of the service; -1: the caller's own */
 	int net_fd; /* a network namespace for STEP_NETWORK, or -1 */
+	int console_fd; /* a socket that STEP_CONSOLE sends the master of the console to, or -1 */
 	uint64_t reset[2]; /* bit n-1 for each signal n that the caller handles or ignores */
 	struct trace *trace; /* NULL, or attaches to the service, whose filter is trace_filter() */
 };

@@ -52,6 +52,7 @@ struct launch_state {
 		inner_fd; /* with a user namespace: the two ends of what PID 1 and its maker say */
 	unsigned long outer_namespaces; /* of the first child */
 	unsigned int inside; /* index of the first step in it */
+	int console_fd; /* the jail's terminal */
 	int rules_fd; /* Landlock's, in the service's process */
 	pid_t first_pid; /* PID 1 as it sees itself */
 	char pid_text[12]; /* the same in digits, the stub's last argument */
@@ -127,6 +128,8 @@ int step_file_rules(struct launch_state *state, struct step *step);
 int step_file_rules_hold(struct launch_state *state, struct step *step);
 int step_keyring(struct launch_state *state, struct step *step);
 int step_ioprio(struct launch_state *state, struct step *step);
+int step_console(struct launch_state *state, struct step *step);
+int step_console_stdio(struct launch_state *state, struct step *step);
 
 /*
  * STEP_USER: clone `first` into the new namespaces as a sibling, write its maps, and end once it

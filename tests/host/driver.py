@@ -6,15 +6,18 @@
 Keys: argv; flags (LAUNCH_* by name); times; each (one launch for each, with it as the last word);
 replace ([path, new]: rename new to path between plan and launch); spec (attributes of the JailSpec by name);
 stdio (three paths that are opened for the service's 0, 1 and 2; "" leaves it this process's own).
+A jail with a console (-y) says on our stdout what it says there; no_console: it finds nobody to give it to.
 The last line on stderr is the report, JSON: one entry a launch, and whether this process is as it was before.
 """
 
 import json
 import os
 import sys
+from contextlib import suppress
 from typing import Any
 
 from jail._native import lib
+from jail.console import Passage
 from jail.errors import JailError, SetupError
 from jail.launch import OWN_STDIO, launch
 from jail.plan import Plan, make_plan
@@ -43,13 +46,29 @@ def open_stdio(paths: list[str]) -> tuple[int, int, int]:
     return in_, out, err
 
 
-def start(plan: Plan, flags: int, stdio: tuple[int, int, int] = OWN_STDIO) -> dict[str, Any]:
+def copy(master_fd: int) -> None:
+    """All that is said on a console, until the jail has ended."""
+    with suppress(OSError):  # which is how it ends
+        while piece := os.read(master_fd, 4096):
+            os.write(1, piece.replace(b"\r\n", b"\n"))
+    os.close(master_fd)
+
+
+def start(
+    plan: Plan, flags: int, stdio: tuple[int, int, int] = OWN_STDIO, has_console: bool = True
+) -> dict[str, Any]:
+    console = Passage() if has_console and any(step.op == lib.STEP_CONSOLE for step in plan.steps) else None
     try:
-        jail = launch(plan, flags, stdio)
+        jail = launch(plan, flags, stdio, console_fd=console.console_fd if console else -1)
+        if console:
+            copy(console.take())
     except JailError as error:
         step = error.step if isinstance(error, SetupError) else ""
         number = error.__cause__.errno if isinstance(error.__cause__, OSError) else 0
         return {"failed": step, "errno": number, "status": error.status}
+    finally:
+        if console:
+            console.close()
     return {"status": os.waitstatus_to_exitcode(os.waitpid(jail.pid, 0)[1]), "service_pid": jail.service_pid}
 
 
@@ -64,7 +83,8 @@ def main(request: dict[str, Any]) -> None:
     if "each" in request:
         launches = [start(plan_for([*request["argv"], word]), flags) for word in request["each"]]
     else:
-        launches = [start(plan, flags, stdio) for _ in range(request.get("times", 1))]
+        has_console = "no_console" not in request
+        launches = [start(plan, flags, stdio, has_console) for _ in range(request.get("times", 1))]
     report = {
         "launches": launches,
         "unchanged": state() == before,

@@ -95,7 +95,7 @@ def test_what_cannot_be_started(host: "Host", initd: Supervised, folder: Path) -
     }
     faulty: dict[str, dict[str, Any]] = {
         "user": {"command": good, "user": "no-such-user"},
-        "console": {"command": good, "jail": {"console": True}},
+        "bundle": {"command": good, "bundle": "/b"},
         "type": {"command": good, "seccomp": ["x"]},
     }
     initd.set("s", **wrong, **faulty, fine={"command": good})

@@ -166,7 +166,7 @@ def test_failed_start_leaves_nothing_and_the_next_one_works(host: "Host", tmp_pa
         {"command": [str(bad)], "stdout": True},
         {"command": ["/no/such/program"], "stdout": True},
         {"command": ["/bin/true"], "limits": {"nofile": "unlimited"}, "stdout": True, "stderr": True},
-        {"command": ["/bin/true"], "jail": {"name": "x", "console": True}},
+        {"command": ["/bin/true"], "bundle": "/b"},
         {"command": [str(host.probes["glibc"]), "exit", "4"]},
     ]
     report = spawn(host, *tables)
@@ -174,7 +174,7 @@ def test_failed_start_leaves_nothing_and_the_next_one_works(host: "Host", tmp_pa
         f"execute {bad}: Exec format error",
         "/no/such/program: no such program",
         "set limit nofile to 18446744073709551615, at most 18446744073709551615: Operation not permitted",
-        "jail console is not yet there",
+        "bundle is not yet there: say what its config.json does with extroot, command, user and the like",
         4,
     ]
 

@@ -52,6 +52,26 @@ def test_old_kernel_gives_the_same_identity_and_process(host: "Host", options: t
     assert (seen["pids"], seen["no_new_privs"]) == ("1 2", "1")
 
 
+@pytest.mark.parametrize("options", [(), ("-U", "65534"), ("-f",)])
+def test_old_kernel_gives_the_same_console(host: "Host", options: tuple[str, ...]) -> None:
+    verbs = ("process", "link", "/proc/self/fd/0", "cat", "/proc/self/mountinfo", "write", "/dev/console")
+    old, modern = (launch(host, flags, *verbs, options=(*options, "-y", "-p")) for flags in (OLD, MODERN))
+    for seen in (old, modern):
+        assert (seen.status, seen["tty"], seen["write:/dev/console"]) == (0, "ok", "ok")
+        assert "link /proc/self/fd/0 /dev/pts/0" in seen.out
+        (line,) = [line for line in seen.all("line") if " /dev/console " in line]
+        assert "nosuid" in line and "noexec" in line and "nodev" not in line and " - devpts " in line
+
+
+def test_a_console_that_cannot_be_handed_over_starts_nothing(host: "Host") -> None:
+    """As where nobody asked for its master."""
+    request = {"argv": ["-n", "t", "-y", "--", str(host.probes["glibc"])], "no_console": True}
+    (report,) = [json.loads(host.driver(request).err.splitlines()[-1])]
+    (seen,) = report["launches"]
+    assert report["unchanged"] and seen["status"] == 125
+    assert seen["failed"] == "open a terminal, and hand over its master"
+
+
 def test_old_kernel_gives_the_same_mounts(host: "Host", tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     options = ("-p", "-s", "-r", "/etc/passwd", "-w", tmp_path)

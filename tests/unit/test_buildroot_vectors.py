@@ -61,7 +61,7 @@ def check(vector: list[tuple[str, str]]) -> None:
     assert (spec.extroot, spec.overlay_dir) == (value.get("R", ""), value.get("O", ""))
     assert spec.overlay_size == value.get("T", "")
     assert (spec.netns, spec.userns) == ("N" in letters, "f" in letters)
-    assert spec.no_new_privs
+    assert spec.no_new_privs and spec.console == ("y" in letters)
     assert spec.joins == ([(1, ["net", "ipc"])] if "j" in letters else [])
     shown = {(share.source, share.target, share.writable) for share in spec.shares}
     for letter, word in vector:

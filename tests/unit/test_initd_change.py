@@ -227,11 +227,11 @@ def test_an_error_stops_what_runs(world: World, base: "Table") -> None:
 def test_what_is_not_yet_there_is_seen_at_once(world: World, base: "Table") -> None:
     from jail.errors import UsageError
 
-    world.check_errors = [UsageError("jail console is not yet there")]
+    world.check_errors = [UsageError("bundle is not yet there")]
     world.set("s", one=base)
     assert world.spawned == []
-    assert world.listing("s", "one")["errors"] == ["jail console is not yet there"]
-    assert world.log.lines == ["error s::one: not started: jail console is not yet there"]
+    assert world.listing("s", "one")["errors"] == ["bundle is not yet there"]
+    assert world.log.lines == ["error s::one: not started: bundle is not yet there"]
 
 
 def test_the_same_problem_is_told_once(world: World) -> None:

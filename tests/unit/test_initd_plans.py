@@ -11,7 +11,7 @@ from unittest.mock import MagicMock
 import pytest
 
 from initd.definition import Definition
-from initd.jailspec import JAIL_NOT_YET, NOT_YET, make_spec
+from initd.jailspec import NOT_YET, make_spec
 from initd.model import Model
 from initd.spawn import Plans, spawn
 from jail.errors import ConfigError, UsageError
@@ -137,11 +137,10 @@ def test_join_of_another_process_under_the_same_pid_is_refused(monkeypatch: pyte
     [
         {"bundle": "/b"},
         {"vrf": "red"},
-        *({"jail": {"name": "x", flag: True}} for flag in ("console",)),
     ],
 )
 def test_what_is_not_yet_there_is_refused(table: dict[str, Any]) -> None:
-    with pytest.raises(UsageError, match="is not yet there"):
+    with pytest.raises(UsageError, match="is not yet there: "):
         spec(**table)
 
 
@@ -149,9 +148,21 @@ def test_list_of_what_is_not_yet_there_names_attributes() -> None:
     definition = define(jail={"name": "x"})
     for key in NOT_YET:
         assert not getattr(definition, key)
-    for key in JAIL_NOT_YET:
-        assert not getattr(definition.jail, key)
     assert make_spec(define(seccomp_mode="enforce")).plain
+
+
+def test_a_console_makes_a_jail_and_takes_the_output() -> None:
+    asked = define(jail={"name": "x", "console": True}, stdout=True)
+    assert asked.warnings == ["stdout, stderr: the console of the jail has them"]
+    made = make_spec(asked)
+    assert made.console and made.isolate
+    traced = define(jail={"name": "x", "console": True}, trace=True)
+    assert traced.warnings == ["jail console: not there while its calls are recorded"]
+    assert not make_spec(traced).console and make_spec(traced).isolate
+    shared = Definition.read(
+        "s", "i", {"command": ["/x"], "jail": {"name": "x", "console": True, "shared": True}}
+    )
+    assert shared.faults == ["jail console: a jail that is shared has none"]
 
 
 def test_plan_is_kept_while_the_definition_is_the_same(tmp_path: Path) -> None:

@@ -1,0 +1,321 @@
+# SPDX-License-Identifier: MIT
+"""Consoles: what is copied, what is kept for the next operator, who can hold whom up, and by which name."""
+
+import os
+import socket
+import tty
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from initd_world import World, call
+
+from initd import terminal
+from initd.jailconsoles import HELD_MAX, Consoles
+from initd.objects import ServiceMethods
+from initd.terminal import BURST_BYTES, CHUNK_BYTES, KEPT_BYTES, STALL_S, Terminal
+from initd.ubus import wire
+from initd.ubus.wire import UbusError
+
+
+class Desk:
+    """A terminal whose other side is `jail`, and operators at sockets."""
+
+    def __init__(self) -> None:
+        self.world = World()
+        self.ends = 0
+        master, self.jail = os.openpty()
+        tty.setraw(self.jail)
+        self.fds = [self.jail]
+        self.sockets: list[socket.socket] = []
+        self.terminal = Terminal(self.world.loop, master, self._ended)
+
+    def _ended(self) -> None:
+        self.ends += 1
+
+    def operator(self) -> socket.socket:
+        ours, theirs = socket.socketpair()
+        self.sockets.append(ours)
+        self.terminal.attach(theirs.detach())
+        ours.setblocking(False)
+        return ours
+
+    def until(self, is_done: Callable[[], object]) -> None:
+        for _ in range(10_000):
+            if is_done():
+                return
+            self.world.loop.step(0.001)  # the kernel hands on what is written to a terminal a little later
+            self.world.advance(0.01)
+        raise AssertionError("it does not come to that")
+
+    def hear(self, operator: socket.socket, text: bytes) -> None:
+        heard = b""
+
+        def is_heard() -> bool:
+            nonlocal heard
+            with suppress(BlockingIOError):
+                heard += operator.recv(1 << 16)
+            return len(heard) >= len(text)
+
+        self.until(is_heard)
+        assert heard == text
+
+    def hang_up(self) -> None:
+        os.close(self.jail)
+        self.fds.remove(self.jail)
+
+    def close(self) -> None:
+        self.terminal.close()
+        for fd in self.fds:
+            os.close(fd)
+        for each in self.sockets:
+            each.close()
+        self.world.close()
+        assert self.world.faults == []
+
+
+@pytest.fixture
+def desk() -> Iterator[Desk]:
+    made = Desk()
+    yield made
+    made.close()
+
+
+def test_both_ways(desk: Desk) -> None:
+    operator = desk.operator()
+    os.write(desk.jail, b"login: ")
+    desk.hear(operator, b"login: ")
+    operator.send(b"root\x03\n")
+    desk.until(lambda: _waiting(desk.jail) == 6)
+    assert os.read(desk.jail, 100) == b"root\x03\n"
+
+
+def _waiting(fd: int) -> int:
+    import array
+    import fcntl
+    import termios
+
+    count = array.array("i", [0])
+    fcntl.ioctl(fd, termios.FIONREAD, count)
+    return count[0]
+
+
+def test_what_was_said_to_nobody_is_kept_to_a_bound(desk: Desk) -> None:
+    """And saying it never waits."""
+    text = bytes(range(32, 127)) * 100
+    os.set_blocking(desk.jail, False)
+    left = text
+
+    def say() -> bool:
+        nonlocal left
+        with suppress(BlockingIOError):
+            left = left[os.write(desk.jail, left) :]
+        return not left
+
+    desk.until(say)
+    desk.until(lambda: len(desk.terminal._kept) == KEPT_BYTES and text.endswith(desk.terminal._kept))
+    desk.hear(desk.operator(), text[-KEPT_BYTES:])
+
+
+def test_a_flood_is_read_at_a_bounded_rate(desk: Desk) -> None:
+    os.set_blocking(desk.jail, False)
+    written = 0
+    for _ in range(BURST_BYTES // CHUNK_BYTES * 4):
+        with suppress(BlockingIOError):
+            written += os.write(desk.jail, b"x" * CHUNK_BYTES)
+        desk.world.loop.step(0)
+    assert desk.terminal._pause is not None
+    assert BURST_BYTES <= written < 2 * BURST_BYTES
+    desk.until(lambda: desk.terminal._pause is None)
+
+
+def test_the_next_operator_takes_the_place(desk: Desk) -> None:
+    first, second = desk.operator(), desk.operator()
+    assert first.recv(1) == b""
+    os.write(desk.jail, b"hello")
+    desk.hear(second, b"hello")
+
+
+def test_an_operator_who_leaves_is_let_go(desk: Desk) -> None:
+    desk.operator().close()
+    desk.until(lambda: desk.terminal._line is None)
+    os.write(desk.jail, b"later")
+    desk.until(lambda: desk.terminal._kept == b"later")
+    desk.hear(desk.operator(), b"later")
+
+
+def test_an_operator_who_reads_nothing_is_let_go(desk: Desk) -> None:
+    operator = desk.operator()
+    os.set_blocking(desk.jail, False)
+
+    def is_full() -> bool:
+        with suppress(BlockingIOError):
+            os.write(desk.jail, b"x" * 1024)
+        return desk.terminal._stall is not None
+
+    desk.until(is_full)
+    desk.world.advance(STALL_S)
+    assert desk.terminal._line is None and len(desk.terminal._kept) <= KEPT_BYTES
+    while operator.recv(1 << 16):
+        pass  # what it was given, then the end
+
+
+def test_a_jail_that_reads_nothing_holds_up_nobody(desk: Desk) -> None:
+    operator = desk.operator()
+
+    def is_full() -> bool:
+        with suppress(BlockingIOError):
+            operator.send(b"y" * 1024)
+        return len(desk.terminal._to_master) > 0
+
+    desk.until(is_full)
+    os.write(desk.jail, b"still")
+    desk.hear(operator, b"still")
+
+
+def test_the_last_words_are_heard(desk: Desk) -> None:
+    operator = desk.operator()
+    os.write(desk.jail, b"bye")
+    desk.hang_up()
+    desk.until(lambda: desk.ends)
+    assert operator.recv(10) == b"bye" and operator.recv(10) == b""
+    assert desk.ends == 1
+
+
+def test_the_last_words_are_heard_when_the_process_is_reaped_first(desk: Desk) -> None:
+    operator = desk.operator()
+    os.write(desk.jail, b"bye")
+    desk.terminal.close()
+    assert operator.recv(10) == b"bye" and operator.recv(10) == b""
+    assert desk.ends == 0
+
+
+def test_an_operator_may_be_a_terminal_but_never_makes_us_wait(desk: Desk) -> None:
+    """It is opened anew: the flags of the caller's open file are the caller's."""
+    screen, given = os.openpty()
+    desk.fds += [screen]
+    tty.setraw(given)
+    other = os.dup(given)
+    desk.fds.append(other)
+    desk.terminal.attach(given)
+    os.write(desk.jail, b"hello")
+    desk.until(lambda: _waiting(screen) == 5)
+    assert os.read(screen, 10) == b"hello"
+    assert os.get_blocking(other)
+    os.write(screen, b"x")
+    desk.until(lambda: _waiting(desk.jail) == 1)
+
+
+def test_what_is_no_line_is_refused(desk: Desk) -> None:
+    pipe = os.pipe()
+    null = os.open("/dev/null", os.O_RDWR)
+    master, slave = os.openpty()
+    desk.fds += [*pipe, null, master, slave]
+    for fd in (*pipe, null, master):
+        with pytest.raises(OSError, match="Inappropriate"):
+            desk.terminal.attach(fd)
+    assert terminal.is_master(master) and not terminal.is_master(slave)
+
+
+class Held:
+    """The object `container` with nothing but consoles that were given to it."""
+
+    def __init__(self) -> None:
+        self.world = World()
+        self.consoles = Consoles(self.world.loop, [self.world.services])
+        self.object = ServiceMethods(self.world.services).container(lambda: self.consoles)
+        self.fds: list[int] = []
+
+    def hold(self, name: str, instance: str) -> int:
+        master, slave = os.openpty()
+        self.consoles.hold(name, instance, master)
+        self.fds.append(slave)
+        return slave
+
+    def attach(self, name: str, instance: str | None = None) -> socket.socket:
+        ours, theirs = socket.socketpair()
+        try:
+            self.consoles.attach(name, instance, theirs.detach())
+        except UbusError:
+            ours.close()
+            raise
+        return ours
+
+
+@pytest.fixture
+def held() -> Iterator[Held]:
+    made = Held()
+    yield made
+    for each in made.consoles._held.values():
+        each.close()
+    for fd in made.fds:
+        with suppress(OSError):
+            os.close(fd)
+    made.world.close()
+
+
+def test_consoles_are_found_by_name(held: Held) -> None:
+    slave = held.hold("a", "a")
+    held.hold("a", "b")
+    with held.attach("a", "a") as line:
+        os.write(slave, b"I am a")
+        held.world.loop.step(5)
+        assert line.recv(10) == b"I am a"
+    for name, instance, status in (
+        ("a", None, wire.INVALID_ARGUMENT),
+        ("x", None, wire.NOT_FOUND),
+        ("a", "x", 4),
+    ):
+        with pytest.raises(UbusError) as error:
+            held.attach(name, instance)
+        assert error.value.code == status
+    held.hold("a", "b")  # the new one counts
+    assert len(held.consoles._held) == 2
+
+
+def test_a_console_goes_with_its_jail(held: Held) -> None:
+    slave = held.hold("a", "a")
+    os.close(slave)
+    held.fds.clear()
+    held.world.loop.step(5)
+    assert held.consoles._held == {}
+
+
+def test_what_is_held_is_bounded_and_is_a_master(held: Held) -> None:
+    with pytest.raises(UbusError):
+        held.consoles.hold("x", "x", os.open("/dev/null", os.O_RDWR))
+    for number in range(HELD_MAX):
+        held.hold("a", str(number))
+    with pytest.raises(UbusError):
+        held.hold("a", "one more")
+    held.hold("a", "0")
+
+
+def test_own_instances_come_first(held: Held) -> None:
+    master, slave = os.openpty()
+    held.fds.append(slave)
+
+    def started(pid: int) -> Any:
+        from initd_world import FakeStarted
+
+        made = FakeStarted(pid, pid)
+        made.console_fd = master
+        return made
+
+    held.world.started_as = started
+    held.world.set("s", one={"command": ["/bin/d"], "jail": {"name": "s", "console": True}})
+    held.hold("s", "one")
+    with held.attach("s") as line:
+        os.write(slave, b"own")
+        held.world.loop.step(5)
+        assert line.recv(10) == b"own"
+        assert held.world.listing("s", "one")["jail"]["console"] is True  # type: ignore[index]
+        held.world.end(held.world.instance("s", "one").process.pid)  # type: ignore[union-attr]
+        assert line.recv(10) == b""
+
+
+def test_a_call_without_a_descriptor_is_refused(held: Held) -> None:
+    for method in ("console_set", "console_attach"):
+        assert call(held.object, method, {"name": "a"}, held.world.faults)[0] == wire.INVALID_ARGUMENT
+        assert call(held.object, method, {}, held.world.faults)[0] == wire.INVALID_ARGUMENT
