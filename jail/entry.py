@@ -21,6 +21,7 @@ from jail.privilege import (
     bounding_of,
     capabilities_of,
     identity_of,
+    priority_steps,
     service_steps,
     stub_steps,
 )
@@ -49,6 +50,10 @@ def make_entry(plan: Plan, spec: JailSpec, jail: Running, privilege: Privilege) 
     env = {"PATH": PATH, "container": "ujail", **spec.env}
     door, env = _door(spec, jail, path, bounding_of(sets, identity), env)
     plan.joins.append((jail.pid, jail.started))
+    if "user" in kinds:
+        # in there is no privilege to raise them
+        spec.userns = True
+        plan.steps += priority_steps(spec)
     plan.steps += [steps.open_sources(), raresteps.setns(jail.pid, jail.started, kinds)]
     plan.steps += stub_steps(identity, sets, spec.grace_s, spec.name, [DOOR_NONE])
     plan.steps += service_steps(spec, identity, sets, True, plan.places)
@@ -58,11 +63,11 @@ def make_entry(plan: Plan, spec: JailSpec, jail: Running, privilege: Privilege) 
 
 
 def confined(jail: Running, argv: list[str], env: dict[str, str]) -> Plan:
-    """A program that is held as the jail's service is: its ids, capabilities, filter, limits and group."""
+    """A program that is held as the jail's service is: its ids, capabilities, filter, limits, priorities and group."""
     spec = JailSpec(jail.name, argv)
     spec.env = env
     spec.limits = jail.limits()
-    spec.umask = f"{jail.umask():o}"
+    spec.umask, spec.nice, spec.ioprio = f"{jail.umask():o}", jail.nice(), jail.ioprio()
     mode, _, policy = jail.door.partition(" ")
     if mode in (ENFORCE, COMPLAIN):
         spec.mode, spec.seccomp = mode, policy
@@ -75,7 +80,9 @@ def confined(jail: Running, argv: list[str], env: dict[str, str]) -> Plan:
     spec.net_bind, spec.net_connect = jail.ruled(BIND), jail.ruled(CONNECT)
     plan = Plan(spec.name)
     plan.places = jail.places()
-    return _in_its_group(make_entry(plan, spec, jail, jail.privilege()), jail)
+    make_entry(plan, spec, jail, jail.privilege())
+    plan.steps.insert(0, oom_step(jail.oom_score_adj()))
+    return _in_its_group(plan, jail)
 
 
 def unconfined(jail: Running, argv: list[str], env: dict[str, str]) -> Plan:

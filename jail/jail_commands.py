@@ -6,6 +6,7 @@ import sys
 
 from jail.errors import JailError, UsageError
 from jail.policy_commands import NO, YES, print_lines, say
+from jail.spec import COMPLAIN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ def exec_(operands: list[str], options: "Options") -> int:
     is_unconfined = "unconfined" in options.given
     if is_unconfined:
         say(f"{jail.name}: warning: root with all capabilities and without a filter, in the jail's files")
+    elif jail.door.startswith(f"{COMPLAIN} "):
+        say(f"{jail.name}: warning: its policy complains only: what it denies is logged, and allowed")
     plan = (unconfined if is_unconfined else confined)(jail, operands[1:], env)
     hold_signals()
     entered = launch(plan)

@@ -46,6 +46,12 @@ def parse_ioprio(text: str) -> tuple[int, int]:
     return int(CLASSES[name]), int(level)
 
 
+def show_ioprio(number: int, level: int) -> str:
+    """The words for a class and level, "" for a class without a word."""
+    name = next((name for name, value in CLASSES.items() if value == number), "")
+    return f"{name}:{level % LEVELS}" if name in ("rt", "be") else name
+
+
 def parse_proc(text: str) -> ProcOptions:
     """`hidepid=MODE` and `subset=pid`, with a comma."""
     options = []

@@ -106,6 +106,21 @@ class Running:
                     return line[4:].rstrip("\n")
         return ""
 
+    def nice(self) -> int:
+        return os.getpriority(os.PRIO_PROCESS, self.service_pid)
+
+    def ioprio(self) -> str:
+        """As words, "" for what follows from the nice value."""
+        from jail._native import ffi
+        from jail.processargs import show_ioprio
+
+        level = ffi.new("int *")
+        return show_ioprio(lib.read_ioprio(self.service_pid, level), level[0])
+
+    def oom_score_adj(self) -> str:
+        with open(f"/proc/{self.service_pid}/oom_score_adj", encoding="ascii") as file:
+            return file.read().strip()
+
     def umask(self) -> int:
         return int(_status(self.service_pid).get("Umask", "0022"), 8)
 

@@ -44,6 +44,16 @@ int step_ioprio(struct launch_state *state, struct step *step)
 	return syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, priority) ? -errno : 0;
 }
 
+int read_ioprio(int pid, int *level)
+{
+	const int priority = syscall(SYS_ioprio_get, IOPRIO_WHO_PROCESS, pid);
+
+	if (priority < 0)
+		return -errno;
+	*level = priority & ((1 << IOPRIO_CLASS_SHIFT) - 1);
+	return priority >> IOPRIO_CLASS_SHIFT;
+}
+
 int step_nice(struct launch_state *state, struct step *step)
 {
 	return setpriority(PRIO_PROCESS, 0, (int)step->a[0]) ? -errno : 0;

@@ -158,6 +158,9 @@ int make_network(void);
 /* The version of Landlock in this kernel; 4 and later know ports. -errno where there is none. */
 int landlock_abi(void);
 
+/* The class of a process's I/O priority, 0 for none, and its level; or -errno. */
+int read_ioprio(int pid, int *level);
+
 /* The permitted set of the calling process, bit n for capability n. */
 uint64_t permitted_capabilities(void);
 

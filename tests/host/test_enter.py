@@ -19,9 +19,10 @@ JAILCTL = (
 KINDS = ("mnt", "pid", "ipc", "uts", "net")
 CALLS = """
     getdents64 readlink readlinkat getresuid getresgid getgroups capget prctl getpid getppid openat read close
-    fstat newfstatat getcwd lseek
+    fstat newfstatat getcwd lseek ioprio_get getpriority umask uname getpgrp getpgid getsid gethostname
 """
 EVERYTHING = ("-N", "-p", "-h", "inner", "-U", "65534", "-C", "cap_net_raw+eipa", "--limit", "nofile=77 88")
+PRIORITIES = ("--nice", "5", "--ioprio", "be:7", "--oom-score-adj", "100")
 
 
 def enter(host: "Host", jail: "Process", *words: object) -> "Result":
@@ -38,14 +39,22 @@ def jail(host: "Host", request: pytest.FixtureRequest) -> Iterator["Process"]:
 
 
 @pytest.mark.parametrize(
-    "options", [("-p",), ("-f", "-p"), EVERYTHING, ("-p", "-S", "POLICY"), ("-p", "--no-default-filter")]
+    "options",
+    [
+        ("-p", "--umask", "027"),
+        ("-f", "-p", *PRIORITIES),
+        (*EVERYTHING, *PRIORITIES),
+        ("-p", "-S", "POLICY", "--ioprio", "idle"),
+        ("-p", "--no-default-filter", "--nice", "3", "--oom-score-adj", "200"),
+    ],
 )
 def test_entered_program_is_as_the_service(host: "Host", options: tuple[str, ...]) -> None:
     policy = host.policy(*CALLS.split())
     options = tuple(str(policy) if word == "POLICY" else word for word in options)
     probe = host.probes["glibc"]
     links = [word for kind in KINDS for word in ("link", f"/proc/self/ns/{kind}")]
-    verbs = ("ids", "caps", "modes", "cat", "/proc/self/limits", *links)
+    verbs = ("ids", "caps", "modes", "cat", "/proc/self/limits", *links, "nice", "ioprio")
+    verbs += ("cat", "/proc/self/oom_score_adj")
     process = host.start(*verbs, "stay", options=options)
     lines = []
     while (line := host.first_line(process)) != "ready":
@@ -59,6 +68,17 @@ def test_entered_program_is_as_the_service(host: "Host", options: tuple[str, ...
     assert "warning: root with all capabilities" in bare.err and bare["seccomp"] == "0"
     assert bare.all("link") == [line.removeprefix("link ") for line in lines if line.startswith("link ")]
     host.finish(process)
+
+
+def test_policy_that_complains_does_so_for_what_enters_and_that_is_said(host: "Host") -> None:
+    policy = host.policy(*CALLS.split())
+    for mode, result in (("complain", "ok"), ("enforce", "EXFULL")):
+        jail = host.start("stay", options=("-p", "-m", mode, "-S", policy))
+        host.wait_ready(jail)
+        seen = enter(host, jail, "--", host.probes["glibc"], "modes", "call", "sched_yield", "-")
+        assert (seen["call:sched_yield"], seen["seccomp"]) == (result, "2"), seen
+        assert ("its policy complains only" in seen.err) == (mode == "complain")
+        host.finish(jail)
 
 
 @pytest.mark.parametrize("jail", [("-p",)], indirect=True)

@@ -71,11 +71,14 @@ def test_oom_score_is_set_for_who_enters(jail: Running) -> None:
     assert "set oom_score_adj 500" in shared(jail, spec, shown).explain()
 
 
-def test_umask_is_the_services(jail: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_umask_and_priorities_are_the_services(jail: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     privilege = (Identity(0, 0, (0,), "root", "/"), CapabilitySets(0, 0, 0, 0))
     monkeypatch.setattr(Running, "privilege", lambda self: privilege)
     monkeypatch.setattr(Running, "group", lambda self: "")
     jail.service_pid, jail.door = os.getpid(), "none"
+    lines = confined(jail, [PROGRAM], {}).explain()
+    assert f"set nice value {os.getpriority(os.PRIO_PROCESS, 0)}" in lines
+    assert f"set oom_score_adj {Path('/proc/self/oom_score_adj').read_text().strip()}" in lines
     before = os.umask(0o027)
     try:
         assert "set umask 0027" in confined(jail, [PROGRAM], {}).explain()
