@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     OwnObject: TypeAlias = "Callable[[Peer, Frame, bytes, bytes], int]"
 
 CALLS_BYTES_MAX = 1 << 19  # of calls that wait for an object's owner to read
+NOTICES_BYTES_MAX = 1 << 18  # of events and notifications besides: who sends too many leaves room for calls
 
 
 class Exchange:
@@ -265,13 +266,20 @@ class Exchange:
         if method is None:
             return wire.INVALID_ARGUMENT
         served = self.own_object(peer, _word(found, wire.A_OBJID))
+        size = len(frame.body)
+        heard = [each for each in served.subscribers.values() if has_room(each.peer, size)]
         if not _flag(found, wire.A_NO_REPLY):
-            ids = b"".join([pack_word(0, id) for id in served.subscribers])
+            ids = b"".join([pack_word(0, subscriber.id) for subscriber in heard])
             body = pack_word(wire.A_OBJID, served.id) + pack_attribute(wire.A_SUBSCRIBERS, ids)
             peer.send(wire.STATUS, frame.seq, frame.peer, body + pack_word(wire.A_STATUS, wire.OK))
-        for subscriber in list(served.subscribers.values()):
+        for subscriber in heard:
             self._forward(peer, frame, subscriber, method, found)
         return None
+
+
+def has_room(peer: Peer, size: int) -> bool:
+    """Whether it takes what it has not asked for: else that is lost, and not the connection of who cannot help it."""
+    return not peer.waiting_bytes or peer.waiting_bytes + size <= NOTICES_BYTES_MAX
 
 
 def _word(found: "Attributes", id: int) -> int | None:

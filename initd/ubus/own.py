@@ -4,7 +4,7 @@
 from initd.ubus import wire
 from initd.ubus.acl import LISTEN, SEND
 from initd.ubus.blob import pack_attribute, pack_table, unpack_table
-from initd.ubus.exchange import Exchange
+from initd.ubus.exchange import Exchange, has_room
 from initd.ubus.registry import OBJECTS_MAX, Peer, Served
 from initd.ubus.wire import Frame, pack_flag, pack_string, pack_word
 
@@ -63,10 +63,13 @@ class Events:
         return wire.OK
 
     def send(self, event: bytes, data: "Table", sender: Peer | None = None) -> None:
-        """Send an event to all who listen to its name, once to each object, and not back to the sender."""
+        """Send an event to all who listen to its name, once to each object, and not back to the sender.
+
+        Lost for those who have too much to read already.
+        """
         rest = pack_string(wire.A_METHOD, event) + pack_attribute(wire.A_DATA, pack_table(data))
         for id, served in list(self._listeners.items()):
-            if served.peer is not sender and _is_heard(event, served):
+            if served.peer is not sender and _is_heard(event, served) and has_room(served.peer, len(rest)):
                 self._sent += 1
                 served.peer.send(wire.INVOKE, self._sent, 0, pack_word(wire.A_OBJID, id) + rest)
 

@@ -7,6 +7,7 @@ import socket
 import struct
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -18,7 +19,11 @@ from initd.ubus import broker as broker_module
 from initd.ubus import registry, wire
 from initd.ubus.blob import MAX_BYTES, pack_attribute, pack_table
 from initd.ubus.broker import Broker
-from initd.ubus.object import Object
+from initd.ubus.channel import OUTPUT_MAX
+from initd.ubus.object import Method, Object
+
+if TYPE_CHECKING:
+    from initd.ubus.blob import Table
 
 
 @pytest.fixture
@@ -151,6 +156,33 @@ def test_who_does_not_read_is_dropped_and_the_others_are_served(world: World) ->
     assert wire.FRAME_MAX < sent < limit
     slow.close()
     assert world.lookup(good, None)[0] == wire.OK
+
+
+@pytest.mark.parametrize("is_event", [True, False])
+def test_who_is_told_more_than_it_reads_keeps_its_connection(world: World, is_event: bool) -> None:
+    noisy, busy, caller = world.client(), world.client(), world.client()
+    source, listener = world.add(noisy, Object("noise")), Object(receive=lambda call: None)
+    served = world.add(busy, Object("busy", {"do": Method(lambda call: None)}))
+    world.add(busy, listener)
+    if is_event:
+        assert world.status(busy.start_listen, listener, "noise") == wire.OK
+    else:
+        assert world.status(busy.start_subscribe, listener, source.id) == wire.OK
+        world.until(lambda: source.has_subscribers)
+    world.clients.remove(busy)  # it has other things to do
+    data: Table = {"text": "x" * 50000}
+    for _ in range(2 * OUTPUT_MAX // 50000):
+        if is_event:
+            noisy.start_invoke(wire.EVENT_OBJECT, "send", {"id": "noise", "data": data})
+        else:
+            noisy.notify(source, "noise", data)
+        world.until(lambda: not noisy.channel.output_bytes)
+        world.turn()
+    ends: list[int] = []
+    caller.start_invoke(served.id, "do", {}, None, ends.append)
+    world.clients.append(busy)
+    world.until(lambda: bool(ends))
+    assert ends == [wire.OK] and not busy.is_lost
 
 
 def test_peers_without_privilege_share_a_bounded_memory(world: World) -> None:
