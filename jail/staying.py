@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A jail that the `ujail` process itself stays with, because it records, or answers denied calls."""
 
+from jail.pidfile import write_pid
 from jail.plan import Plan
 from jail.spec import TRACE, JailSpec
 from jail.ujail import hold_signals, say
@@ -16,8 +17,6 @@ def stay(spec: JailSpec, plan: Plan, given: dict[str, str]) -> int:
         if handover:
             handover.finish()
         if "pidfile" in given:
-            from jail.pidfile import write_pid
-
             write_pid(given["pidfile"], pid)
 
     if spec.mode == TRACE and spec.seccomp:

@@ -259,6 +259,9 @@ def _run(spec: JailSpec, options: Options, debug: int, argv0: str) -> int:
         from jail.staying import stay
 
         return stay(spec, plan, options.given)
+    # not once the jail runs: an import that fails then is no error that anybody expects
+    if "pidfile" in options.given:
+        from jail.pidfile import write_pid
     from jail.launch import launch
 
     net_fd = -1
@@ -278,8 +281,6 @@ def _run(spec: JailSpec, options: Options, debug: int, argv0: str) -> int:
         if handover:
             handover.finish()
         if "pidfile" in options.given:
-            from jail.pidfile import write_pid
-
             write_pid(options.given["pidfile"], jail.service_pid)
         words = [str(jail.pid), spec.name, str(debug), self_path, spec.seccomp, service_pid]
         os.execv(STUB, ["ujail", "wait", *words, plan.group.path if plan.group else ""])
