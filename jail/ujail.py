@@ -122,6 +122,27 @@ def make_spec(options: Options) -> JailSpec:
         raise UsageError("no program given; see ujail --help")
     name = given.get("name") or os.path.basename(options.argv[0])
     spec = JailSpec(name, options.argv)
+    spec.cgroup = f"services/{name}"
+    spec.is_group_ours = False
+    _take_words(spec, given)
+    _take_policy(spec, given)
+    for option, value in options.pairs:
+        _add(spec, option, value)
+    short = {row[0] for row in OPTIONS if len(row) > 1 and row[1] in given and row[0]}
+    # procd's own rule: capabilities or no_new_privs alone make no namespace
+    spec.isolate = not (short & {"C", "c"} and short <= WRAPPER) or any(
+        getattr(spec, name) for name in (*LISTS.values(), "proc")
+    )
+    # a jail with nothing asked for holds the program and nothing else
+    spec.staged_etc = bool(short & set("rwpsluDoUGROT"))
+    if spec.user or spec.group:
+        spec.show_users()
+    spec.validate()
+    return spec
+
+
+def _take_words(spec: JailSpec, given: dict[str, str]) -> None:
+    """Options that are given once."""
     spec.hostname = given.get("hostname", "")
     spec.user = given.get("user", "")
     spec.group = given.get("group", "")
@@ -143,9 +164,13 @@ def make_spec(options: Options) -> JailSpec:
     spec.overlay_dir = _absolute("--overlaydir", given["overlaydir"]) if "overlaydir" in given else ""
     spec.overlay_size = given.get("tmpoverlaysize", "") or ("0" if "tmpoverlaysize" in given else "")
     spec.required = "requirejail" in given
-    spec.cgroup = f"services/{name}"
-    spec.is_group_ours = False
     spec.grace_s = number("--term-timeout", given.get("term-timeout", "5"))
+    if "nice" in given:
+        spec.nice = _signed("--nice", given["nice"])
+
+
+def _take_policy(spec: JailSpec, given: dict[str, str]) -> None:
+    """What holds the service, and who answers for it."""
     spec.mode = given.get("mode", ENFORCE)
     spec.notify = "notify" in given
     for option, word in (("seccomp-log", "-M"), ("notify", "--notify")):
@@ -159,21 +184,6 @@ def make_spec(options: Options) -> JailSpec:
         spec.notify = needs_supervisor()
     if "seccomp" in given:
         spec.hold(_absolute("--seccomp", given["seccomp"]))
-    if "nice" in given:
-        spec.nice = _signed("--nice", given["nice"])
-    for option, value in options.pairs:
-        _add(spec, option, value)
-    short = {row[0] for row in OPTIONS if len(row) > 1 and row[1] in given and row[0]}
-    # procd's own rule: capabilities or no_new_privs alone make no namespace
-    spec.isolate = not (short & {"C", "c"} and short <= WRAPPER) or any(
-        getattr(spec, name) for name in (*LISTS.values(), "proc")
-    )
-    # a jail with nothing asked for holds the program and nothing else
-    spec.staged_etc = bool(short & set("rwpsluDoUGROT"))
-    if spec.user or spec.group:
-        spec.show_users()
-    spec.validate()
-    return spec
 
 
 def _add(spec: JailSpec, option: str, value: str) -> None:
