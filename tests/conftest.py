@@ -95,9 +95,14 @@ class Result:
         """The value of the one line with this name; of a failed try, the error's name."""
         values = self.all(name)
         assert len(values) == 1, f"{len(values)} lines {name!r} in {self!r}"
-        if values[0].startswith("errno "):
-            return errno.errorcode[int(values[0].split()[1])]
-        return values[0]
+        return self.each(name)[0]
+
+    def each(self, name: str) -> list[str]:
+        """The same of all lines with this name."""
+        return [
+            errno.errorcode[int(value.split()[1])] if value.startswith("errno ") else value
+            for value in self.all(name)
+        ]
 
     def tries(self) -> dict[str, str]:
         """Each try and its result."""

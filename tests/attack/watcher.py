@@ -3,10 +3,10 @@
 
     python -I watcher.py UID
 
-Until the end of 0 it looks for processes of that uid which still run the launcher's program, and opens their memory,
-which needs the same right as ptrace. Prints how many it tried and how many times it had the launcher's memory: what it
-opens may have executed the service meanwhile, which its uid may open. The launcher's name is L and the address, in
-hexadecimal, where MARK is in its memory alone.
+Until the end of 0 it looks, newest first, for processes of that uid which came after it and still run the
+launcher's program, and opens their memory, which needs the same right as ptrace. Prints how many it tried and
+how many times it had the launcher's memory: what it opens may have executed the service meanwhile, which its
+uid may open. The launcher's name is L and the address, in hexadecimal, where MARK is in its memory alone.
 """
 
 import os
@@ -15,16 +15,14 @@ import select
 import sys
 
 MARK = b"the memory of a launcher"
+STATUS = re.compile(rb"Name:\tL([0-9a-f]+)\n(?:.*\n)*?Uid:\t(\d+)")
 
 
 def launcher_address(pid: str, uid: int) -> int:
     """By what everybody may read: the uid, and a name that is still the launcher's; else 0."""
-    with open(f"/proc/{pid}/status") as file:
-        status = dict(line.split(":", 1) for line in file if ":" in line)
-    name = status["Name"].strip()
-    if int(status["Uid"].split()[0]) != uid or not re.fullmatch("L[0-9a-f]+", name):
-        return 0
-    return int(name[1:], 16)
+    with open(f"/proc/{pid}/status", "rb", buffering=0) as file:
+        found = STATUS.match(file.read())
+    return int(found[1], 16) if found and int(found[2]) == uid else 0
 
 
 def has_mark(pid: str, address: int) -> bool:
@@ -40,11 +38,13 @@ def main(uid: int) -> None:
     os.setgroups([])
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
+    # as quick as can be: what it looks for is there for less than the time that it may run at a stretch
+    before = {*os.listdir("/proc"), str(os.getpid())}
     print("ready", flush=True)
     tried = opened = 0
     while not select.select([0], [], [], 0)[0]:
-        for pid in os.listdir("/proc"):
-            if not pid.isdigit() or int(pid) == os.getpid():
+        for pid in reversed(os.listdir("/proc")):
+            if pid in before:
                 continue
             try:
                 address = launcher_address(pid, uid)

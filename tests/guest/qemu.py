@@ -4,8 +4,11 @@
 import os
 import re
 import selectors
+import shutil
 import subprocess
+import sys
 import tarfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -171,6 +174,26 @@ def unpack_results(image: Path, into: Path, token: str) -> None:
 
 
 def shell(arch: Arch, kernel: Kernel, work: Path, token: str) -> int:
-    """A guest at this terminal."""
+    """A guest at this terminal, or with commands from a pipe."""
     (work / "results.img").write_bytes(bytes(1024 * 1024))
-    return subprocess.call(command(arch, kernel, work, token, "shell"))
+    words = command(arch, kernel, work, token, "shell")
+    return subprocess.call(words) if sys.stdin.isatty() else shell_with_commands(words, f"@{token} up ")
+
+
+def shell_with_commands(words: list[str], mark: str) -> int:
+    """Hand on what comes on stdin once the guest has said its mark; until then its firmware eats it."""
+
+    def hand_on() -> None:
+        shutil.copyfileobj(sys.stdin.buffer, inlet)
+        inlet.write(b"\nexit\n")
+        inlet.close()
+
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None and process.stdout is not None
+        inlet = process.stdin
+        for line in process.stdout:
+            sys.stdout.buffer.write(line)
+            sys.stdout.flush()
+            if mark.encode() in line:
+                threading.Thread(target=hand_on, daemon=True).start()
+    return process.returncode

@@ -29,11 +29,9 @@ def shared_world(host: "Host") -> Iterator[World]:
 
 def tried(world: World, *rules: str, target: str = "10.9.0.1") -> tuple[str, str]:
     """What became of connects to PORT and to OTHER."""
-    out = []
-    for port in (PORT, OTHER):
-        seen = world.jail((*VETH, *rules), "connect", target, port)
-        out.append(seen[f"connect:{target}"])
-    return out[0], out[1]
+    seen = world.jail((*VETH, *rules), "connect", target, PORT, "connect", target, OTHER)
+    first, second = seen.each(f"connect:{target}")
+    return first, second
 
 
 # ---- a network of the jail's own: nf_tables ----
