@@ -12,6 +12,7 @@ import time
 from initd import facts
 from initd.mounts import leave, mount_missing
 from initd.slim import signal, socket
+from initd.surroundings import PATH
 from jail._native import lib
 
 TYPE_CHECKING = False
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     Warn = Callable[[str], None]
 
-PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 CONSOLE = "/dev/console"
 TERM_WAIT_S = 5.0  # for what is left of processes at the end
 KILL_WAIT_S = 2.0

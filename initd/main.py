@@ -10,7 +10,6 @@ import resource
 import sys
 import time
 
-from initd import boot
 from initd.children import Children
 from initd.commands import Commands
 from initd.log import DEBUG, INFO, Log
@@ -80,7 +79,11 @@ class Initd:
             {"nofile": str(nofile[0])} if nofile != resource.getrlimit(resource.RLIMIT_NOFILE) else {},
         )
         self.watchdog = Watchdog(self.loop)
-        reboot = self._on(boot.REBOOT) if is_first else None
+        reboot = None
+        if is_first:
+            from initd.boot import REBOOT
+
+            reboot = self._on(REBOOT)
         self.bus.add(System(self.watchdog, settings.root, reboot).object)
         self.first = self._be_first(starter) if is_first else None
         if not is_first:
@@ -245,6 +248,8 @@ def make(settings: Settings, is_first: bool) -> Initd:
 
 def run_as_first(argv: list[str]) -> None:
     """Never returns."""
+    from initd import boot
+
     try:
         is_machine = boot.prepare(say)
         name_process()

@@ -4,12 +4,11 @@
 import os
 import resource
 
-from initd import boot
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from initd.settings import Settings
 
+PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 NOFILE = 8192  # each peer of the broker takes a descriptor, each service up to three
 
 
@@ -47,7 +46,7 @@ def name_process() -> None:
 
 def export(settings: "Settings") -> None:
     """What scripts and services find in their environment, beside what we found in ours."""
-    os.environ.setdefault("PATH", boot.PATH)
+    os.environ.setdefault("PATH", PATH)
     os.environ["UBUS_SOCKET"] = settings.socket
     if settings.root:
         os.environ["STOCKADE_ROOT"] = settings.root

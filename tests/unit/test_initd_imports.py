@@ -39,6 +39,7 @@ def test_nothing_heavy_is_loaded() -> None:
     modules = loaded()
     assert "initd.model" in modules
     assert not modules & HEAVY
+    assert not modules & {"initd.boot", "initd.mounts", "initd.first"}  # process 1 has them
 
 
 def test_nothing_heavy_is_loaded_for_a_denial(tmp_path: Path) -> None:
