@@ -130,7 +130,7 @@ class Broker:
     def welcome(self, connected: socket.socket, who: Credentials) -> None:
         """Serve a connected socket on behalf of `who`."""
         # half of the places are root's: no other user can shut the system's own programs out
-        if who.uid and len(self._held) >= self.peers_max // 2:
+        if who.uid and len(self._held) >= self.peers_max // 2 and not self._make_place(who.uid):
             connected.close()
             return
         channel = Channel(connected)
@@ -141,6 +141,27 @@ class Broker:
         self._loop.watch(channel.fileno(), READ, lambda events: self._ready(peer, events))
         peer.send(wire.HELLO, 0, peer.id, b"")
         self._settle()
+
+    def _make_place(self, uid: int) -> bool:
+        """Who has the most connections by far parts with its last one: no user can shut the others out."""
+        counts = self._by_user(lambda id: 1)
+        most = max(counts, key=lambda each: counts[each])
+        if counts[most] <= counts.get(uid, 0) + 1:
+            return False
+        self._leaving |= [(id, peer) for id, peer in self._bounded_peers() if peer.who.uid == most][-1:]
+        self._settle()
+        return True
+
+    def _bounded_peers(self) -> list[tuple[int, Peer]]:
+        """All but root's that stay."""
+        peers = self.registry.peers
+        return [(id, peers[id]) for id in self._held if id in peers and id not in self._leaving]
+
+    def _by_user(self, measure: "Callable[[int], int]") -> dict[int, int]:
+        out: dict[int, int] = {}
+        for id, peer in self._bounded_peers():
+            out[peer.who.uid] = out.get(peer.who.uid, 0) + measure(id)
+        return out
 
     def _ready(self, peer: Peer, events: int) -> None:
         channel = self._channels[peer.id]
@@ -195,14 +216,18 @@ class Broker:
         return False
 
     def _account(self, peer: Peer, channel: Channel) -> None:
-        """All peers but root's share one budget; who goes beyond it is dropped."""
+        """All peers but root's share one budget; once it is used up, the largest of the user with the most goes."""
         peer.waiting_bytes = channel.output_bytes
         before = self._held.get(peer.id)
         if before is not None and peer.id not in self._leaving:
             self._held[peer.id] = now = channel.held_bytes
             self._held_bytes += now - before
             if self._held_bytes > HELD_MAX and now > before:
-                self._leaving[peer.id] = peer
+                held = self._held
+                sums = self._by_user(lambda id: held[id])
+                most = max(sums, key=lambda each: sums[each])
+                largest = [pair for pair in self._bounded_peers() if pair[1].who.uid == most]
+                self._leaving |= [max(largest, key=lambda pair: held[pair[0]])]
 
     def _settle(self) -> None:
         """Part with the peers that were put aside; that may put further ones aside."""

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: MIT
+"""The broker and users who take all they can get: it is theirs that goes, and not another user's."""
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ubus_world import NOBODY, World, clean_world, is_closed
+
+from initd.ubus import broker as broker_module
+from initd.ubus import wire
+from initd.ubus.acl import Credentials
+from initd.ubus.blob import MAX_BYTES
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    with clean_world(tmp_path) as made:
+        yield made
+
+
+def send_all(world: World, clients: list[socket.socket], part: bytes) -> None:
+    """As far as each is let."""
+    rest = dict.fromkeys(clients, part)
+    while rest:
+        for client, data in list(rest.items()):
+            try:
+                rest[client] = data[client.send(data) :]
+            except BlockingIOError:
+                continue
+            except OSError:
+                rest[client] = b""
+            if not rest[client]:
+                del rest[client]
+        world.turn()
+    for _ in range(20):  # what the sockets still hold
+        world.turn()
+
+
+def test_who_hoards_loses_it_and_not_another_user(world: World) -> None:
+    modest = world.raw(Credentials(1000, 1000))
+    part = wire.pack_frame(wire.PING, 1, 0, bytes(MAX_BYTES - 4))[:-4]
+    hoarders = [world.raw(NOBODY) for _ in range(broker_module.HELD_MAX // len(part) + 2)]
+    send_all(world, hoarders, part)
+    assert sum(map(is_closed, hoarders)) == 2
+    send_all(world, [modest], part)
+    assert sum(map(is_closed, hoarders)) == 3 and not is_closed(modest)
+    for client in (modest, *hoarders):
+        client.close()
+
+
+def test_no_user_takes_the_places_of_another(world: World) -> None:
+    world.broker.peers_max = 8
+    crowd = [world.raw(NOBODY) for _ in range(6)]
+    assert [is_closed(each) for each in crowd] == [False] * 4 + [True] * 2
+    others = [world.raw(Credentials(1000 + number % 2, 1000)) for number in range(4)]
+    world.turn()
+    assert [is_closed(each) for each in others] == [False] * 2 + [True] * 2
+    assert [is_closed(each) for each in crowd] == [False] * 2 + [True] * 4
+    for each in (*crowd, *others):
+        each.close()
