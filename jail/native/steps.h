@@ -72,6 +72,9 @@ struct launch_state {
 int decode_plan(const unsigned char *plan, size_t size, struct launch_state *state);
 void free_steps(struct launch_state *state);
 
+/* step_table.c: the function for its number. decode_plan() lets no other number through. */
+int run_step(struct launch_state *state, struct step *step);
+
 /* Each returns 0 or -errno. They run between clone and exec: no allocation, no locks, no stdio. */
 int step_private(struct launch_state *state, struct step *step);
 int step_root(struct launch_state *state, struct step *step);
