@@ -32,12 +32,16 @@ static bool is_group_stop(int status)
 	return number == SIGSTOP || number == SIGTSTP || number == SIGTTIN || number == SIGTTOU;
 }
 
-static void leave_stop(pid_t tid, int status)
+static void leave_stop(struct task *task, int status)
 {
-	if (is_group_stop(status))
-		trace_request(PTRACE_LISTEN, tid, 0, 0);
-	else
-		go_on(tid, 0);
+	if (is_group_stop(status)) {
+		trace_request(PTRACE_LISTEN, task->tid, 0, 0);
+		return;
+	}
+	if (task->is_new)
+		bring_here(task);
+	task->is_new = false;
+	go_on(task->tid, 0);
 }
 
 static unsigned long event_message(pid_t tid)
@@ -60,7 +64,7 @@ static void release(struct trace *trace, struct task *task)
 		return;
 	task->held = 0;
 	trace->n_held--;
-	leave_stop(task->tid, status);
+	leave_stop(task, status);
 }
 
 static int on_birth(struct trace *trace, pid_t parent_tid)
@@ -220,6 +224,7 @@ static int on_stop(struct trace *trace, pid_t tid, int status)
 			return 0;
 		}
 	}
+	let_loose(task);
 	switch (event) {
 	case PTRACE_EVENT_SECCOMP:
 		return on_call(trace, tid, task);
@@ -230,7 +235,7 @@ static int on_stop(struct trace *trace, pid_t tid, int status)
 	case PTRACE_EVENT_EXEC:
 		return on_exec(trace, tid);
 	case PTRACE_EVENT_STOP:
-		leave_stop(tid, status);
+		leave_stop(task, status);
 		return 0;
 	default:
 		go_on(tid, event ? 0 : WSTOPSIG(status));

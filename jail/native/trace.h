@@ -36,6 +36,8 @@ struct task {
 	pid_t tid; /* 0: a free slot */
 	struct image *image; /* NULL before the exec that starts the trace */
 	int held; /* the stop in which it waits for its parent's event, which says whose it is; or 0 */
+	unsigned long processors; /* those of its own, while it has one only; or 0 */
+	bool is_new; /* has not run yet */
 };
 
 struct tasks { /* open addressing, the size is a power of two */
@@ -117,6 +119,10 @@ struct task *find_task(const struct tasks *tasks, pid_t tid);
 struct task *add_task(struct tasks *tasks, pid_t tid); /* or the one that is there; NULL: memory */
 void drop_task(struct tasks *tasks, pid_t tid);
 void set_image(struct task *task, struct image *image);
+
+/* trace_place.c: a new one has the tracer's processor alone; it has its own again */
+void bring_here(struct task *task);
+void let_loose(struct task *task);
 
 /* trace_note.c: memory of a tracee; how much of it could be read */
 size_t read_memory(pid_t tid, uint64_t address, char *out, size_t size);

@@ -57,7 +57,7 @@ struct task *add_task(struct tasks *tasks, pid_t tid)
 	if (2 * tasks->used >= tasks->size && !grow(tasks))
 		return NULL;
 	task = &tasks->slots[probe(tasks, tid)];
-	*task = (struct task){.tid = tid};
+	*task = (struct task){.tid = tid, .is_new = true};
 	tasks->used++;
 	return task;
 }

@@ -162,6 +162,16 @@ def test_counts_are_those_of_strace(host: "Host", busy: "Probes", tmp_path: Path
     assert {name: count for name, count in traced.counts.items() if name not in chance} == expected
 
 
+def test_child_may_use_the_processors_that_it_may_use_untraced(host: "Host", tmp_path: Path) -> None:
+    """Until its first call it is held to one, beside its tracer."""
+    allowed = "grep Cpus_allowed: /proc/self/status"
+    command = ("/bin/sh", "-c", f"{allowed}; ({allowed}; {allowed}) & wait")
+    traced = host.run(host.utrace, "-f", tmp_path / "t", *command)
+    lines = traced.out.splitlines()
+    assert len(lines) == 3, traced
+    assert lines == host.run(*command).out.splitlines()
+
+
 # ---- in a jail ----
 
 
