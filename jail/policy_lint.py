@@ -7,9 +7,10 @@ Beside the compiler's own warnings, which know the rules that never match. Pure.
 from jail import calls
 from jail.policy import ARCHES
 from jail.policy import lint as compiler_lint
-from jail.policyfile import Policy, allows_any, chain, names_of
+from jail.policyfile import PERMITS, Policy, allows_any, chain, names_of
 
 MOST = 100
+DEFAULT = "defaultAction"  # what is accepted of it, by this name
 # All of these together, and why that is worth a thought
 DANGEROUS: tuple[tuple[tuple[str, ...], str], ...] = (
     (
@@ -84,32 +85,37 @@ TIME64 = ("_time64", "64")
 
 
 def lint(policy: Policy, arch: str) -> list[str]:
-    """A line for each thing; "path:line:column: reason" where it has a place."""
+    """A line for each thing; "path:line:column: reason" where it has a place.
+
+    What the policy's `accepted` has a reason for is not said; but what it has and is not there is.
+    """
     lines = compiler_lint(policy.text, arch, path=policy.path, most=MOST)
-    if policy.head["defaultAction"] in ("SCMP_ACT_ALLOW", "SCMP_ACT_LOG"):
-        lines.append(f"{policy.path}: what no rule names is allowed: a call that is new tomorrow is, too")
-    found = [*_dangers(policy, arch), *_ways_around(policy, arch), *_missing(policy, arch)]
-    return lines + [f"{policy.path}: {each}" for each in found]
+    found = _doubts(policy, arch)
+    reasons = policy.head.get("accepted")
+    accepted = reasons if isinstance(reasons, dict) else {}
+    said = [line for what, line in found.items() if not accepted.get(what)]
+    anywhere = {what for each in (ARCHES if accepted else ()) for what in _doubts(policy, each)}
+    said += [f"accepts {what!r}, which is not so" for what in accepted if what not in anywhere]
+    return lines + [f"{policy.path}: {each}" for each in (*said, *_missing(policy, arch))]
 
 
 def _allows(policy: Policy, arch: str, name: str) -> bool:
     return calls.number_of(arch, name) >= 0 and allows_any(policy, name)
 
 
-def _dangers(policy: Policy, arch: str) -> list[str]:
-    return [
-        f"allows {' with '.join(names)}: {why}"
+def _doubts(policy: Policy, arch: str) -> dict[str, str]:
+    """What could be meant, by the name that it has in a policy's `accepted`."""
+    found = {
+        " with ".join(names): f"allows {' with '.join(names)}: {why}"
         for names, why in DANGEROUS
         if all(_allows(policy, arch, name) for name in names)
-    ]
-
-
-def _ways_around(policy: Policy, arch: str) -> list[str]:
-    return [
-        f"limits {name} by its arguments but allows {other}, {why}"
-        for name, other, why in AROUND
-        if any(rule.get("args") for rule in chain(policy, name)) and _allows(policy, arch, other)
-    ]
+    }
+    if policy.head["defaultAction"] in PERMITS:
+        found[DEFAULT] = "what no rule names is allowed: a call that is new tomorrow is, too"
+    for name, other, why in AROUND:
+        if any(rule.get("args") for rule in chain(policy, name)) and _allows(policy, arch, other):
+            found[f"{name} with {other}"] = f"limits {name} by its arguments but allows {other}, {why}"
+    return found
 
 
 def _missing(policy: Policy, arch: str) -> list[str]:

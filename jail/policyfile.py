@@ -21,7 +21,10 @@ GROUP = re.compile(rb'"@[^"\\]*"')
 STAND_IN = b'"read"'  # as long as the shortest group with its quotes, "@aio", or shorter
 PERMITS = ("SCMP_ACT_ALLOW", "SCMP_ACT_LOG")
 ALLOW, KILL = "SCMP_ACT_ALLOW", "SCMP_ACT_KILL_PROCESS"
-KNOWN_FIRST = ("comment", "defaultAction", "defaultErrnoRet", "architectures", "archMap", "flags")
+KNOWN_FIRST = (
+    *("comment", "defaultAction", "defaultErrnoRet", "architectures", "archMap", "flags"),
+    "accepted",
+)
 
 
 class Policy:

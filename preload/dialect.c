@@ -105,10 +105,11 @@ static int read_oci(const struct reading *reading, const struct json *policy)
 	const struct json *action = json_member(policy, "defaultAction");
 	const struct json *words = json_member(policy, "flags");
 	uint32_t value = 0;
-	int ret = check_keys(reading, policy,
-			     "defaultAction defaultErrnoRet architectures archMap flags syscalls "
-			     "listenerPath listenerMetadata startup counts programs comment "
-			     "$schema");
+	int ret =
+		check_keys(reading, policy,
+			   "defaultAction defaultErrnoRet architectures archMap flags syscalls "
+			   "listenerPath listenerMetadata startup counts programs comment accepted "
+			   "$schema");
 
 	if (ret)
 		return ret;

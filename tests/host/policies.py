@@ -17,7 +17,7 @@ from pathlib import Path
 
 from daemons import DAEMONS, SCENARIOS, Daemon
 
-from jail import policyfile
+from jail import calls, policyfile
 from jail.chance import CHANCE
 from jail.policy import ARCHES
 from jail.policy_merge import merge
@@ -27,6 +27,7 @@ from jail.policyfile import Policy, Rule, names_of
 FILTERS = Path(__file__).resolve().parents[2] / "json-filters"
 BIN = Path(sys.executable).parent
 LIBCS = ("glibc", "musl")
+TIME64 = "_time64"
 WATCHED = "watched"
 REASONS = {reason for _, _, reason in CHANCE}
 PORTED = "ported: the same calls under the names of other libcs and architectures"
@@ -72,6 +73,8 @@ def _ported(policy: Policy) -> list[str]:
             rules = [rule for rule in port(policy, arch, libc)[0].rules if rule["action"] == policyfile.ALLOW]
             names.update(dict.fromkeys(name for rule in rules for name in names_of(rule)))
     known = {name for rule in policy.rules for name in names_of(rule)}
+    # what is itself a twin has one, too
+    names.update({name + TIME64: None for name in (*known, *names) if name + TIME64 in calls.all_names()})
     return [name for name in names if name not in known]
 
 

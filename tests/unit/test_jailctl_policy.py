@@ -415,6 +415,19 @@ def test_default_that_allows_is_named() -> None:
     assert "what no rule names is allowed" in lines_of(rule("mount", action=ERRNO), defaultAction=ALLOW)
 
 
+def test_danger_with_a_reason_is_not_said_and_one_that_is_not_there_is() -> None:
+    both = rule("execve", "mprotect", "chroot")
+    accepted = {"execve with mprotect": "a shell", "defaultAction": "a list of what is denied"}
+    assert (
+        lines_of(both, accepted=accepted, defaultAction=ALLOW).count("\n") > 5
+    )  # all the others are allowed
+    said = lines_of(both, accepted=accepted)
+    assert "allows execve with" not in said
+    assert "allows chroot: " in said
+    assert "accepts 'defaultAction', which is not so" in said
+    assert "allows execve with" in lines_of(both, accepted={"execve with mprotect": ""})
+
+
 def test_explain_says_what_it_knows() -> None:
     text = "\n".join(explain("mount"))
     assert "cap_sys_admin" in text and "@mount" in text and "mips 4021" in text

@@ -10,6 +10,8 @@ import pytest
 from jail._native import lib
 from jail.bpf import Program
 from jail.policy import ARCHES, compile_filter
+from jail.policy_lint import lint
+from jail.policyfile import load
 
 FOLDER = Path(__file__).resolve().parents[2] / "json-filters"
 STARTUP = sorted(FOLDER.glob("startup-*.json"))
@@ -56,6 +58,12 @@ def test_policy_has_each_name_once_and_the_watched_ones_by_frequency(path: Path)
 def test_policy_follows_the_schema(path: Path) -> None:
     jsonschema = pytest.importorskip("jsonschema")  # not of Python alone: guests go without
     jsonschema.Draft202012Validator(read(FOLDER / "schema.json")).validate(read(path))
+
+
+@pytest.mark.parametrize("arch", ["x86_64", "mips"])
+@pytest.mark.parametrize("path", [*POLICIES, DEFAULT], ids=lambda path: path.stem)
+def test_lint_has_nothing_to_say(path: Path, arch: str) -> None:
+    assert lint(load(str(path)), arch) == []
 
 
 @pytest.mark.parametrize("call", ["mount", "ptrace", "bpf", "init_module", "reboot", "setns", "keyctl"])
