@@ -5,8 +5,8 @@
 
 A fault is [PROCESS, AFTER_EXEC, INDEX, ERRNO] as inject.c takes them. Keys beside these: flags (LAUNCH_* by
 name), spec (as in driver.py), stdio (descriptors are given), command (through `ujail`'s own main, up to its
-exec). Prints a JSON line for each fault: what came of it.
-INDEX 0 is a launch without a fault; its line has the calls.
+exec), enter (a program into a jail with these words, as `jailctl exec` starts it). Prints a JSON line for each fault:
+what came of it. INDEX 0 is a launch without a fault; its line has the calls.
 """
 
 import json
@@ -24,11 +24,14 @@ import driver
 
 import jail.launch
 from jail._native import lib
+from jail.entry import confined
 from jail.errors import JailError
 from jail.netmaker import open_existing
+from jail.running import jail_at
 from jail.ujail import main as ujail_main
 
 LIMIT_S = 30
+BROKEN = 99  # status of a supervisor that could not clean up
 STATUS = ("Uid", "Gid", "Groups", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp")
 # not SigBlk: sigtimedwait(2) of PID 1 changes it while it waits
 MORE = ("Seccomp_filters", "SigIgn", "Umask")
@@ -49,6 +52,8 @@ def launch_here(request: dict[str, Any], plan: Any) -> dict[str, Any]:
             return real_launch(*arguments, **named)
         except JailError:
             after = driver.state()
+            if plan and plan.group and os.path.exists(plan.group.path):
+                raise Failed(f"left behind: {plan.group.path}") from None
             if after != before:
                 raise Failed(
                     f"left behind: {[(a, b) for a, b in zip(before, after, strict=True) if a != b]}"
@@ -83,6 +88,8 @@ def child(request: dict[str, Any], plan: Any, go_fd: int, report_fd: int) -> Non
     os.close(report_fd)
     if "pid" in report:
         status = os.waitstatus_to_exitcode(os.waitpid(report["pid"], 0)[1])
+        if plan.group and not plan.group.remove():
+            status = BROKEN
     os._exit(status if status >= 0 else 128 - status)
 
 
@@ -104,7 +111,9 @@ def normal(text: str) -> list[str]:
     """Lines without what differs from run to run: numbers of pipes, mounts and devices."""
     text = re.sub(r"/proc/self/fd/\d+", "layer", text)
     text = re.sub(r"(pipe|socket):\[\d+\]", r"\1", text)
-    text = re.sub(r"(?m)^(pid|ppid|sid|pgid) \d{3,}$", r"\1", text)  # where there is no PID namespace
+    text = re.sub(r"(?m)^0::/services/t\d$", "group", text)
+    # where there is no PID namespace, or others have been in it; a jail's own service is 2
+    text = re.sub(r"(?m)^(pid|ppid|sid|pgid) (?![012]$)\d+$", r"\1", text)
     text = re.sub(r"(?m)^line \d+ \d+ \d+:\d+", "line", text)
     return re.sub(r"(?m)^\d+ \d+ \d+:\d+", "", text).splitlines()
 
@@ -119,10 +128,11 @@ def status_fields(pid: int) -> list[str]:
 
 
 def seen_of(pid: int) -> list[str]:
+    groups = [line for line in normal(read(f"/proc/{pid}/cgroup")) if line == "group" or line[:3] == "0::"]
     links = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
     seen = status_fields(pid) + normal(read(f"/proc/{pid}/mountinfo")) + normal(read(f"/proc/{pid}/limits"))
     seen.append(f"nice {os.getpriority(os.PRIO_PROCESS, pid)}")
-    return seen + sorted(normal("\n".join(links))) + [read(f"/proc/{pid}/comm")]
+    return seen + groups + sorted(normal("\n".join(links))) + [read(f"/proc/{pid}/comm")]
 
 
 def seen_from_outside(stub: int, service: int) -> list[str]:
@@ -201,14 +211,33 @@ def judge(
     return {"inside": normal(lines), "outside": outside, "status": report.get("status", code), "calls": calls}
 
 
+def enter(plan: Any, argv: list[str]) -> tuple[int, Any]:
+    """A jail that waits, its pid, and the plan of a program that enters it."""
+    stay, out = os.pipe(), os.pipe()
+    pid = jail.launch.launch(plan, stdio=(stay[0], out[1], -1)).pid
+    os.close(out[1])
+    read_until(out[0], b"ready\n")
+    os.close(out[0])
+    found = jail_at(pid)
+    assert found
+    return pid, confined(found, argv[argv.index("--") + 1 :], {})
+
+
 def main(request: dict[str, Any]) -> None:
     plan = None if request.get("command") else driver.plan_for(request["argv"], request.get("spec"))
+    target = None
+    if request.get("enter"):
+        assert plan
+        target, plan = enter(plan, request["argv"])
     for fault in request["faults"]:
         try:
             found = one(request, plan, fault)
         except Failed as failure:
             found = {"failed": str(failure)}
         print(json.dumps({"fault": fault, **found}), flush=True)
+    if target is not None:
+        os.kill(target, 9)
+        os.waitpid(target, 0)
 
 
 if __name__ == "__main__":

@@ -12,11 +12,14 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from jail.cgroup import hierarchy
 
 if TYPE_CHECKING:
     from tests.conftest import Host
@@ -68,6 +71,18 @@ JAILS: dict[str, dict[str, Any]] = {
     # dns: a file with something in it
     "network": {"options": ["--net", "netns:/proc/self/ns/net,dns=10.9.0.1", "-r", "/etc/group"]},
     "ports": {"options": ["-U", "65534", "--connect", "tcp:53", "--bind", "tcp:53"], "needs": "landlock"},
+    "group": {"options": ["-p", "--cgroup", "cgroup.max.depth=1"], "needs": "cgroup2"},
+    "group-joined": {
+        "options": ["-U", "65534", "--cgroup", "cgroup.max.depth=1"],
+        "flags": ["LAUNCH_JOIN_GROUP"],
+        "needs": "cgroup2",
+    },
+    # what jailctl exec starts in a jail with these options
+    "entry": {
+        "options": ["-p", "-N", "-U", "65534", "--limit", "nofile=200 300", "-S", "POLICY"],
+        "enter": True,
+    },
+    "entry-user": {"options": ["-f", "-p", "--nice", "5"], "enter": True},
     "layers": {"options": ["-T", "1m", "-p", "-r", "/etc/group"]},
     "old-kernel": {"options": ["-U", "65534", "-p", "-r", "/etc"], "flags": ["LAUNCH_OLD_KERNEL"]},
     "command": {"options": ["-P", "FOLDER/pid", "-S", "POLICY"], "command": True},
@@ -92,18 +107,21 @@ class Walk:
         options = [
             words.get(word, word.replace("FOLDER", words["FOLDER"])) for word in JAILS[name]["options"]
         ]
-        argv = ["-n", "t", *options, "--", str(host.probes["glibc"]), *VERBS.split()]
+        argv = [*options, "--", str(host.probes["glibc"]), *VERBS.split()]
         self.is_thorough = name == "policy"
         self.request = {**JAILS[name], "argv": argv, "inject": str(inject)}
 
     def run(self, faults: list[list[int]]) -> list[dict[str, Any]]:
         workers = []
-        for share in (faults[n::WORKERS] for n in range(WORKERS)):
+        for number in range(WORKERS):
+            share = faults[number::WORKERS]
+            # a group is named after the jail
+            argv = ["-n", f"t{number}", *self.request["argv"]]
             words = [
                 sys.executable,
                 "-I",
                 str(HERE / "faults.py"),
-                json.dumps({**self.request, "faults": share}),
+                json.dumps({**self.request, "argv": argv, "faults": share}),
             ]
             workers.append(
                 subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
@@ -130,6 +148,10 @@ class Walk:
         ]
 
 
+AS_OTHERS_PAST_EXEC = {
+    *("old-kernel", "wrapper", "supervised", "plain", "layers", "files", "network", "ports"),
+    *("group", "group-joined", "entry", "entry-user"),
+}
 # with a user namespace the first child is outside of it, PID 1 the second and the service the third
 WITH_USER = {"parent": (PARENT, 0), "outside": (FIRST, 0), "first": (SERVICE, 0), "service": (SERVICE + 1, 0)}
 PROCESSES = {
@@ -145,10 +167,7 @@ def is_worth_a_walk(process: int, after: int, name: str) -> bool:
     """Past an exec these are as the others; a plain service has no second child."""
     if name == "user":
         return False
-    if (
-        name in ("old-kernel", "wrapper", "supervised", "plain", "layers", "files", "network", "ports")
-        and after
-    ):
+    if name in AS_OTHERS_PAST_EXEC and after:
         return False
     return not (name == "plain" and process == SERVICE)
 
@@ -206,7 +225,23 @@ def judge(found: dict[str, Any], good: dict[str, Any], process: int, after_exec:
     return f"status {found['status']}"
 
 
+@pytest.fixture
+def groups(name: str) -> Iterator[None]:
+    """A directory of groups that stays while two launches at a time make and remove theirs."""
+    if JAILS[name].get("needs") != "cgroup2":
+        yield
+        return
+    if not hierarchy():
+        pytest.skip("no version 2 hierarchy is mounted")
+    keep = Path(hierarchy(), "services/keep")
+    keep.mkdir(parents=True)
+    yield
+    keep.rmdir()
+    keep.parent.rmdir()  # nothing else is in it
+
+
 @pytest.mark.parametrize(("process", "after", "name"), CASES)
+@pytest.mark.usefixtures("groups")
 def test_fault_in_a_call_gives_a_whole_jail_or_none(
     host: "Host",
     inject: Path,
