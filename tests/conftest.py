@@ -265,6 +265,8 @@ class Host:
         self.utrace = str(Path(ujail).with_name("utrace"))
         self._policies = 0
 
+    # before words whose mounts are to stay their own
+    apart = ("unshare", "--mount", "--propagation", "private")
     # what tests use of the functions above; conftest.py itself cannot be imported by them
     children_of = staticmethod(children_of)
     fds = staticmethod(fds)
@@ -299,8 +301,7 @@ class Host:
         self, *verbs: object, kind: str = "glibc", prefix: Iterable[object] = (), **settings: object
     ) -> Result:
         """The probe without a jail, in a mount namespace of its own, so that a success changes nothing."""
-        apart = ["unshare", "--mount", "--propagation", "private", *prefix]
-        return run(*apart, self.probes[kind], *verbs, **settings)
+        return run(*self.apart, *prefix, self.probes[kind], *verbs, **settings)
 
     def driver(self, request: dict[str, object], prefix: Iterable[object] = ()) -> Result:
         """A launch by library call, see host/driver.py; its report is the last line on stderr."""

@@ -171,6 +171,6 @@ def test_remount_of_what_was_asked_for(host: "Host", tmp_path: Path) -> None:
     seen = host.probe(*verbs, options=options)
     assert "ok" not in seen.tries().values() and len(seen.tries()) == 5, seen
     script = 'mount --bind "$0" "$0"; exec "$@"'
-    words = ("unshare", "--mount", "--propagation", "private", "sh", "-ec", script, tmp_path)
+    words = (*host.apart, "sh", "-ec", script, tmp_path)
     outside = host.run(*words, host.probes["glibc"], "remount", tmp_path, "umount", tmp_path)
     assert set(outside.tries().values()) == {"ok"}, outside

@@ -159,9 +159,7 @@ def test_leave_a_chroot_by_an_open_directory(host: "Host") -> None:
     (inner / "dev").mkdir(parents=True)
     shutil.copy(host.probes["static-glibc"], inner / "probe")
     script = f'exec chroot {inner} /probe "$@"'
-    worked(
-        host.run("unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh", "chroot", marker)
-    )
+    worked(host.run(*host.apart, "sh", "-c", script, "sh", "chroot", marker))
     shutil.rmtree(inner)
 
 
@@ -170,20 +168,7 @@ def test_pivot_root_again(host: "Host") -> None:
     script = f'mount -t tmpfs none {host.folder}; exec "$@"'
     program = host.probes["static-glibc"]
     copy = shutil.copy(program, "/dev/shm/stockade-test-probe")  # the other one is hidden by then
-    words = [
-        "unshare",
-        "--mount",
-        "--propagation",
-        "private",
-        "sh",
-        "-ec",
-        script,
-        "sh",
-        copy,
-        "pivot",
-        host.folder,
-    ]
-    seen = host.run(*words)
+    seen = host.run(*host.apart, "sh", "-ec", script, "sh", copy, "pivot", host.folder)
     os.unlink(copy)
     # EINVAL: asked with a put_old that is not below the new root where "/" was not a mount; not EPERM
     assert seen.tries()[f"pivot:{host.folder}"] in ("ok", "EINVAL")

@@ -20,7 +20,7 @@ class World:
     def __init__(self, host: "Host") -> None:
         self.host = host
         pipe = subprocess.PIPE
-        words = ["unshare", "--mount", "--propagation", "private", sys.executable, "-I", str(WORLD)]
+        words = [*host.apart, sys.executable, "-I", str(WORLD)]
         self.process = subprocess.Popen(words, stdin=pipe, stdout=pipe, text=True)
         assert self._answer() == "ready"
         self.ask(serve=PORT)

@@ -176,7 +176,7 @@ def test_mounts_made_later_come_in_and_never_go_out(host: "Host", folder: Path, 
     words = ("-n", "t", "-C", "all", "--bind", f"{place}::rw{',slave' if how else ''}", "--", probe, "stay")
     verbs = ("read", place / "sub/new", "mount", "tmpfs", place / "own", "create", place / "own/x")
     script = f'{SLAVE}\necho outside $(ls "$shift_by/own" | wc -l)'
-    unshare = ("unshare", "--mount", "--propagation", "private", "sh", "-ec", script, "sh")
+    unshare = (*host.apart, "sh", "-ec", script, "sh")
     seen = host.run(*unshare, place, meanwhile, host.ujail, *words, *verbs)
     assert seen["outside"] == "0", (
         seen
@@ -190,19 +190,7 @@ def test_mounts_made_later_come_in_and_never_go_out(host: "Host", folder: Path, 
 
 def test_slave_of_a_private_mount_is_refused(host: "Host", folder: Path) -> None:
     line = 'mount -t tmpfs x "$0" && mount --make-private "$0" && exec "$@"'
-    words = (
-        "unshare",
-        "--mount",
-        "--propagation",
-        "private",
-        "sh",
-        "-ec",
-        line,
-        folder,
-        host.ujail,
-        "-n",
-        "t",
-    )
+    words = (*host.apart, "sh", "-ec", line, folder, host.ujail, "-n", "t")
     seen = host.run(*words, "--bind", f"{folder}::slave", "--", host.probes["glibc"], "exit", "0")
     assert (seen.status, "is not shared" in seen.err) == (125, True), seen
 
@@ -251,7 +239,7 @@ def test_resolver_follows_the_file_in_a_directory_of_its_own(host: "Host", folde
     )
     verbs = ("stay", "cat", "/etc/resolv.conf", "cat", "/etc/hosts")
     words = (host.ujail, "-n", "t", "-r", "@resolver", "--", host.probes["static-glibc"], *verbs)
-    seen = host.run("unshare", "--mount", "--propagation", "private", "sh", "-ec", script, folder, *words)
+    seen = host.run(*host.apart, "sh", "-ec", script, folder, *words)
     address = "192.0.2.2" if name.startswith("resolv") else "192.0.2.1"
     assert seen.all("line") == [f"nameserver {address}", "hosts"], seen
 

@@ -94,7 +94,7 @@ def test_bind_read_only_directory_takes_the_mounts_below_along_read_only(host: "
         f"mount --make-rshared /; mount -t tmpfs one {folder}/sub; mkdir {deep}; mount -t tmpfs two {deep};"
         f'touch {deep}/file; "$@"; test -z "$(ls {deep}/made)" 2>/dev/null'
     )
-    apart = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh"]
+    apart = [*host.apart, "sh", "-c", script, "sh"]
     verbs = ["list", deep, "create", deep / "new", "create", folder / "sub/new", "write", deep / "file"]
     inside = host.run(*apart, host.ujail, "-n", "t", "-r", folder, "--", host.probes["glibc"], *verbs)
     assert inside.all("entry") == ["file"]
@@ -106,7 +106,7 @@ def test_mounts_of_the_jail_do_not_reach_a_host_with_a_shared_root(host: "Host",
     script = (
         'mount --make-rshared /; cat /proc/self/mountinfo >"$0.1"; "$@"; cat /proc/self/mountinfo >"$0.2"'
     )
-    apart = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, folder / "seen"]
+    apart = [*host.apart, "sh", "-c", script, folder / "seen"]
     seen = host.run(*apart, host.ujail, "-n", "t", "-p", "-r", folder, "--", host.probes["glibc"], "exit", 5)
     assert not seen.err
     assert (folder / "seen.1").read_text() == (folder / "seen.2").read_text()

@@ -158,7 +158,7 @@ def test_ids_by_name_with_supplementary_groups(host: "Host", tmp_path: Path) -> 
     group.write_text(
         Path("/etc/group").read_text() + "own:x:4322:\none:x:4400:jailed\ntwo:x:4401:root,jailed\n"
     )
-    apart = ["unshare", "--mount", "--propagation", "private", "sh", "-ec"]
+    apart = [*host.apart, "sh", "-ec"]
     bind = f'mount --bind {passwd} /etc/passwd; mount --bind {group} /etc/group; exec "$@"'
     command = [*apart, bind, "sh", host.ujail, "-n", "t"]
     probe = ["--", host.probes["glibc"], "ids"]

@@ -141,7 +141,7 @@ def test_limit_that_cannot_be_had_stops_the_start(
 
 def test_limits_without_a_hierarchy_stop_the_start_and_nothing_else_does(host: "Host") -> None:
     script = 'umount -l "$0" && exec "$@"'
-    apart = ("unshare", "--mount", "--propagation", "private", "sh", "-ec", script, root())
+    apart = (*host.apart, "sh", "-ec", script, root())
     limited, free = table(host, "exit", 3, cgroup={"memory.max": "16M"}), table(host, "exit", 3)
     first, second = report_of(host, spawner(host, limited, free, prefix=apart))
     assert first["failed"] == "cgroup: memory.max cannot be set: no version 2 hierarchy is mounted"

@@ -28,7 +28,7 @@ def test_the_last_set_counts_whatever_happened(host: "Host", run_folder: Path) -
         "probe": str(host.probes["glibc"]),
         "initd": str(Path(host.ujail).with_name("initd")),
     }
-    apart = ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--mount-proc"]
+    apart = [*host.apart, "--pid", "--fork", "--mount-proc"]
     process = host.spawn(*apart, sys.executable, CHAOS, json.dumps(request))
     out, err = process.communicate(timeout=SECONDS + LIMIT_S)
     assert process.returncode == 0, f"seed {seed}: {out}{err}"

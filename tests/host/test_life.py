@@ -107,7 +107,7 @@ def test_last_line_goes_to_syslog(host: "Host", tmp_path: Path) -> None:
     dev += "for n in null zero full random urandom tty; do "
     dev += 'touch /dev/$n; mount --bind "$0/$n" /dev/$n; done; '
     (tmp_path / "dev").mkdir()
-    apart = ["unshare", "--mount", "--propagation", "private", "sh", "-c", dev + script, tmp_path / "dev"]
+    apart = [*host.apart, "sh", "-c", dev + script, tmp_path / "dev"]
     seen = host.run(*apart, host.ujail, "-n", "t", "--", host.probes["glibc"], "exit", 3)
     assert (seen.status, seen.err) == (3, "")
     assert log.recv(4096).endswith(b"ujail: t: exited with 3")

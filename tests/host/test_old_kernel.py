@@ -85,7 +85,7 @@ def test_old_kernel_gives_the_same_mounts(host: "Host", tmp_path: Path) -> None:
 
 def test_old_kernel_leaves_read_only_what_the_host_has_read_only(host: "Host", tmp_path: Path) -> None:
     script = f'mount --bind {tmp_path} {tmp_path}; mount -o remount,bind,ro {tmp_path}; exec "$@"'
-    apart = ["unshare", "--mount", "--propagation", "private", "sh", "-ec", script, "sh"]
+    apart = [*host.apart, "sh", "-ec", script, "sh"]
     for flags in (OLD, MODERN):
         seen = launch(host, flags, "create", tmp_path / "new", options=("-w", tmp_path), prefix=apart)
         assert seen[f"create:{tmp_path}/new"] == "EROFS"

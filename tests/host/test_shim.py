@@ -231,7 +231,7 @@ def test_setuid_program_that_loads_the_shim_refuses(host: "Host", shim: str) -> 
             f" --regid=65534 --clear-groups env SECCOMP_FILE={policy} LD_PRELOAD=libpreload-seccomp.so"
             f" {host.probes[kind]} modes"
         )
-        return host.run("unshare", "--mount", "--propagation", "private", "sh", "-c", script)
+        return host.run(*host.apart, "sh", "-c", script)
 
     refused = as_nobody("setuid")
     assert refused.status == 127 and "setuid" in refused.err and refused.out == ""

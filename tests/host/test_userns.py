@@ -124,9 +124,7 @@ def test_ranges_of_the_users_own_files_are_there(host: "Host", tmp_path: Path) -
     script = 'cp -a /etc/. $0/etc; cp $0/sub* $0/etc; mount --bind $0/etc /etc; exec "$@"'
     words = [host.ujail, "-n", "t", "-f", "-p", "--", host.probes["glibc"], "cat", "/proc/self/uid_map"]
     (tmp_path / "etc").mkdir()
-    seen = host.run(
-        *("unshare", "--mount", "--propagation", "private", "sh", "-ec"), script, tmp_path, *words
-    )
+    seen = host.run(*host.apart, "sh", "-ec", script, tmp_path, *words)
     assert numbers(seen) == [[0, 65534, 1], [1, 300000, 65536], [65537, 400000, 2]], seen
 
 
