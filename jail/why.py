@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 KERNEL_LOG = "/dev/kmsg"
+AUDIT = "audit: "  # who writes it in the kernel
+RECORD_START = f"{AUDIT}type=1326 audit("
 RECORD_BYTES = 8192  # of one /dev/kmsg read, CONSOLE_EXT_LOG_MAX
 # the record goes through a kernel thread of its own and may come a moment after the death
 PATIENCE_S = 0.3
@@ -37,15 +39,15 @@ def start_us(pid: "int | str" = "self") -> int:
 def of_kernel(line: str) -> Record | None:
     """The record in one read of /dev/kmsg, "priority,number,microseconds,...;text"; None for any other line.
 
-    Programs may write there too, but not with the priority of the kernel.
+    Programs may write there too, but not with the priority of the kernel; and the kernel writes names that they have
+    given to themselves and their files, as in the line about a segmentation fault, but not at the beginning.
     """
     head, _, text = line.partition(";")
-    start = auditrecord.find(text)
     priority = head.partition(",")[0]
-    if start < 0 or not priority.isdigit() or int(priority) > 7:
+    if not text.startswith(RECORD_START) or not priority.isdigit() or int(priority) > 7:
         return None
     try:
-        return auditrecord.parse(text, start)
+        return auditrecord.parse(text, len(AUDIT))
     except ConfigError:
         return None  # cut off
 

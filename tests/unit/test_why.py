@@ -77,6 +77,9 @@ def test_program_names_with_odd_characters_are_decoded() -> None:
         "5,1,2,-;type=13260 syscall=1 pid=1 arch=8 code=0x0",
         record(priority=12),  # a program's, through /dev/kmsg
         record().partition(";")[2],
+        # lines of the kernel about others, with names that those have given themselves
+        record().replace(";", ";x[9]: segfault at 10 ip 0 sp 0 error 6 in x; ") + " z[1132,5c09c40000+1000]",
+        record().replace(";audit: ", ";"),
     ],
 )
 def test_other_lines_are_passed_over(line: str) -> None:
