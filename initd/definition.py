@@ -214,6 +214,8 @@ def _check(definition: Definition, table: "Table") -> None:
         faults.append("command: there is none")
     if definition.mode not in MODES:
         faults.append(f"seccomp_mode: no mode {show(definition.mode)}{did_you_mean(definition.mode, MODES)}")
+    if definition.vrf and definition.jail and definition.jail.shared:
+        faults.append("vrf: the network of a jail that is shared may be another")
     if definition.has_console and (definition.stdout or definition.stderr):
         definition.warnings.append("stdout, stderr: the console of the jail has them")
     elif definition.jail and definition.jail.console and not definition.has_console:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 # what can be asked for and is refused: to leave it out would give less than was asked for, or more
 NOT_YET = {
     "bundle": "say what its config.json does with extroot, command, user and the like",
-    "vrf": "start the program by `ip vrf exec`",
 }
 SERVICES, CONTAINERS = "services", "containers"  # of control groups
 NICE_MAX = 19  # scripts may say 20, which the kernel takes for this
@@ -42,6 +41,7 @@ def make_spec(
     spec.grace_s = definition.term_timeout
     spec.cgroup = f"{tree}/{definition.service}/{definition.instance}"
     spec.cgroup_files = dict(definition.cgroup)
+    spec.vrf = definition.vrf
     spec.mode = definition.mode
     spec.notify = definition.seccomp_notify or needs_supervisor()
     if definition.seccomp:

@@ -7,12 +7,14 @@ are made: joining one can cost milliseconds, which a service without limits need
 
 import _signal  # type: ignore[import-not-found]  # the C half of `signal`, without enum
 import os
-from errno import EBUSY, ENOENT
+from errno import EBUSY, ENODEV, ENOENT
 
 from jail.errors import ConfigError, SetupError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from jail.spec import JailSpec
 
 MOUNTS = "/proc/self/mountinfo"
@@ -26,23 +28,28 @@ OWN_LIMITS = ("cgroup.max.depth", "cgroup.max.descendants")
 class Group:
     """`root` is where the hierarchy is mounted, `name` the path below it, `files` what is written into which.
 
-    `is_ours`: nobody else starts anything in it, so what is in it already was left behind by a start of ours.
+    `vrf` is the device that its sockets are bound to, "" for none. `is_ours`: nobody else starts anything in it, so
+    what is in it already was left behind by a start of ours.
     """
 
-    __slots__ = ("files", "is_ours", "name", "root")
+    __slots__ = ("files", "is_ours", "name", "root", "vrf")
 
-    def __init__(self, root: str, name: str, files: dict[str, str], is_ours: bool = True) -> None:
+    def __init__(
+        self, root: str, name: str, files: dict[str, str], is_ours: bool = True, vrf: str = ""
+    ) -> None:
         self.root = root
         self.name = name
         self.files = files
         self.is_ours = is_ours
+        self.vrf = vrf
 
     @property
     def path(self) -> str:
         return f"{self.root}/{self.name}"
 
     def describe(self) -> str:
-        return ", ".join(f"{file} {value}" for file, value in self.files.items())
+        words = [f"{file} {value}" for file, value in self.files.items()]
+        return ", ".join([*words, f"vrf {self.vrf}"] if self.vrf else words)
 
     def make(self) -> bool:
         """Make the group with its limits, nothing alive in it. Raises SetupError; then there is none of it.
@@ -77,6 +84,26 @@ class Group:
             made.append(above)
         for file, value in self.files.items():
             _write(f"{above}/{file}", value)
+        if self.vrf:
+            self._bind()
+
+    def _bind(self) -> None:
+        """To the device that has the name now: one that was made anew has another number."""
+        import _socket
+
+        from jail._native import lib
+
+        try:
+            device = _index_of(self.vrf, _socket.if_nametoindex)
+            fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                result = lib.bind_group(fd, device)
+            finally:
+                os.close(fd)
+            if result < 0:
+                raise OSError(-result, os.strerror(-result))
+        except OSError as error:
+            raise SetupError(f"bind the sockets of {self.path} to {self.vrf}", error) from error
 
     def _clear(self) -> bool:
         """Remove what an earlier run left: processes, and limits that nobody asks for any more.
@@ -169,6 +196,13 @@ class Group:
         return True
 
 
+def _index_of(device: str, look_up: "Callable[[str], int]") -> int:
+    try:
+        return look_up(device)
+    except OSError as error:  # whose own words have no errno
+        raise OSError(ENODEV, os.strerror(ENODEV)) from error
+
+
 def _try_remove(path: str) -> None:
     try:
         os.rmdir(path)
@@ -176,10 +210,10 @@ def _try_remove(path: str) -> None:
         return  # somebody has come into it
 
 
-def find_group(name: str, files: dict[str, str], is_ours: bool = True) -> Group:
+def find_group(name: str, files: dict[str, str], is_ours: bool = True, vrf: str = "") -> Group:
     """The group to be made. Raises ConfigError where this system cannot hold these limits."""
     root = hierarchy()
-    asked = ", ".join(files)
+    asked = ", ".join([*files, f"vrf {vrf}"] if vrf else files)
     if not root:
         raise ConfigError(f"cgroup: {asked} cannot be set: no version 2 hierarchy is mounted")
     present = _read(f"{root}/cgroup.controllers").split()
@@ -190,7 +224,7 @@ def find_group(name: str, files: dict[str, str], is_ours: bool = True) -> Group:
                 f"cgroup: {file} cannot be set: {root} has no controller {controller[:40]}"
                 f" (it has {', '.join(present) or 'none'}); perhaps version 1 holds it"
             )
-    return Group(root, name, dict(files), is_ours)
+    return Group(root, name, dict(files), is_ours, vrf)
 
 
 def describe_missing() -> str:
@@ -273,7 +307,17 @@ def end_group(path: str) -> str:
 
 
 def check_limits(spec: "JailSpec") -> None:
-    """The group's name and its limits. Raises UsageError."""
+    """The group's name, its limits and its device. Raises UsageError."""
+    if spec.vrf:
+        from jail.networds import check_device_name
+
+        check_device_name("vrf", spec.vrf)
+        if (
+            spec.netns
+            or spec.is_network_made()
+            or any({"net", "network"} & {*kinds} for _, kinds in spec.joins)
+        ):
+            raise UsageError("vrf: the device is one of the host's network, and the jail is in another")
     if not spec.cgroup or {"", ".", ".."} & set(spec.cgroup.split("/")):
         raise UsageError(f"bad cgroup {spec.cgroup!r}")
     for file, value in spec.cgroup_files.items():

@@ -222,11 +222,18 @@ def _check_ways(device: Device, families: set[int]) -> None:
 
 
 def _check_device_name(name: str) -> None:
+    check_device_name("net", name)
+    if name == "lo":
+        raise UsageError("net: 'lo' cannot be the name of a device")
+
+
+def check_device_name(what: str, name: str) -> None:
+    """Raise UsageError for what the kernel takes for no name of a device."""
     is_fine = (
         name.isascii() and name.isprintable() and not set(name) & set("/: %") and name not in (".", "..")
     )
-    if not name or not is_fine or len(name) >= lib.IFNAMSIZ or name == "lo":
-        raise UsageError(f"net: {name[:40]!r} cannot be the name of a device")
+    if not name or not is_fine or len(name) >= lib.IFNAMSIZ:
+        raise UsageError(f"{what}: {name[:40]!r} cannot be the name of a device")
 
 
 def _check_mac(text: str) -> None:

@@ -136,11 +136,11 @@ def make_plan(spec: JailSpec) -> Plan:
     if (spec.net_bind or spec.net_connect) and not spec.is_network_made():
         plan.warnings.append("the network is the host's: of it only the TCP ports are closed")
     has_stub = spec.isolate or spec.stub
-    if spec.cgroup_files:
+    if spec.cgroup_files or spec.vrf:
         from jail import raresteps
         from jail.cgroup import find_group
 
-        plan.group = find_group(spec.cgroup, spec.cgroup_files, spec.is_group_ours)
+        plan.group = find_group(spec.cgroup, spec.cgroup_files, spec.is_group_ours, spec.vrf)
         plan.steps.append(raresteps.cgroup(plan.group.path, plan.group.describe()))
     joined = _join(plan, spec) if spec.joins else 0
     if spec.is_network_made():

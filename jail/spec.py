@@ -114,6 +114,7 @@ class JailSpec:
         "umask",
         "user",
         "userns",
+        "vrf",
     )
 
     def __init__(self, name: str, argv: list[str]) -> None:
@@ -159,6 +160,7 @@ class JailSpec:
         self.joins: list[tuple[int | str, list[str]]] = []  # pid or jail → its namespaces that are joined
         self.cgroup = ""  # the group's path below the hierarchy of version 2, used if there are files
         self.cgroup_files: dict[str, str] = {}  # "memory.max" → "16M"
+        self.vrf = ""  # a device of the host that all its sockets are bound to, by its cgroup
         # words, see fileargs.py
         self.binds: list[str] = []  # "SOURCE:TARGET:flag,flag"
         self.devices: list[str] = []
@@ -247,7 +249,7 @@ class JailSpec:
             from jail.joins import make_joins
 
             make_joins(self.joins, self.hostname, self.netns or self.is_network_made())
-        if self.cgroup_files:
+        if self.cgroup_files or self.vrf:
             from jail.cgroup import check_limits
 
             check_limits(self)

@@ -65,6 +65,7 @@ OPTIONS: tuple[tuple[str, ...], ...] = (
     ("", "nice", "N", "nice value, -20 to 19"),
     ("", "ioprio", "CLASS[:LEVEL]", "I/O priority: rt:0 to rt:7, be:0 to be:7, idle"),
     ("", "oom-score-adj", "N", "-1000 to 1000: who is killed first where memory ends"),
+    ("v", "vrf", "DEVICE", "bind all its sockets to a device, a VRF of the host's, by a cgroup"),
     ("F", "cgroupsns", "", "the jail's cgroup is the root that it sees"),
     ("Policy",),
     ("S", "seccomp", "FILE", "seccomp policy, JSON"),
@@ -107,7 +108,7 @@ LISTS = {
     "uidmap": "uidmap",
 }
 # options that procd's capability wrapper has, a jail without namespaces
-WRAPPER = frozenset("nitPdUGCceSEj")
+WRAPPER = frozenset("nitvPdUGCceSEj")
 
 
 def parse_options(args: list[str]) -> Options:
@@ -148,6 +149,7 @@ def _take_words(spec: JailSpec, given: dict[str, str]) -> None:
     spec.group = given.get("group", "")
     spec.capabilities = given.get("capabilities")
     spec.console = "console" in given
+    spec.vrf = given.get("vrf", "") or ("/" if "vrf" in given else "")
     spec.procfs = "procfs" in given
     spec.sysfs = "sysfs" in given
     spec.ronly = "ronly" in given

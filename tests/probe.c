@@ -966,6 +966,20 @@ static long show_ioprio(char **arguments)
 	return 0;
 }
 
+/* What a socket is bound to that nobody has bound. */
+static long show_device(char **arguments)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	char name[16] = ""; /* IFNAMSIZ */
+	socklen_t size = sizeof(name);
+
+	(void)arguments;
+	if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, name, &size))
+		return -1;
+	say("device %s\n", size && *name ? name : "none");
+	return close(fd);
+}
+
 static long show_nice(char **arguments)
 {
 	(void)arguments;
@@ -981,6 +995,7 @@ static const struct verb {
 } verbs[] = {
 	{"fds", 0, FACT, show_fds},
 	{"nice", 0, FACT, show_nice},
+	{"device", 0, FACT, show_device},
 	{"ioprio", 0, FACT, show_ioprio},
 	{"keyring", 0, FACT, show_keyring},
 	{"join-keyring", 0, FACT, do_join_keyring},

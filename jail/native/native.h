@@ -161,6 +161,9 @@ int landlock_abi(void);
 /* The class of a process's I/O priority, 0 for none, and its level; or -errno. */
 int read_ioprio(int pid, int *level);
 
+/* Sockets that processes of a control group make from now on are bound to a device. Returns 0 or -errno. */
+int bind_group(int group_fd, unsigned int device);
+
 /* The permitted set of the calling process, bit n for capability n. */
 uint64_t permitted_capabilities(void);
 

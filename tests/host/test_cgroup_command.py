@@ -132,3 +132,29 @@ def test_fork_bomb_ends_at_its_limit_and_others_start(host: "Host", group: Path)
     host.finish(bomb)
     twin = host.probe("bomb", 200)
     assert (twin["children"], twin.tries()) == ("200", {"bomb:200": "ok"})
+
+
+def need_group_programs() -> None:
+    """For kernels without CONFIG_CGROUP_BPF."""
+    config = Path("/proc/config.gz")
+    if config.exists():
+        import gzip
+
+        if b"CONFIG_CGROUP_BPF=y" not in gzip.decompress(config.read_bytes()):
+            pytest.skip("this kernel has no programs for control groups")
+
+
+@pytest.mark.parametrize("options", [("-p",), ("-C", "none"), ("-f",)])
+def test_sockets_are_bound_to_a_device(host: "Host", group: Path, options: tuple[str, ...]) -> None:
+    """Any device will do: that it is a VRF is its own affair."""
+    need_group_programs()
+    assert host.outside("device")["device"] == "none"
+    assert host.probe("device", options=options)["device"] == "none"
+    seen = host.probe("device", options=(*options, "-v", "lo"))
+    assert (seen.status, seen.all("device")) == (0, ["lo"]), seen
+
+
+def test_a_device_that_is_not_there_starts_nothing(host: "Host", group: Path) -> None:
+    seen = host.probe("exit", 0, options=("--vrf", "no-such"))
+    assert seen.status == 125
+    assert seen.err == f"ujail: t: bind the sockets of {group} to no-such: No such device\n"

@@ -35,6 +35,31 @@ def test_hierarchy_is_where_version_2_is_mounted(mounted: Path) -> None:
     assert group.describe() == "memory.max 16M, cgroup.max.depth 1"
 
 
+def test_a_device_needs_a_group_alone(mounted: Path) -> None:
+    group = find_group("services/a", {}, vrf="red")
+    assert (group.describe(), group.vrf) == ("vrf red", "red")
+    assert find_group("a", {"memory.max": "1"}, vrf="red").describe() == "memory.max 1, vrf red"
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"vrf": "a/b"}, "vrf: 'a/b' cannot be the name of a device"),
+        ({"vrf": "x" * 16}, "cannot be the name"),
+        ({"vrf": "red", "netns": True}, "the jail is in another"),
+        ({"vrf": "red", "net": ["netns:x"]}, "the jail is in another"),
+        ({"vrf": "red", "joins": [(1, ["network"])]}, "the jail is in another"),
+    ],
+)
+def test_devices_that_are_refused(settings: dict[str, object], reason: str) -> None:
+    spec = JailSpec("x", ["/bin/true"])
+    spec.cgroup = "services/x"
+    for name, value in settings.items():
+        setattr(spec, name, value)
+    with pytest.raises(UsageError, match=reason):
+        spec.validate()
+
+
 def test_missing_controller_is_named(mounted: Path) -> None:
     with pytest.raises(
         ConfigError, match=r"cpu\.max cannot be set: .* no controller cpu \(it has memory, pids\)"

@@ -136,7 +136,6 @@ def test_join_of_another_process_under_the_same_pid_is_refused(monkeypatch: pyte
     "table",
     [
         {"bundle": "/b"},
-        {"vrf": "red"},
     ],
 )
 def test_what_is_not_yet_there_is_refused(table: dict[str, Any]) -> None:
@@ -149,6 +148,13 @@ def test_list_of_what_is_not_yet_there_names_attributes() -> None:
     for key in NOT_YET:
         assert not getattr(definition, key)
     assert make_spec(define(seccomp_mode="enforce")).plain
+
+
+def test_a_device_for_all_sockets() -> None:
+    for table in ({}, {"jail": {"name": "x", "procfs": True}}):
+        assert spec(vrf="red", **table).vrf == "red"
+    with pytest.raises(UsageError, match="vrf"):
+        spec(vrf="red", jail={"name": "x", "netns": True})
 
 
 def test_a_console_makes_a_jail_and_takes_the_output() -> None:
