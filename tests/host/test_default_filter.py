@@ -74,6 +74,32 @@ def test_each_call_is_denied_in_a_jail_and_nowhere_else(host: "Host") -> None:
     assert len(told) > len(names) // 2, outside
 
 
+# what sets the clock, with an address that is nobody's: who gets as far as that sets nothing
+CLOCK = {
+    "settimeofday": "1,0",
+    "clock_settime": "0,1",
+    "clock_settime64": "0,1",
+    "adjtimex": "1",
+    "clock_adjtime": "0,1",
+    "clock_adjtime64": "0,1",
+    "stime": "1",
+}
+
+
+def test_clock_is_set_by_nobody_but_who_was_given_the_capability(host: "Host") -> None:
+    arch = native_arch().encode()
+    verbs = [
+        word
+        for name, arguments in CLOCK.items()
+        if lib.call_number(arch, name.encode()) >= 0
+        for word in words(name, arguments)
+    ]
+    assert set(host.outside(*verbs).tries().values()) == {"EFAULT"}
+    assert set(host.probe(*verbs).tries().values()) == {"EPERM"}
+    assert set(host.probe(*verbs, options=(OFF,)).tries().values()) == {"EFAULT"}
+    assert set(host.probe(*verbs, options=("-C", "cap_sys_time")).tries().values()) == {"EFAULT"}
+
+
 @pytest.mark.parametrize("options", [(), ("-U", "65534"), ("-T", "1m")])
 def test_every_jail_without_a_policy_has_the_filter(host: "Host", options: tuple[str, ...]) -> None:
     for kind in ("glibc", "static-glibc"):

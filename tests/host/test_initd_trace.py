@@ -64,6 +64,19 @@ def test_traced_service_is_in_its_jail(host: "Host", busy: "Probes", initd: Supe
     initd.stop()
 
 
+def test_traced_service_is_root_of_its_user_namespace(
+    host: "Host", busy: "Probes", initd: Supervised
+) -> None:
+    listed = start(initd, busy["glibc"], *WORK, "stay", jail={**JAIL, "userns": True}, user="nobody")
+    seen = status(listed["service_pid"])
+    assert seen["Uid"] == ["65534"] * 4 and seen["TracerPid"] == [str(listed["pid"])]
+    assert os.stat(f"/proc/{listed['service_pid']}/ns/user") != os.stat("/proc/self/ns/user")
+    assert Path(f"/proc/{listed['service_pid']}/uid_map").read_text().split() == ["0", "65534", "1"]
+    stop(initd)
+    assert read(listed)["counts"]["getppid"] == 3 * 40 + 4 * 5
+    initd.stop()
+
+
 def test_trace_becomes_the_policy(host: "Host", busy: "Probes", initd: Supervised) -> None:
     """Recorded in the jail, enforced in the jail; and what was not seen is denied."""
     listed = start(initd, busy["glibc"], *WORK, "stay", jail=JAIL)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """-f: root inside is somebody else outside, for root's jails and for those of ordinary users."""
 
+import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -208,3 +209,19 @@ def test_ordinary_user_cannot_choose_ids(host: "Host") -> None:
 def test_ordinary_user_without_it_is_refused(host: "Host") -> None:
     seen = as_user(host, "ids", options=())
     assert seen.status == 125 and "an ordinary user needs -f" in seen.err
+
+
+@pytest.mark.parametrize("who", ["root", "ordinary user"])
+def test_jail_in_a_user_namespace_can_be_traced(host: "Host", who: str) -> None:
+    words = (host.ujail, "-n", "t", "-f", "-m", "trace", "--", host.probes["glibc"], "ids")
+    seen = host.run(*(AS_USER if who != "root" else ()), *words, cwd="/")
+    if "clone" in seen.err or "go into a user namespace" in seen.err:
+        pytest.skip("this kernel lets no ordinary user make user namespaces")
+    assert (seen.status, seen["uid"]) == (0, "0 0 0"), seen
+    path = Path(seen.err.partition("the trace is in ")[2].split()[0])
+    try:
+        counts = json.loads(path.read_text())["counts"]
+        assert path.stat().st_uid == (0 if who == "root" else USER)
+    finally:
+        path.unlink()
+    assert "write" in counts and "setresuid" not in counts  # of the service, and not of what made its jail
