@@ -16,7 +16,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=10)
 @given(VALUES, st.sampled_from(["", " ", "\n\t\r "]))
 def test_what_is_written_and_read_is_what_json_has(value: object, space: str) -> None:
     assert dumps(value) == json.dumps(value)
