@@ -24,6 +24,7 @@ import driver
 
 import jail.launch
 from jail._native import lib
+from jail.console import Passage
 from jail.entry import confined
 from jail.errors import JailError
 from jail.netmaker import open_existing
@@ -70,11 +71,34 @@ def launch_here(request: dict[str, Any], plan: Any) -> dict[str, Any]:
     # from above 2, as a supervisor gives them
     stdio = [os.dup(fd) if request.get("stdio") else -1 for fd in range(3)]
     net_fd = open_existing(plan.network.path).fd if plan.network else -1
+    console = Passage() if any(step.op == lib.STEP_CONSOLE for step in plan.steps) else None
+    console_fd = console.console_fd if console else -1
     try:
-        started = marked(plan, flags, stdio, net_fd=net_fd)
+        started = marked(plan, flags, stdio, net_fd=net_fd, console_fd=console_fd)
+        if console:
+            request["master"] = console.take()
         return {"pid": started.pid, "service": started.service_pid}
     except JailError as error:
         return {"status": error.status, "said": str(error)}
+
+
+def copy(master_fd: int) -> None:
+    """Between a console and our 0 and 1, until the jail ends; the end of what comes is its end of file."""
+    poll = select.poll()
+    poll.register(master_fd, select.POLLIN)
+    poll.register(0, select.POLLIN)
+    while True:
+        for fd, _ in poll.poll():
+            try:
+                piece = os.read(fd, 4096)
+            except OSError:
+                return  # nobody has it open any more
+            if fd == master_fd:
+                os.write(1, piece.replace(b"\r\n", b"\n"))
+            else:
+                os.write(master_fd, piece or b"\x04")
+                if not piece:
+                    poll.unregister(0)
 
 
 def child(request: dict[str, Any], plan: Any, go_fd: int, report_fd: int) -> None:
@@ -86,6 +110,8 @@ def child(request: dict[str, Any], plan: Any, go_fd: int, report_fd: int) -> Non
         report = {"broken": repr(error)}
     os.write(report_fd, json.dumps(report).encode())
     os.close(report_fd)
+    if "master" in request:
+        copy(request["master"])
     if "pid" in report:
         status = os.waitstatus_to_exitcode(os.waitpid(report["pid"], 0)[1])
         if plan.group and not plan.group.remove():

@@ -83,6 +83,7 @@ JAILS: dict[str, dict[str, Any]] = {
         "enter": True,
     },
     "entry-user": {"options": ["-f", "-p", "--nice", "5"], "enter": True},
+    "console": {"options": ["-y", "-p", "-U", "65534"]},
     "layers": {"options": ["-T", "1m", "-p", "-r", "/etc/group"]},
     "old-kernel": {"options": ["-U", "65534", "-p", "-r", "/etc"], "flags": ["LAUNCH_OLD_KERNEL"]},
     "command": {"options": ["-P", "FOLDER/pid", "-S", "POLICY"], "command": True},
@@ -150,7 +151,7 @@ class Walk:
 
 AS_OTHERS_PAST_EXEC = {
     *("old-kernel", "wrapper", "supervised", "plain", "layers", "files", "network", "ports"),
-    *("group", "group-joined", "entry", "entry-user"),
+    *("group", "group-joined", "entry", "entry-user", "console"),
 }
 # with a user namespace the first child is outside of it, PID 1 the second and the service the third
 WITH_USER = {"parent": (PARENT, 0), "outside": (FIRST, 0), "first": (SERVICE, 0), "service": (SERVICE + 1, 0)}
