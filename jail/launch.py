@@ -68,15 +68,20 @@ def launch(
     if packed.group:
         packed.group.remove()
     cause = OSError(result.error, os.strerror(result.error))
-    if result.step < 0:
-        reads_proc = result.step == lib.LAUNCH_READ_PROC
-        raise SetupError("read the service's pid in /proc" if reads_proc else "clone the jail", cause)
-    error = SetupError(packed.describe(result.step), cause)
-    if packed.is_exec(result.step) and result.error == ENOENT:
+    raise _failure(packed, result.step, cause) from cause
+
+
+def _failure(packed: Packed, step: int, cause: OSError) -> SetupError:
+    """Where the launch has failed, and why."""
+    if step < 0:
+        reads_proc = step == lib.LAUNCH_READ_PROC
+        return SetupError("read the service's pid in /proc" if reads_proc else "clone the jail", cause)
+    error = SetupError(packed.describe(step), cause)
+    if packed.is_exec(step) and cause.errno == ENOENT:
         error.status = EXIT_NOT_FOUND
-    elif packed.is_exec(result.step) and result.error in (EACCES, ENOEXEC):
+    elif packed.is_exec(step) and cause.errno in (EACCES, ENOEXEC):
         error.status = EXIT_CANNOT_EXECUTE
-    raise error from cause
+    return error
 
 
 def _signals_to_reset() -> int:

@@ -122,35 +122,12 @@ def make_plan(spec: JailSpec) -> Plan:
     plan.program = path
     if not spec.extroot:
         plan.program_version = version_of(os.stat(path))
-    program = None
-    door: list[steps.Step] = []
-    if spec.seccomp or spec.mode == TRACE:
-        from jail.doors import hold
-
-        program, door, env = hold(spec, path, bounding_of(sets, identity), env, plan)
-    elif spec.isolate:
-        program = closure(path, root=spec.extroot or "/")
-        door = _default_door(plan, spec, program, bounding_of(sets, identity))
+    program, door, env = _door(plan, spec, path, bounding_of(sets, identity), env)
     if sets and sets.keep and sets.permitted and not sets.ambient:
         plan.warnings.append("capabilities without an ambient set end at exec: the service will have none")
     if (spec.net_bind or spec.net_connect) and not spec.is_network_made():
         plan.warnings.append("the network is the host's: of it only the TCP ports are closed")
-    has_stub = spec.isolate or spec.stub
-    if spec.cgroup_files or spec.vrf:
-        from jail import raresteps
-        from jail.cgroup import find_group
-
-        plan.group = find_group(spec.cgroup, spec.cgroup_files, spec.is_group_ours, spec.vrf)
-        plan.steps.append(raresteps.cgroup(plan.group.path, plan.group.describe()))
-    joined = _join(plan, spec) if spec.joins else 0
-    if spec.is_network_made():
-        from jail import raresteps
-
-        plan.network = network = spec.network()
-        assert network
-        plan.steps.append(raresteps.network(network.describe()))
-    if spec.oom_score_adj:
-        plan.steps.append(oom_step(spec.oom_score_adj))
+    joined = _outside(plan, spec)
     if spec.isolate:
         assert program
         if maps:
@@ -167,6 +144,7 @@ def make_plan(spec: JailSpec) -> Plan:
         plan.warnings.append(
             "no option asks for files or namespaces: the file system and processes are not isolated"
         )
+    has_stub = spec.isolate or spec.stub
     if has_stub:
         if not spec.isolate:
             plan.steps.append(steps.open_sources())
@@ -177,6 +155,40 @@ def make_plan(spec: JailSpec) -> Plan:
     plan.steps += door
     plan.steps.append(steps.execute(path, spec.argv, [f"{name}={value}" for name, value in env.items()]))
     return plan
+
+
+def _door(
+    plan: Plan, spec: JailSpec, path: str, capabilities: int, env: dict[str, str]
+) -> tuple[Closure | None, list[steps.Step], dict[str, str]]:
+    """What is executed, as far as it has to be known, what holds it, and its environment."""
+    if spec.seccomp or spec.mode == TRACE:
+        from jail.doors import hold
+
+        return hold(spec, path, capabilities, env, plan)
+    if spec.isolate:
+        program = closure(path, root=spec.extroot or "/")
+        return program, _default_door(plan, spec, program, capabilities), env
+    return None, [], env
+
+
+def _outside(plan: Plan, spec: JailSpec) -> int:
+    """What comes before anything of the jail's own. Returns the kinds of namespaces that are joined."""
+    if spec.cgroup_files or spec.vrf:
+        from jail import raresteps
+        from jail.cgroup import find_group
+
+        plan.group = find_group(spec.cgroup, spec.cgroup_files, spec.is_group_ours, spec.vrf)
+        plan.steps.append(raresteps.cgroup(plan.group.path, plan.group.describe()))
+    joined = _join(plan, spec) if spec.joins else 0
+    if spec.is_network_made():
+        from jail import raresteps
+
+        plan.network = network = spec.network()
+        assert network
+        plan.steps.append(raresteps.network(network.describe()))
+    if spec.oom_score_adj:
+        plan.steps.append(oom_step(spec.oom_score_adj))
+    return joined
 
 
 def may_mount(spec: JailSpec, sets: "CapabilitySets | None") -> bool:

@@ -143,18 +143,8 @@ def priority_steps(spec: JailSpec) -> list[steps.Step]:
     return out
 
 
-def service_steps(
-    spec: JailSpec,
-    identity: Identity | None,
-    sets: CapabilitySets | None,
-    has_stub: bool,
-    places: list[str] | None = None,
-) -> list[steps.Step]:
-    """All that the service's process does before its filter and its exec.
-
-    `places` are what Landlock's rules let it write, if there are any: these are made while every place can be
-    reached, and put on after no_new_privs.
-    """
+def _first_steps(spec: JailSpec, places: list[str] | None) -> list[steps.Step]:
+    """What the process still does as whoever started it."""
     out = [steps.session()]
     if not spec.plain:
         out.append(steps.keyring())
@@ -179,6 +169,22 @@ def service_steps(
         from jail.limits import parse as parse_limit
 
         out += [raresteps.rlimit(parse_limit(name, text)) for name, text in spec.limits.items()]
+    return out
+
+
+def service_steps(
+    spec: JailSpec,
+    identity: Identity | None,
+    sets: CapabilitySets | None,
+    has_stub: bool,
+    places: list[str] | None = None,
+) -> list[steps.Step]:
+    """All that the service's process does before its filter and its exec.
+
+    `places` are what Landlock's rules let it write, if there are any: these are made while every place can be
+    reached, and put on after no_new_privs.
+    """
+    out = _first_steps(spec, places)
     if sets:
         first, last = (CAP_KILL, CAP_KILL) if has_stub else (0, last_capability())
         out += [steps.bounding(sets.bounding, first, last), steps.securebits(_securebits(sets))]

@@ -32,30 +32,7 @@ def root_steps(
     With `maps` in a user namespace, where some of it is done in other ways. `uid` is whose the console is.
     Shares that do not exist are left out, and put into the plan's `missing` with the reason.
     """
-    rootfs = Rootfs(_layers(spec))
-    shares: list[Share] = []
-    if spec.shares or spec.binds or spec.devices:
-        from jail.shares import present_shares
-
-        shares = present_shares(spec, plan)
-    if spec.extroot:
-        _stage_in(rootfs, spec, shares, plan)
-    else:
-        _stage_all(rootfs, spec, shares, program, plan)
-    if spec.tmpfs or spec.masks:
-        _add_asked(rootfs, spec)
-    rootfs.add_dev(maps)
-    if spec.console:
-        rootfs.add_console()
-    if spec.proc:
-        from jail.processargs import parse_proc
-
-        rootfs.add_proc(parse_proc(spec.proc))
-    elif spec.procfs:
-        rootfs.add_proc()
-    if spec.sysfs:
-        # sysfs belongs to the network: there is no new one in a user namespace with another's
-        rootfs.add_sys(is_shown=maps is not None and not plan.namespaces & lib.CLONE_NEWNET)
+    rootfs, shares = _model(spec, program, plan, maps)
     is_slave = any(share.is_slave for share in shares)
     out = [steps.private(is_slave), steps.open_sources()]
     if maps:
@@ -82,6 +59,37 @@ def root_steps(
     if rootfs.has_own_dev():
         out.append(steps.read_only("/dev"))
     return out
+
+
+def _model(
+    spec: JailSpec, program: Closure, plan: "Plan", maps: "IdMaps | None"
+) -> tuple[Rootfs, list[Share]]:
+    """The root as it will be, and the shares that are in it."""
+    rootfs = Rootfs(_layers(spec))
+    shares: list[Share] = []
+    if spec.shares or spec.binds or spec.devices:
+        from jail.shares import present_shares
+
+        shares = present_shares(spec, plan)
+    if spec.extroot:
+        _stage_in(rootfs, spec, shares, plan)
+    else:
+        _stage_all(rootfs, spec, shares, program, plan)
+    if spec.tmpfs or spec.masks:
+        _add_asked(rootfs, spec)
+    rootfs.add_dev(maps)
+    if spec.console:
+        rootfs.add_console()
+    if spec.proc:
+        from jail.processargs import parse_proc
+
+        rootfs.add_proc(parse_proc(spec.proc))
+    elif spec.procfs:
+        rootfs.add_proc()
+    if spec.sysfs:
+        # sysfs belongs to the network: there is no new one in a user namespace with another's
+        rootfs.add_sys(is_shown=maps is not None and not plan.namespaces & lib.CLONE_NEWNET)
+    return rootfs, shares
 
 
 def _become_root(spec: JailSpec, maps: "IdMaps") -> list[steps.Step]:
