@@ -66,8 +66,9 @@ class Consoles:
         for tree in reversed(self._trees):
             service = tree.table.get(name)
             for key, each in service.instances.items() if service else ():
-                if each.process is not None and each.process.terminal is not None:
-                    found[key] = each.process.terminal
+                terminal = each.process.terminal if each.process is not None else None
+                if terminal is not None and terminal.is_open:
+                    found[key] = terminal
         if instance is not None:
             found = {key: terminal for key, terminal in found.items() if key == instance}
         if not found:

@@ -47,6 +47,10 @@ class Terminal:
         self._is_asking = False  # the loop watches the master
         self._wait()
 
+    @property
+    def is_open(self) -> bool:
+        return self._fd >= 0
+
     def attach(self, fd: int) -> None:
         """Give it to somebody else, who first gets what was said to nobody. The descriptor is ours from now on.
 
@@ -57,7 +61,10 @@ class Terminal:
         self._line = line
         self._to_line, self._kept = self._kept, b""
         self._write_line()
-        self._wait()
+        try:
+            self._wait()
+        except OSError:  # the kernel watches no more: who was attached sees the end
+            self._detach()
 
     def close(self) -> None:
         """The jail has ended: what it said last is handed on, as far as somebody takes it."""

@@ -311,8 +311,14 @@ def test_own_instances_come_first(held: Held) -> None:
         held.world.loop.step(5)
         assert line.recv(10) == b"own"
         assert held.world.listing("s", "one")["jail"]["console"] is True  # type: ignore[index]
+        held.world.is_group_gone = False
         held.world.end(held.world.instance("s", "one").process.pid)  # type: ignore[union-attr]
         assert line.recv(10) == b""
+    held.consoles._held.pop(("s", "one")).close()
+    assert held.world.instance("s", "one").process  # what is left of it in a group has no console
+    with pytest.raises(UbusError) as error:
+        held.attach("s", "one")
+    assert error.value.code == wire.NOT_FOUND
 
 
 def test_a_call_without_a_descriptor_is_refused(held: Held) -> None:
