@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from initd.instance import Instance
     from initd.process import Process
     from jail.auditrecord import Record
+    from jail.bpf import Program
 
 GENERATIONS_MAX = 64
-VERDICTS_MAX = 64
+FILTERS_MAX = 16
 
 
 class Owner:
@@ -46,11 +47,12 @@ class Owners:
 
     def __init__(self) -> None:
         self._by_pid: dict[int, Owner] = {}
-        self._verdicts: dict[tuple[str, str, int, int], bool] = {}
+        # compiled once: records may come by the hundred, each about another call
+        self._filters: dict[tuple[str, str], Program | None] = {}
 
     def add(self, owner: Owner) -> None:
         self._by_pid[owner.pid] = self._by_pid[owner.service_pid] = owner
-        self._verdicts.clear()  # its policy may be a new one
+        self._filters.clear()  # its policy may be a new one
 
     def remove(self, owner: Owner) -> None:
         """Forget it, unless its pids are another's by now."""
@@ -107,12 +109,13 @@ class Owners:
         root = f"/proc/{owner.service_pid}/root"
         if os.path.exists(root) and not os.path.exists(root + found.exe):
             return False
-        key = (owner.policy, found.arch, found.number, found.code)
-        if key not in self._verdicts:
-            if len(self._verdicts) >= VERDICTS_MAX:
-                self._verdicts.clear()
-            self._verdicts[key] = says(*key)
-        return self._verdicts[key]
+        key = (owner.policy, found.arch)
+        if key not in self._filters:
+            if len(self._filters) >= FILTERS_MAX:
+                self._filters.pop(next(iter(self._filters)))
+            self._filters[key] = filter_of(*key)
+        program = self._filters[key]
+        return program is not None and says(program, found)
 
 
 def runs(owner: Owner, exe: str) -> bool:
@@ -158,13 +161,21 @@ def may_be(user: str, uid: int) -> bool:
         return True
 
 
-def says(policy: str, abi: str, number: int, action: int) -> bool:
-    """Whether a policy does that to a call, at least with some arguments."""
-    from jail.advice import verdict_of
+def filter_of(policy: str, abi: str) -> "Program | None":
+    """What holds programs of that ABI; None where it cannot be told."""
+    from jail.advice import program_of
 
     try:
         with open(policy, "rb") as file:
-            verdict = verdict_of(file.read(), policy, abi, number)
+            return program_of(file.read(), policy, abi)
     except (OSError, ConfigError):
+        return None
+
+
+def says(program: "Program", found: "Record") -> bool:
+    """Whether a filter does that to a call, at least with some arguments."""
+    try:
+        verdict = program.run(found.audit, found.number)
+    except ConfigError:
         return False
-    return verdict.depends or verdict.value & lib.SECCOMP_RET_ACTION_FULL == action
+    return verdict.depends or verdict.value & lib.SECCOMP_RET_ACTION_FULL == found.code

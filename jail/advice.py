@@ -63,9 +63,13 @@ def _not_this_one(denial: "Denial") -> str:
 
 def verdict_of(text: bytes, path: str, abi: str, number: int, args: "Sequence[int]" = ()) -> "Verdict":
     """What the filter of a policy does to a call. Raises ConfigError."""
+    return program_of(text, path, abi).run(lib.arch_audit(abi.encode()), number, args)
+
+
+def program_of(text: bytes, path: str, abi: str) -> Program:
+    """The filter of a policy, to be asked about calls. Raises ConfigError."""
     big = bool(lib.arch_kind(abi.encode()) & lib.ARCH_BIG)
-    program = Program(compile_filter(text, abi, path=path, lenient=True).code, big_endian=big)
-    return program.run(lib.arch_audit(abi.encode()), number, args)
+    return Program(compile_filter(text, abi, path=path, lenient=True).code, big_endian=big)
 
 
 def _permits(text: bytes, denial: "Denial") -> bool:

@@ -15,6 +15,7 @@ from initd.denials import LINES_MAX, PIDS_KEPT_S, RECORD_DELAY_S, WINDOW_S, tabl
 from jail import calls
 from jail._native import lib
 from jail.auditrecord import Record
+from jail.bpf import Program
 from jail.denial import NOTIFIER, Denial
 
 ERRNO, KILL = lib.SECCOMP_RET_ERRNO, lib.SECCOMP_RET_KILL_PROCESS
@@ -174,6 +175,27 @@ def test_many_different_calls_have_a_bound_too(world: World, policy: str) -> Non
     assert len(told(world)) == LINES_MAX
     world.advance(WINDOW_S + 1)
     assert world.log.lines[-1].startswith("warning s::one: 3 more denied calls")
+
+
+def test_each_policy_is_compiled_once_however_many_calls_are_denied(
+    world: World, policy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.set("s", one={"command": ["/bin/d"], "seccomp": policy})
+    compiled: list[str] = []
+    real = whose.filter_of
+
+    def filter_of(path: str, abi: str) -> "Program | None":
+        compiled.append(path)
+        return real(path, abi)
+
+    monkeypatch.setattr(whose, "filter_of", filter_of)
+    names = ("ptrace", "mount", "umount2", "reboot", "swapon", "swapoff", "setns", "unshare", "read")
+    fitting = [world.denials._owners.of_record(record(name, GONE))[0] for name in names]
+    assert [len(owners) for owners in fitting] == [1] * 8 + [0], "read is allowed"
+    assert compiled == [policy]
+    world.set("t", one={"command": ["/bin/d"], "seccomp": policy})
+    world.denials._owners.of_record(record("mount", GONE))
+    assert compiled == [policy, policy], "it may be a new one"
 
 
 def test_services_have_bounds_of_their_own(world: World, policy: str) -> None:
