@@ -138,11 +138,12 @@ class First:
         except OSError as error:
             self._log.error(f"{entry.text}: {error.strerror}")
             return
-        for fd in outputs:
-            Output(self._loop, self._log, fd, _name(entry.text), pid, INFO)
-        self._children.watch(pid, lambda status: self._tell(entry, os.waitstatus_to_exitcode(status)))
+        said = [Output(self._loop, self._log, fd, _name(entry.text), pid, INFO) for fd in outputs]
+        self._children.watch(pid, lambda status: self._tell(entry, said, os.waitstatus_to_exitcode(status)))
 
-    def _tell(self, entry: inittab.Entry, code: int) -> None:
+    def _tell(self, entry: inittab.Entry, said: list[Output], code: int) -> None:
+        for output in said:
+            output.catch_up()
         if code:
             self._log.info(f"{entry.text}: {f'exit status {code}' if code > 0 else f'signal {-code}'}")
 

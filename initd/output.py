@@ -52,6 +52,11 @@ class Output:
         """Whether the other side closed the pipe, or close() was called."""
         return self._fd < 0
 
+    def catch_up(self) -> None:
+        """Take a bounded piece of what the pipe holds: the end of who wrote it is about to be told."""
+        if self._fd >= 0 and self._tokens >= 1:
+            self._read()
+
     def close(self) -> None:
         """Take what the pipe still holds, to a bound: the service may have left a child that goes on writing."""
         for _ in range(CLOSE_CHUNKS):

@@ -110,13 +110,14 @@ class Scripts:
     def _begin(self, path: str) -> None:
         name, run = self._name(path), self._run
         self._pid, outputs = self._start(self._command(path, self._action))
-        for fd in outputs:
-            Output(self._loop, self._log, fd, name, self._pid, INFO)
+        said = [Output(self._loop, self._log, fd, name, self._pid, INFO) for fd in outputs]
         limit_s = SHUTDOWN_LIMIT_S if self._action == "shutdown" else BOOT_LIMIT_S
         self._timer = self._loop.after(limit_s, lambda: self._is_late(path, limit_s))
-        self._children.watch(self._pid, lambda status: self._has_ended(path, run, status))
+        self._children.watch(self._pid, lambda status: self._has_ended(path, run, said, status))
 
-    def _has_ended(self, path: str, run: int, status: int) -> None:
+    def _has_ended(self, path: str, run: int, said: list[Output], status: int) -> None:
+        for output in said:
+            output.catch_up()
         code = os.waitstatus_to_exitcode(status)
         if code < 0:
             self._log.error(f"{path} {self._action}: killed by {signal_name(-code) or f'signal {-code}'}")

@@ -116,6 +116,12 @@ ETC = {
     "resolv.conf": "nameserver 127.0.0.1\n",
 }
 
+# Big-endian CPython is built without their libraries; pyroute2 imports them and needs nothing of them here
+STAND_INS = {
+    "ssl.py": "class SSLWantReadError(OSError): ...\nclass SSLSyscallError(OSError): ...\n",
+    "sqlite3/__init__.py": "",
+}
+
 # what is laid over the root of the guest that Debian has no packages for
 BIG_ENDIAN = (bigendian.python, bigendian.busybox, daemons.daemons)
 
@@ -148,6 +154,7 @@ def root(arch: Arch) -> Path:
     parts: list[object] = [packages, requirements, sorted(ETC.items()), FOLDERS, DROPPED, "7"]
     if not arch.debian:
         parts += [part().name for part in (*BIG_ENDIAN, bigendian.musl)]
+        parts += sorted(STAND_INS.items())
 
     def make(place: Path) -> None:
         for name in FOLDERS:
@@ -221,6 +228,8 @@ def finish(arch: Arch, place: Path, requirements: list[str], log: Path) -> None:
     download(*words, "--no-deps", *(line for line in requirements if name_of(line) in ALONE), log=log)
     if not arch.debian:
         (apart / "pyseccomp.py").unlink()  # it does not import without libseccomp, which is not there
+        for name, text in STAND_INS.items():
+            (place / f"usr/lib/{PYTHON}" / name).write_text(text)
     lay_over(apart, packages, log)
     shutil.rmtree(apart)
     for name in DROPPED:

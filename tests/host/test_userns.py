@@ -3,6 +3,7 @@
 
 import json
 import os
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
     from tests.conftest import Host, Result
 
-NEW_USER = 0x10000011  # CLONE_NEWUSER and SIGCHLD
+NEW_USER = 0x10000000 | signal.SIGCHLD  # CLONE_NEWUSER; the signal has another number on mips
 OFF = "--no-default-filter"
 USER = 4711  # nobody's
 AS_USER = ("setpriv", "--reuid", USER, "--regid", USER, "--clear-groups")

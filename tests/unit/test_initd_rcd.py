@@ -21,6 +21,14 @@ class FakeLoop:
         self.timers.append((delay_s, callback, FakeTimer()))
         return self.timers[-1][2]
 
+    def now(self) -> float:
+        return 0.0
+
+    def watch(self, fd: int, events: int, callback: Callable[[int], None]) -> None:
+        """Nothing is ready unless it is looked at."""
+
+    def unwatch(self, fd: int) -> None: ...
+
     def fire(self) -> float:
         """Let the only timer that is left go off."""
         (delay_s, callback, timer) = [entry for entry in self.timers if not entry[2].is_cancelled][-1]
@@ -45,6 +53,7 @@ class World:
         self.ends: list[Callable[[int], None]] = []
         self.lines: list[str] = []
         self.killed: list[tuple[int, int]] = []
+        self.outputs: list[int] = []
         self.is_done = False
         self.scripts = Scripts(self.loop, self, self, self.start, lambda *words: [*words])  # type: ignore[arg-type]
         monkeypatch.setattr(os, "killpg", lambda pid, number: self.killed.append((pid, number)))
@@ -53,7 +62,7 @@ class World:
         if "bad" in argv[0]:
             raise PermissionError(13, os.strerror(13))
         self.started.append(argv)
-        return 100 + len(self.started), []
+        return 100 + len(self.started), self.outputs
 
     def watch(self, pid: int, on_end: Callable[[int], None]) -> None:
         self.ends.append(on_end)
@@ -62,6 +71,9 @@ class World:
         self.lines.append(text)
 
     info = error
+
+    def write(self, level: int, text: str, ident: str, pid: int, facility: str) -> None:
+        self.lines.append(f"{ident}: {text}")
 
     def run(self, action: str, *names: str) -> None:
         self.scripts.run([f"/r/{name}" for name in names], action, self.done)
@@ -82,6 +94,17 @@ def test_each_waits_for_the_one_before(world: World) -> None:
     assert world.started[1:] == [["/r/S2b", "boot"]] and not world.is_done
     world.ends[1](3 << 8)
     assert world.is_done and world.lines == ["/r/S2b boot: exit status 3"]
+
+
+def test_what_it_printed_is_told_before_its_end(world: World) -> None:
+    read_fd, write_fd = os.pipe2(os.O_NONBLOCK)
+    world.outputs = [read_fd]
+    world.run("boot", "S1a")
+    os.write(write_fd, b"no such device\n")
+    os.close(write_fd)
+    world.ends[0](1 << 8)
+    assert world.lines == ["a: no such device", "/r/S1a boot: exit status 1"]
+    os.close(read_fd)
 
 
 def test_one_that_cannot_start_is_told_and_passed_over(world: World) -> None:
