@@ -36,10 +36,9 @@ def audit(operands: list[str], options: "Options") -> int:
 def exec_(operands: list[str], options: "Options") -> int:
     """Run a program in a jail; this process becomes the one that waits for it."""
     from jail.entry import confined, unconfined
-    from jail.launch import launch
+    from jail.launch import hold_signals, launch
     from jail.privilege import STUB
     from jail.running import require_jail
-    from jail.ujail import hold_signals
 
     _need_root()
     jail = require_jail(operands[0])

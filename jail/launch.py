@@ -84,6 +84,13 @@ def _failure(packed: Packed, step: int, cause: OSError) -> SetupError:
     return error
 
 
+def hold_signals() -> None:
+    """A signal that comes once the service runs is for it: it waits until the stub is there to forward it."""
+    # where CHLD is ignored, a jail that ends at once leaves no status behind
+    _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
+    _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
+
+
 def _signals_to_reset() -> int:
     """Bit n-1 for each signal that Python handles or found ignored: exec would keep it ignored."""
     default = (_signal.SIG_DFL, None)

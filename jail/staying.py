@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
 """A jail that the `ujail` process itself stays with, because it records, or answers denied calls."""
 
+from jail.launch import hold_signals
 from jail.pidfile import write_pid
 from jail.plan import Plan
 from jail.spec import TRACE, JailSpec
-from jail.ujail import hold_signals, say
+from jail.ujail import say
 
 
 def stay(spec: JailSpec, plan: Plan, given: dict[str, str]) -> int:

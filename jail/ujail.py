@@ -12,7 +12,11 @@ from jail.errors import EXIT_FAILURE, JailError, UsageError
 from jail.options import Options, number, parse
 from jail.spec import COMPLAIN, ENFORCE, SOCKETS, TRACE, JailSpec
 
-LOG_SOCKET = SOCKETS["log"][0]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+    from jail.plan import Plan
 
 # see jail/options.py
 OPTIONS: tuple[tuple[str, ...], ...] = (
@@ -28,12 +32,7 @@ OPTIONS: tuple[tuple[str, ...], ...] = (
     ("", "explain", "", "print the plan, start nothing"),
     ("Files",),
     ("r", "ro", "PATH[:TARGET]", "show a file or directory read-only, with the libraries it needs"),
-    (
-        "w",
-        "rw",
-        "PATH[:TARGET]",
-        "the same, writable; PATH may be a pattern, or @resolver, @tls, @tz, @log, @ubus",
-    ),
+    ("w", "rw", "PATH[:TARGET]", "the same, writable; PATH: a pattern, @resolver, @tls, @tz, @log, @ubus"),
     ("", "bind", "SRC[:DST[:FLAG,FLAG]]", "the same with ro, rw, noexec, dev, nodev, slave, live, optional"),
     ("", "dev", "NODE", "show a device node"),
     ("", "mask", "PATH", "hide a file or directory that another option shows"),
@@ -41,7 +40,7 @@ OPTIONS: tuple[tuple[str, ...], ...] = (
     ("p", "procfs", "", "a /proc of its own"),
     ("", "proc", "OPTION[,OPTION]", "the same, with hidepid=invisible (noaccess, ptraceable), subset=pid"),
     ("s", "sysfs", "", "a read-only /sys"),
-    ("l", "log", "", f"{LOG_SOCKET}"),
+    ("l", "log", "", SOCKETS["log"][0]),
     ("u", "ubus", "", SOCKETS["ubus"][0]),
     ("D", "udebug", "", f"{SOCKETS['udebug'][0]}, if it is there"),
     ("R", "extroot", "DIR", "another root file system, with its own libraries and users"),
@@ -77,35 +76,18 @@ OPTIONS: tuple[tuple[str, ...], ...] = (
     ("Network",),
     ("N", "netns", "", "a network of its own, with nothing but loopback"),
     ("", "net", "KIND:NAME[,KEY=VALUE]", "a device in it (veth, macvlan, dev), or the namespace netns:NAME"),
-    (
-        "",
-        "connect",
-        "PROTO:[ADDRESS:]PORT",
-        "connect there and nowhere else; --bind PROTO:PORT: take connections",
-    ),
+    ("", "connect", "PROTO:[ADDRESS:]PORT", "connect there alone; --bind PROTO:PORT: take connections"),
     ("Not yet",),
-    (
-        "J",
-        "bundle",
-        "DIR",
-        "OCI bundle; name its root by -R, and what its config.json says by the other options",
-    ),
+    ("J", "bundle", "DIR", "OCI bundle; name its root by -R, what its config.json says by other options"),
     ("Help",),
     ("", "help", "", "this text"),
     ("", "version", "", "print the version"),
 )
 NOT_YET = "J"
+PROTOCOLS = ("tcp:", "udp:")  # --bind has ports as well as files: a path begins with a slash
 # options that may be given again and again; each has a list of words in JailSpec
-# "bind" has ports as well as files: a path begins with a slash
-PROTOCOLS = ("tcp:", "udp:")
-LISTS = {
-    "bind": "binds",
-    "dev": "devices",
-    "gidmap": "gidmap",
-    "mask": "masks",
-    "net": "net",
-    "tmpfs": "tmpfs",
-    "uidmap": "uidmap",
+LISTS = {"bind": "binds", "dev": "devices", "mask": "masks"} | {
+    name: name for name in ("gidmap", "net", "tmpfs", "uidmap")
 }
 # options that procd's capability wrapper has, a jail without namespaces
 WRAPPER = frozenset("nitvPdUGCceSEj")
@@ -148,13 +130,9 @@ def _take_words(spec: JailSpec, given: dict[str, str]) -> None:
     spec.user = given.get("user", "")
     spec.group = given.get("group", "")
     spec.capabilities = given.get("capabilities")
-    spec.console = "console" in given
+    for flag in ("console", "procfs", "sysfs", "ronly", "netns", "userns"):
+        setattr(spec, flag, flag in given)
     spec.vrf = given.get("vrf", "") or ("/" if "vrf" in given else "")
-    spec.procfs = "procfs" in given
-    spec.sysfs = "sysfs" in given
-    spec.ronly = "ronly" in given
-    spec.netns = "netns" in given
-    spec.userns = "userns" in given
     spec.cgroupns = "cgroupsns" in given
     spec.umask = given.get("umask", "") or ("-" if "umask" in given else "")
     spec.oom_score_adj = given.get("oom-score-adj", "")
@@ -254,7 +232,6 @@ def main(argv: list[str]) -> int:
 
 def _run(spec: JailSpec, options: Options, debug: int, argv0: str) -> int:
     from jail.plan import make_plan
-    from jail.privilege import STUB
 
     plan = make_plan(spec)
     for warning in plan.all_warnings():
@@ -271,10 +248,17 @@ def _run(spec: JailSpec, options: Options, debug: int, argv0: str) -> int:
         from jail.staying import stay
 
         return stay(spec, plan, options.given)
+    _start(spec, plan, options.given.get("pidfile"), debug, argv0)
+
+
+def _start(spec: JailSpec, plan: "Plan", pidfile: str | None, debug: int, argv0: str) -> "NoReturn":
+    """The launch; then this process waits for it as another program."""
+    from jail.privilege import STUB
+
     # not once the jail runs: an import that fails then is no error that anybody expects
-    if "pidfile" in options.given:
+    if pidfile is not None:
         from jail.pidfile import write_pid
-    from jail.launch import launch
+    from jail.launch import hold_signals, launch
 
     net_fd = -1
     if plan.network:
@@ -292,8 +276,8 @@ def _run(spec: JailSpec, options: Options, debug: int, argv0: str) -> int:
     try:
         if handover:
             handover.finish()
-        if "pidfile" in options.given:
-            write_pid(options.given["pidfile"], jail.service_pid)
+        if pidfile is not None:
+            write_pid(pidfile, jail.service_pid)
         words = [str(jail.pid), spec.name, str(debug), self_path, spec.seccomp, service_pid]
         os.execv(STUB, ["ujail", "wait", *words, plan.group.path if plan.group else ""])
     except (OSError, JailError) as error:
@@ -304,13 +288,6 @@ def _run(spec: JailSpec, options: Options, debug: int, argv0: str) -> int:
         if isinstance(error, JailError):
             raise
         raise JailError(f"{error.filename or STUB}: {error.strerror}") from error
-
-
-def hold_signals() -> None:
-    """A signal that comes once the service runs is for it: it waits until the stub is there to forward it."""
-    # where CHLD is ignored, a jail that ends at once leaves no status behind
-    _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
-    _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
 
 
 def say(line: str) -> None:
