@@ -102,6 +102,8 @@ def _ours(instance: "Instance") -> "Table":
         out["crashes"] = instance.crashes
     if definition.cgroup:
         out["cgroup"] = dict(definition.cgroup)
+    if definition.vrf:
+        out["vrf"] = definition.vrf
     if definition.seccomp_mode or definition.seccomp or definition.trace:
         out["seccomp_mode"] = definition.mode
     if instance.trace_file:

@@ -45,6 +45,7 @@ FULL: "Table" = {
     "watch": ["network.interface"],
     "watchdog": ["1", "10"],
     "cgroup": {"memory.max": "16M"},
+    "vrf": "red",
     "respwan": "x",
 }
 JAIL = {
@@ -88,6 +89,7 @@ EXPECTED = {
     "watchdog": {"mode": 1, "timeout": 10},
     "state": "running",
     "cgroup": {"memory.max": "16M"},
+    "vrf": "red",
     "seccomp_mode": "trace",
     "warnings": ['respwan: unknown, ignored: did you mean "respawn"?'],
 }

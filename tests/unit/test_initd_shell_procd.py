@@ -273,6 +273,28 @@ SERVICES: dict[str, tuple[str, dict[str, Any]]] = {
             ]
         },
     ),
+    "mounts with another action or event": (
+        "procd_add_action_mount_trigger stop /srv/a\n"
+        "procd_add_mount_trigger mount.remove start $(procd_get_mountpoints /mnt/usb/x /srv/a/b)",
+        {
+            "triggers": [
+                [
+                    "mount.add",
+                    ["if", ["eq", "target", "/srv"], ["run_script", "ROOT/etc/init.d/svc", "stop"]],
+                    DELAY,
+                ],
+                [
+                    "mount.remove",
+                    [
+                        "if",
+                        ["or", ["eq", "target", "/mnt/usb"], ["eq", "target", "/srv"]],
+                        ["run_script", "ROOT/etc/init.d/svc", "start"],
+                    ],
+                    DELAY,
+                ],
+            ]
+        },
+    ),
     "validation": (
         "validate_a() { uci_load_validate svc a \"$1\" \"$2\" 'on:bool:1' 'port:or(port, \"a:b\"):53' 'x:string'; }\n"
         "validate_b() { uci_validate_section svc b \"$1\" 'dns:list(ip4addr):1.1.1.1 8.8.8.8'; }\n"
