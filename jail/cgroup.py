@@ -7,14 +7,12 @@ are made: joining one can cost milliseconds, which a service without limits need
 
 import _signal  # type: ignore[import-not-found]  # the C half of `signal`, without enum
 import os
-from errno import EBUSY, ENODEV, ENOENT
+from errno import EBUSY, ENOENT
 
 from jail.errors import ConfigError, SetupError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from jail.spec import JailSpec
 
 MOUNTS = "/proc/self/mountinfo"
@@ -85,25 +83,9 @@ class Group:
         for file, value in self.files.items():
             _write(f"{above}/{file}", value)
         if self.vrf:
-            self._bind()
+            from jail.vrf import bind
 
-    def _bind(self) -> None:
-        """To the device that has the name now: one that was made anew has another number."""
-        import _socket
-
-        from jail._native import lib
-
-        try:
-            device = _index_of(self.vrf, _socket.if_nametoindex)
-            fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                result = lib.bind_group(fd, device)
-            finally:
-                os.close(fd)
-            if result < 0:
-                raise OSError(-result, os.strerror(-result))
-        except OSError as error:
-            raise SetupError(f"bind the sockets of {self.path} to {self.vrf}", error) from error
+            bind(self.path, self.vrf)
 
     def _clear(self) -> bool:
         """Remove what an earlier run left: processes, and limits that nobody asks for any more.
@@ -194,13 +176,6 @@ class Group:
                 break  # others are in it
             above = above.rpartition("/")[0]
         return True
-
-
-def _index_of(device: str, look_up: "Callable[[str], int]") -> int:
-    try:
-        return look_up(device)
-    except OSError as error:  # whose own words have no errno
-        raise OSError(ENODEV, os.strerror(ENODEV)) from error
 
 
 def _try_remove(path: str) -> None:
@@ -309,15 +284,9 @@ def end_group(path: str) -> str:
 def check_limits(spec: "JailSpec") -> None:
     """The group's name, its limits and its device. Raises UsageError."""
     if spec.vrf:
-        from jail.networds import check_device_name
+        from jail.vrf import check
 
-        check_device_name("vrf", spec.vrf)
-        if (
-            spec.netns
-            or spec.is_network_made()
-            or any({"net", "network"} & {*kinds} for _, kinds in spec.joins)
-        ):
-            raise UsageError("vrf: the device is one of the host's network, and the jail is in another")
+        check(spec)
     if not spec.cgroup or {"", ".", ".."} & set(spec.cgroup.split("/")):
         raise UsageError(f"bad cgroup {spec.cgroup!r}")
     for file, value in spec.cgroup_files.items():
