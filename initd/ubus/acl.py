@@ -28,12 +28,13 @@ _LISTS = (PUBLISH, SUBSCRIBE, LISTEN, SEND)
 class Credentials:
     """Who is at the other end of a socket, as the kernel says."""
 
-    __slots__ = ("gid", "gids", "group", "uid", "user")
+    __slots__ = ("gid", "gids", "granted", "group", "uid", "user")
 
     def __init__(self, uid: int, gid: int, supplementary: "Iterable[int]" = ()) -> None:
         self.uid = uid
         self.gid = gid
         self.gids = frozenset((gid, *supplementary))
+        self.granted: tuple[object, list[Grant]] = (None, [])  # of which grants these are ours
         self.user = _name(pwd.getpwuid, uid).encode("utf-8", "surrogateescape")
         self.group = _name(grp.getgrgid, gid).encode("utf-8", "surrogateescape")
 
@@ -91,9 +92,15 @@ class Acl:
         if who.uid == 0:
             return True
         return any(
-            grant.kind == kind and grant.is_for(who) and grant.covers(name, is_prefix) and grant.has(method)
-            for grant in self.grants
+            grant.kind == kind and grant.covers(name, is_prefix) and grant.has(method)
+            for grant in self._of(who)
         )
+
+    def _of(self, who: Credentials) -> list[Grant]:
+        """Looked for once: a lookup asks for each method of each object."""
+        if who.granted[0] is not self.grants:
+            who.granted = self.grants, [grant for grant in self.grants if grant.is_for(who)]
+        return who.granted[1]
 
     def load(self, directory: str = ACL_DIR) -> list[str]:
         """Replace the grants by those of all *.json there. Returns one line for each file left out."""

@@ -18,6 +18,7 @@ from initd.ubus.exchange import Exchange
 from initd.ubus.own import AclObject, Events, Monitor
 from initd.ubus.registry import Peer, Registry, draw_id
 from initd.ubus.strangers import close_fd
+from initd.ubus.turns import Turns
 from initd.ubus.wire import Frame
 from jail._native import lib
 
@@ -52,6 +53,7 @@ class Broker:
         self._events = Events(self.exchange)
         AclObject(self.exchange)
         self._monitor = Monitor(self.exchange)
+        self._turns = Turns(loop, self._serve_one)
         self._channels: dict[int, Channel] = {}
         self._leaving: dict[int, Peer] = {}
         self._writing: set[int] = set()
@@ -168,8 +170,10 @@ class Broker:
         try:
             if events & WRITE:
                 self._flush(peer, channel)
-            if events & READ:
+            if events & READ and not peer.who.uid:
                 self._serve(peer, channel.receive())
+            elif events & READ and not self._turns.has(peer):
+                self._turns.add(peer, channel.receive())
         except PeerGone:
             self._leaving[peer.id] = peer
         except Exception as error:  # a fault of ours; who found it shall not find it again
@@ -188,6 +192,15 @@ class Broker:
         finally:
             for frame in frames:
                 close_fd(frame.fd)
+
+    def _serve_one(self, peer: Peer, frame: Frame) -> None:
+        try:
+            self._serve(peer, [frame])
+        except Exception as error:
+            self._leaving[peer.id] = peer
+            self._loop.fault(error)
+        self._account(peer, self._channels[peer.id])
+        self._settle()
 
     def _flush(self, peer: Peer, channel: Channel) -> None:
         channel.flush()
@@ -220,7 +233,7 @@ class Broker:
         peer.waiting_bytes = channel.output_bytes
         before = self._held.get(peer.id)
         if before is not None and peer.id not in self._leaving:
-            self._held[peer.id] = now = channel.held_bytes
+            self._held[peer.id] = now = channel.held_bytes + self._turns.held_bytes(peer)
             self._held_bytes += now - before
             if self._held_bytes > HELD_MAX and now > before:
                 held = self._held
@@ -235,6 +248,7 @@ class Broker:
             peer = next(iter(self._leaving.values()))
             channel = self._channels[peer.id]
             self._monitor.forget(peer)
+            self._turns.forget(peer)
             self.exchange.leave(peer)
             self._loop.unwatch(channel.fileno())
             channel.close()

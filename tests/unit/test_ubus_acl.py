@@ -98,6 +98,7 @@ def test_grants_are_for_their_user_or_their_group_alone() -> None:
     acl.grants = [given]
     assert not acl.allows(NOBODY, "send", b"x")
     given.gid = NOBODY.gid
+    acl.grants = [given]  # a list is not changed, but replaced, as at a load
     assert acl.allows(NOBODY, "send", b"x") and not acl.allows(NOBODY, "listen", b"x")
     assert not acl.allows(Credentials(1000, 1000), "send", b"x")
 

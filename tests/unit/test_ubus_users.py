@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ubus_world import NOBODY, World, clean_world, is_closed
+from ubus_world import NOBODY, World, clean_world, frames_in, is_closed
 
 from initd.ubus import broker as broker_module
-from initd.ubus import wire
+from initd.ubus import turns, wire
 from initd.ubus.acl import Credentials
 from initd.ubus.blob import MAX_BYTES
 
@@ -48,6 +48,37 @@ def test_who_hoards_loses_it_and_not_another_user(world: World) -> None:
     assert sum(map(is_closed, hoarders)) == 3 and not is_closed(modest)
     for client in (modest, *hoarders):
         client.close()
+
+
+def answers(client: socket.socket) -> int:
+    """How many frames have come."""
+    try:
+        return len(frames_in(client.recv(1 << 16)))
+    except BlockingIOError:
+        return 0
+
+
+def test_users_take_turns_and_root_does_not_wait(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "SLICE_S", 0.0)  # one message in each turn of the loop
+    many, few, root = world.raw(NOBODY), world.raw(Credentials(1000, 1000)), world.raw()
+    for client in (many, few, root):
+        assert answers(client) == 1  # HELLO
+    ping = wire.pack_frame(wire.PING, 1, 0, b"")
+    many.send(100 * ping)
+    few.send(2 * ping)
+    root.send(10 * ping)
+    world.turn()
+    assert (answers(many), answers(few), answers(root)) == (2, 0, 20), "DATA and STATUS for each"
+    for _ in range(3):
+        world.turn()
+    assert (answers(many), answers(few)) == (2, 4)
+    socket.send_fds(few, [ping, ping], [0])
+    world.turn()
+    for client in (many, few, root):
+        client.close()
+    for _ in range(120):
+        world.turn()
+    assert not (world.broker.registry.peers or world.broker._turns._waiting)
 
 
 def test_no_user_takes_the_places_of_another(world: World) -> None:
