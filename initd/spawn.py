@@ -145,7 +145,7 @@ class Plans:
     def _drop_filters(self) -> None:
         """Never more filters than plans: those that no plan has any more go when there are."""
         if len(self._filters) > len(self._kept):
-            used = {packed.filter for _, packed in self._kept.values()}
+            used = {code for _, packed in self._kept.values() for code in packed.filters}
             self._filters = {code: code for code in self._filters if code in used}
 
 

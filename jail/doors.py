@@ -30,6 +30,7 @@ SHIM = f"{PACKAGE}/libpreload-seccomp.so"
 SHIM_32 = f"{PACKAGE}/libpreload-seccomp-32.so"  # where it was built: for 32-bit programs of a 64-bit kernel
 FILTERS = f"{PACKAGE}/json-filters"
 DEFAULT = f"{FILTERS}/default.json"
+TCP_PORTS = f"{FILTERS}/tcp-ports.json"
 EXEC_PIN = (lib.EXEC_PIN_PATH, lib.EXEC_PIN_ARGV, lib.EXEC_PIN_ENVP)
 # one byte more than the compiler takes, so that it sees that a file is too long
 READ_MAX = lib.POLICY_MAX_BYTES + 1
@@ -69,6 +70,20 @@ def default_door(program: Closure, capabilities: int) -> steps.Step:
         # no records of what it refuses: a libc tries clone3 for each thread, and means nothing by it
         step = _remember(asked, _gated(compiled, program.abi, compiled.flags, "the default filter"))
     return step
+
+
+def ports_door(program: Closure) -> steps.Step:
+    """Compile the filter beside Landlock's rules for ports, which know no way to a TCP connection but connect(2).
+
+    The launcher's own calls pass it, whatever the program's architecture. Raises ConfigError for one not known here.
+    """
+    if not program.abi:
+        raise ConfigError(f"{program.files[0]}: rules for ports are not made for this program's architecture")
+    text, native = read_policy(TCP_PORTS), native_arch()
+    code = compile_filter(text, native, path=TCP_PORTS).code
+    if program.abi != native:
+        code = _only_for(native, code) + compile_filter(text, program.abi, path=TCP_PORTS).code
+    return steps.filter_(code, 0, "the filter beside rules for ports")
 
 
 def native_arch() -> str:
@@ -197,12 +212,17 @@ def _launcher_gate(native: str, mode: int) -> bytes:
         exec_pin=EXEC_PIN,
         mode=mode,
     ).code
+    return _only_for(native, own)
+
+
+def _only_for(arch: str, code: bytes) -> bytes:
+    """Instructions that decide about calls of one architecture; all others go to what comes behind them."""
     # struct sock_filter: code, jt, jf, k. Behind the gate's end the accumulator is loaded anew
     load = pack("=HBBI", lib.BPF_LD | lib.BPF_W | lib.BPF_ABS, 0, 0, lib.SECCOMP_DATA_ARCH)
     test = pack(
-        "=HBBI", lib.BPF_JMP | lib.BPF_JEQ | lib.BPF_K, 0, len(own) // 8, lib.arch_audit(native.encode())
+        "=HBBI", lib.BPF_JMP | lib.BPF_JEQ | lib.BPF_K, 0, len(code) // 8, lib.arch_audit(arch.encode())
     )
-    return load + test + own
+    return load + test + code
 
 
 def shim_environment(shim: str, path: str, env: dict[str, str], mode: str = "") -> dict[str, str]:

@@ -57,6 +57,10 @@ def make_entry(plan: Plan, spec: JailSpec, jail: Running, privilege: Privilege) 
     plan.steps += [steps.open_sources(), raresteps.setns(jail.pid, jail.started, kinds)]
     plan.steps += stub_steps(identity, sets, spec.grace_s, spec.name, [DOOR_NONE])
     plan.steps += service_steps(spec, identity, sets, True, plan.places)
+    if spec.has_port_rules():
+        from jail.doors import ports_door
+
+        plan.steps.append(ports_door(closure(path, root=jail.root)))
     plan.steps += door
     plan.steps.append(steps.execute(path, spec.argv, [f"{name}={value}" for name, value in env.items()]))
     return plan

@@ -60,7 +60,12 @@ class Packed:
     @property
     def filter(self) -> bytes:
         """Door 1's, b"" if there is none that stands apart."""
-        return self.parts[1] if len(self.parts) > 1 else b""
+        return self.parts[-2] if len(self.parts) > 1 else b""
+
+    @property
+    def filters(self) -> "tuple[bytes, ...]":
+        """All that stand apart; one beside rules for ports comes before door 1."""
+        return self.parts[1::2]
 
     def is_current(self) -> bool:
         """Whether the program is the same, what was not there is not, and patterns match what they did."""

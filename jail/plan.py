@@ -125,7 +125,10 @@ def make_plan(spec: JailSpec) -> Plan:
     program, door, env = _door(plan, spec, path, bounding_of(sets, identity), env)
     if sets and sets.keep and sets.permitted and not sets.ambient:
         plan.warnings.append("capabilities without an ambient set end at exec: the service will have none")
-    if (spec.net_bind or spec.net_connect) and not spec.is_network_made():
+    if spec.has_port_rules():
+        from jail.doors import ports_door
+
+        door.insert(0, ports_door(program or closure(path, root=spec.extroot or "/")))
         plan.warnings.append("the network is the host's: of it only the TCP ports are closed")
     joined = _outside(plan, spec)
     if spec.isolate:

@@ -122,7 +122,7 @@ def door_of(spec: JailSpec) -> str:
 def rules_of(spec: JailSpec, places: list[str] | None) -> list[str]:
     """What Landlock holds it by, a word each."""
     out = [] if places is None else [FILES, *(f"{WRITE} {place}" for place in places)]
-    if not spec.is_network_made():
+    if spec.has_port_rules():
         out += [f"{BIND} {word}" for word in spec.net_bind] + [
             f"{CONNECT} {word}" for word in spec.net_connect
         ]
@@ -199,7 +199,7 @@ def service_steps(
         out.append(steps.no_new_privs())
     if places is not None:
         out.append(steps.file_rules_hold())
-    if (spec.net_bind or spec.net_connect) and not spec.is_network_made():
+    if spec.has_port_rules():
         from jail.ports import port_step
 
         out.append(port_step(spec))

@@ -207,6 +207,10 @@ class JailSpec:
 
         return parse(self.net, self.net_bind, self.net_connect, self.name)
 
+    def has_port_rules(self) -> bool:
+        """Whether Landlock holds its ports, because the network is not the jail's own."""
+        return bool(self.net_bind or self.net_connect) and not self.is_network_made()
+
     def is_network_made(self) -> bool:
         """Whether there is a network to be made or opened before the launch."""
         return bool(self.net) or (self.netns and bool(self.net_bind or self.net_connect))

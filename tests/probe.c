@@ -554,6 +554,78 @@ static long try_connect(char **arguments)
 	return fd < 0 || connect(fd, (struct sockaddr *)&address, size) ? -1 : close(fd);
 }
 
+/* A connection that the first data opens, without connect(2). */
+static long try_fast_sendto(char **arguments)
+{
+	struct sockaddr_in6 address;
+	socklen_t size;
+	int fd = open_socket(arguments, SOCK_STREAM, &address, &size);
+
+	return fd < 0 || sendto(fd, "x", 1, MSG_FASTOPEN, (struct sockaddr *)&address, size) < 0
+		       ? -1
+		       : close(fd);
+}
+
+static long try_fast_sendmsg(char **arguments)
+{
+	struct sockaddr_in6 address;
+	socklen_t size;
+	int fd = open_socket(arguments, SOCK_STREAM, &address, &size);
+	struct iovec piece = {.iov_base = "x", .iov_len = 1};
+	struct msghdr letter = {
+		.msg_name = &address, .msg_namelen = size, .msg_iov = &piece, .msg_iovlen = 1};
+
+	return fd < 0 || sendmsg(fd, &letter, MSG_FASTOPEN) < 0 ? -1 : close(fd);
+}
+
+static long try_fast_sendmmsg(char **arguments)
+{
+	struct sockaddr_in6 address;
+	socklen_t size;
+	int fd = open_socket(arguments, SOCK_STREAM, &address, &size);
+	struct iovec piece = {.iov_base = "x", .iov_len = 1};
+	struct mmsghdr letter = {.msg_hdr = {.msg_name = &address,
+					     .msg_namelen = size,
+					     .msg_iov = &piece,
+					     .msg_iovlen = 1}};
+
+	return fd < 0 || sendmmsg(fd, &letter, 1, MSG_FASTOPEN) < 0 ? -1 : close(fd);
+}
+
+/* connect(2), which then waits for the first data */
+static long try_fast_connect(char **arguments)
+{
+	const int option = 30, on = 1; /* TCP_FASTOPEN_CONNECT */
+	struct sockaddr_in6 address;
+	socklen_t size;
+	int fd = open_socket(arguments, SOCK_STREAM, &address, &size);
+
+	return fd < 0 || setsockopt(fd, IPPROTO_TCP, option, &on, sizeof(on)) ||
+			       connect(fd, (struct sockaddr *)&address, size) ||
+			       write(fd, "x", 1) < 0
+		       ? -1
+		       : close(fd);
+}
+
+/* The same with a protocol that is TCP underneath, by its number: MPTCP is 262. */
+static long try_protocol(char **arguments)
+{
+	struct sockaddr_in6 address;
+	const socklen_t size = read_address(arguments + 1, &address);
+	int fd = socket(address.sin6_family, SOCK_STREAM | SOCK_CLOEXEC, atoi(arguments[0]));
+
+	return fd < 0 || connect(fd, (struct sockaddr *)&address, size) ? -1 : close(fd);
+}
+
+/* No bind(2): the kernel chooses the port. */
+static long try_listen_anywhere(char **arguments)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	(void)arguments;
+	return fd < 0 || listen(fd, 8) ? -1 : close(fd);
+}
+
 /* The socket stays: others can connect while the probe runs. */
 static long try_listen(char **arguments)
 {
@@ -1043,6 +1115,12 @@ static const struct verb {
 	{"abstract", 1, TRY, try_abstract},
 	{"connect", 2, TRY, try_connect},
 	{"listen", 2, TRY, try_listen},
+	{"listen-anywhere", 0, TRY, try_listen_anywhere},
+	{"fast-sendto", 2, TRY, try_fast_sendto},
+	{"fast-sendmsg", 2, TRY, try_fast_sendmsg},
+	{"fast-sendmmsg", 2, TRY, try_fast_sendmmsg},
+	{"fast-connect", 2, TRY, try_fast_connect},
+	{"protocol", 3, TRY, try_protocol},
 	{"send", 2, TRY, try_send},
 	{"packet", 0, TRY, try_packet},
 	{"int80", 0, TRY, try_i386_call},

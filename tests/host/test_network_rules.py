@@ -116,6 +116,42 @@ def test_tcp_ports_of_a_shared_network(world: World) -> None:
         assert "of it only the TCP ports are closed" in held.err
 
 
+WAYS = ("fast-sendto", "fast-sendmsg", "fast-sendmmsg", "fast-connect", "protocol")
+
+
+@pytest.mark.parametrize("options", [(), ("-c",), ("-S", "POLICY"), ("--no-default-filter",)], ids=str)
+def test_no_other_way_to_a_tcp_connection(world: World, options: tuple[str, ...]) -> None:
+    """Of TCP Landlock sees connect(2) alone, on sockets that are of TCP by their name."""
+    landlock_ports(world)
+    policy = world.host.policy(default="SCMP_ACT_ALLOW")
+    options = tuple(str(policy) if word == "POLICY" else word for word in options)
+    for way in WAYS:
+        number = (262,) if way == "protocol" else ()
+        name = f"{way}:262" if number else f"{way}:127.0.0.1"
+        free = world.jail(options, way, *number, "127.0.0.1", PORT)
+        if number and free[name] == "EPROTONOSUPPORT":
+            continue  # no MPTCP in this kernel
+        assert free[name] == "ok", free
+        held = world.jail((*options, "--connect", f"tcp:{OTHER}"), way, *number, "127.0.0.1", PORT)
+        assert held[name] == "EACCES", held
+
+
+def test_program_of_another_architecture_is_held_by_landlock(world: World) -> None:
+    """The filter lets the launcher pass; of what the program does by socketcall it sees nothing."""
+    landlock_ports(world)
+    probe = world.host.probes["i386"]
+    for rules, expected in (((), "ok"), (("--connect", f"tcp:{OTHER}"), DENIED)):
+        words = (world.host.ujail, "-n", "t", *rules, "--", probe, "connect", "127.0.0.1", PORT)
+        status, out, err = world.ask(run=[str(word) for word in words])
+        assert (status, out) == (0, f"connect:127.0.0.1 {expected}\n"), err
+
+
+def test_port_that_the_kernel_chooses_is_not_held(world: World) -> None:
+    """As SECURITY.md says: without bind nobody is asked."""
+    landlock_ports(world)
+    assert world.jail(("--bind", "tcp:5011"), "listen-anywhere")["listen-anywhere"] == "ok"
+
+
 def test_program_that_enters_is_under_the_rules_of_the_service(world: World) -> None:
     landlock_ports(world)
     words = ("connect", "127.0.0.1", PORT, "connect", "127.0.0.1", OTHER, "listen", "127.0.0.1", 5010)

@@ -16,7 +16,8 @@ from jail.policyfile import load
 FOLDER = Path(__file__).resolve().parents[2] / "json-filters"
 STARTUP = sorted(FOLDER.glob("startup-*.json"))
 DEFAULT = FOLDER / "default.json"  # of jails that name no policy
-POLICIES = sorted(set(FOLDER.glob("*.json")) - set(STARTUP) - {FOLDER / "schema.json", DEFAULT})
+PORTS = FOLDER / "tcp-ports.json"  # of services with rules for ports
+POLICIES = sorted(set(FOLDER.glob("*.json")) - set(STARTUP) - {FOLDER / "schema.json", DEFAULT, PORTS})
 
 
 def read(path: Path) -> Any:
@@ -24,7 +25,7 @@ def read(path: Path) -> Any:
 
 
 @pytest.mark.parametrize("arch", ARCHES)
-@pytest.mark.parametrize("path", [*POLICIES, *STARTUP, DEFAULT], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [*POLICIES, *STARTUP, DEFAULT, PORTS], ids=lambda path: path.stem)
 def test_policy_compiles_for_every_architecture(path: Path, arch: str) -> None:
     # not lenient: a name that no architecture has is an error
     assert compile_filter(path.read_bytes(), arch, path=str(path)).code
@@ -54,7 +55,7 @@ def test_policy_has_each_name_once_and_the_watched_ones_by_frequency(path: Path)
     assert all(rule.get("comment") for rule in policy["syscalls"]), "a rule without its reason"
 
 
-@pytest.mark.parametrize("path", [*POLICIES, *STARTUP, DEFAULT], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [*POLICIES, *STARTUP, DEFAULT, PORTS], ids=lambda path: path.stem)
 def test_policy_follows_the_schema(path: Path) -> None:
     jsonschema = pytest.importorskip("jsonschema")  # not of Python alone: guests go without
     jsonschema.Draft202012Validator(read(FOLDER / "schema.json")).validate(read(path))
