@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     Heard: TypeAlias = Callable[[str, Table], None]
 
 RETRY_S = 1.0
+SLICE_S = 0.02  # in which calls to us are served in a row, before the rest of the loop has its turn
 
 
 class Bus:
@@ -176,7 +177,8 @@ class Bus:
     def _on_io(self, events: int) -> None:
         client = self._client
         assert client is not None
-        client.work()
+        end_s = self._loop.now() + SLICE_S
+        client.work(lambda: self._loop.now() >= end_s)
         if client.is_lost:
             self._part(client)
         else:

@@ -140,11 +140,11 @@ class Client:
         self.lose()
         self.channel.close()
 
-    def work(self) -> None:
+    def work(self, is_enough: "Callable[[], bool]" = lambda: False) -> None:
         """Send what waits, read once, serve what came. Sets is_lost when the other side is gone.
 
         While BACKLOG_MAX of our answers wait, no further questions are taken: memory stays bounded, and the
-        broker sees to who asks too much.
+        broker sees to who asks too much. `is_enough` is asked after each: what is left is for the next time.
         """
         if self.is_lost:
             return
@@ -162,6 +162,8 @@ class Client:
                 self.fault(error)
             finally:
                 close_fd(frame.fd)
+            if is_enough():
+                break
 
     def _take(self, frame: Frame) -> None:
         if frame.type in (wire.STATUS, wire.DATA):

@@ -18,7 +18,7 @@ from initd.ubus import bus as bus_module
 from initd.ubus import wire
 from initd.ubus.broker import Broker
 from initd.ubus.bus import Bus
-from initd.ubus.object import Object
+from initd.ubus.object import Method, Object
 
 
 def test_the_bus_is_the_broker_where_none_is_and_comes_back_to_another(
@@ -76,6 +76,35 @@ def test_the_bus_is_the_broker_where_none_is_and_comes_back_to_another(
     third.close()
     loop.close()
     assert open_fds() == before
+
+
+def test_many_calls_at_once_leave_the_loop_its_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bus_module, "SLICE_S", 0.0)  # one message in each turn
+    loop = Loop()
+    warnings: list[str] = []
+    bus = Bus(loop, warnings.append, str(tmp_path / "ubus.sock"), str(tmp_path))
+    served: list[str] = []
+    bus.add(Object("busy", {"do": Method(lambda call: served.append("call"))}))
+    ready: list[str] = []
+    bus.on_ready = lambda: ready.append("")
+    bus.start()
+    while not ready:
+        loop.step(1)
+    ends: list[int] = []
+    for _ in range(5):
+        bus.call("busy", "do", {}, lambda status, found: ends.append(status))
+
+    def other() -> None:
+        if len(ends) < 5:
+            served.append("other")
+            loop.after(0, other)
+
+    other()
+    while len(ends) < 5:
+        loop.step(1)
+    assert served.count("call") == 5 and "call call" not in " ".join(served)
+    bus.close()
+    loop.close()
 
 
 def test_a_dead_socket_is_replaced_and_a_live_one_is_not(tmp_path: Path) -> None:
