@@ -56,10 +56,6 @@ def number_of(arch: str, name: str) -> int:
     return lib.call_number(arch.encode(), name.encode())
 
 
-def name_of(arch: str, number: int) -> str:
-    return text_of(lib.call_name(arch.encode(), number)) if 0 <= number < 1 << 32 else ""
-
-
 @cache
 def numbers(arch: str) -> dict[str, int]:
     """Names and numbers of one architecture, by number."""

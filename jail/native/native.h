@@ -227,9 +227,6 @@ int notify_take(int pid);
 /* The next call, once poll(2) says that there is one. Returns 0 or -errno, -ENOENT if it is gone. */
 int notify_receive(int fd, struct notify_call *call);
 
-/* Whether the call still waits, and its pid is still that process's. */
-int notify_is_asked(int fd, uint64_t id);
-
 /* Send a signal to the process `pid` that has asked; -ENOENT if the call waits no more, else 0 or -errno. */
 int notify_kill(int fd, uint64_t id, int pid, int signal);
 

@@ -112,7 +112,8 @@ int notify_receive(int fd, struct notify_call *call)
 	return 0;
 }
 
-int notify_is_asked(int fd, uint64_t id)
+/* Whether the call still waits, and its pid is still that process's. */
+static int is_asked(int fd, uint64_t id)
 {
 	return !ioctl(fd, SECCOMP_IOCTL_NOTIF_ID_VALID, &id);
 }
@@ -125,7 +126,7 @@ int notify_kill(int fd, uint64_t id, int pid, int signal)
 	if (pidfd < 0)
 		return -errno;
 	/* what is held is the process that asked, if its call waits even now */
-	if (!notify_is_asked(fd, id))
+	if (!is_asked(fd, id))
 		result = -ENOENT;
 	else if (syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0))
 		result = -errno;
