@@ -2,6 +2,7 @@
 """jailctl exec: in the jail, and held as its service is; -j NAME and jailctl list, which find jails by name."""
 
 import os
+import signal
 import sys
 import sysconfig
 from collections.abc import Iterator
@@ -150,13 +151,13 @@ def test_jail_of_another_user_is_no_jail_of_this_name(host: "Host", user: int) -
     script = f'sleep 60 >&- 2>&- & echo ready; exec "{stub}" init 5 dnsmasq none 2'
     nnp = ("setpriv", "--no-new-privs", "sh", "-c")  # or it could not put its filter on
     ids = ("setpriv", "--reuid", user, "--regid", user, "--clear-groups")
-    fake = host.spawn(*ids, "unshare", "--user", "--pid", "--fork", "--kill-child", *nnp, script)
+    fake = host.spawn(*ids, "unshare", "--user", "--pid", "--fork", *nnp, script)
     assert host.first_line(fake) == "ready"
     [first] = host.children_of(fake.pid)
     host.until(lambda: os.path.basename(os.readlink(f"/proc/{first}/exe")) == "ujail-init", "its exec")
     listed = host.run(JAILCTL, "list").out
     entered = host.run(JAILCTL, "exec", "dnsmasq", "--", "/bin/true")
-    fake.kill()
+    os.kill(first, signal.SIGKILL)
     fake.wait()
     # root's own twin is found
     assert ("dnsmasq" in listed, "none that runs has this name" in entered.err) == (user == 0, user != 0)
