@@ -195,3 +195,47 @@ def test_kernel_that_knows_no_flag_holds_the_policy(host: "Host", old_kernel: Pa
         assert int(filters) == (1 if kind == "static-glibc" else 2) + len(prefix)
     twin = host.run(old_kernel, host.ujail, "-n", "t", "--", host.probes[kind], "call", "sched_yield", "-")
     assert twin["call:sched_yield"] == "ok"
+
+
+@pytest.mark.parametrize(("asked", "status"), [(("-N", "-s"), (0, 0)), (("-s",), (0, 125)), ((), (0, 0))])
+def test_user_namespace_shows_what_it_can_of_the_kernel(
+    host: "Host", old_kernel: Path, asked: tuple[str, ...], status: tuple[int, int]
+) -> None:
+    """/sys is the host's, with mounts below it, unless the network is the jail's own: ujail(8)."""
+    modern, old = (
+        host.run(*prefix, host.ujail, "-n", "t", "-f", "-p", *asked, "--", host.probes["glibc"], "ids")
+        for prefix in ((), (old_kernel,))
+    )
+    assert (modern.status, old.status) == status, old
+    assert old.err.count("\n") == (old.status == 125)
+
+
+@pytest.mark.parametrize("kind", ["a directory", "mounts below"])
+def test_user_namespace_cannot_leave_mounts_below_a_directory_out(
+    host: "Host", old_kernel: Path, tmp_path: Path, kind: str
+) -> None:
+    """Without a user namespace they are left out; in one the kernel lets nobody look below a mount."""
+    (tmp_path / "sub").mkdir()
+    tmp_path.chmod(0o755)
+    mount = f"mount -t tmpfs none {tmp_path}/sub" if kind == "mounts below" else ":"
+    apart = ("unshare", "--mount", "--propagation", "private", "sh", "-c", f'{mount} && exec "$@"', "sh")
+    is_refused = kind == "mounts below"
+    for prefix, options, status in (
+        ((old_kernel,), ("-f",), 125 if is_refused else 0),
+        ((old_kernel,), (), 0),
+        ((), ("-f",), 0),
+    ):
+        words = (
+            host.ujail,
+            "-n",
+            "t",
+            *options,
+            "-r",
+            tmp_path,
+            "--",
+            host.probes["glibc"],
+            "list",
+            tmp_path,
+        )
+        seen = host.run(*apart, *prefix, *words)
+        assert (seen.status, seen.all("entry")) == (status, [] if status else ["sub"]), seen
