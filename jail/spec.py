@@ -62,60 +62,16 @@ class Share:
 class JailSpec:
     """One jail: the program, what it may see, who it is and what holds it."""
 
+    # fmt: off
     __slots__ = (
-        "allow_userns",
-        "argv",
-        "binds",
-        "capabilities",
-        "cgroup",
-        "cgroup_files",
-        "cgroupns",
-        "console",
-        "devices",
-        "env",
-        "extroot",
-        "gidmap",
-        "grace_s",
-        "group",
-        "hostname",
-        "ioprio",
-        "is_group_ours",
-        "isolate",
-        "joins",
-        "limits",
-        "masks",
-        "mode",
-        "name",
-        "net",
-        "net_bind",
-        "net_connect",
-        "netns",
-        "nice",
-        "no_default_filter",
-        "no_new_privs",
-        "notify",
-        "oom_score_adj",
-        "overlay_dir",
-        "overlay_size",
-        "plain",
-        "proc",
-        "procfs",
-        "required",
-        "ronly",
-        "root_size",
-        "seccomp",
-        "shares",
-        "staged_etc",
-        "stub",
-        "sysfs",
-        "tmpfs",
-        "ubus_socket",
-        "uidmap",
-        "umask",
-        "user",
-        "userns",
-        "vrf",
+        "allow_userns", "argv", "binds", "capabilities", "cgroup", "cgroup_files", "cgroupns", "console",
+        "devices", "env", "extroot", "gidmap", "grace_s", "group", "hostname", "ioprio", "is_group_ours",
+        "isolate", "joins", "limits", "masks", "mode", "name", "net", "net_bind", "net_connect", "netns",
+        "nice", "no_default_filter", "no_new_privs", "notify", "oom_score_adj", "overlay_dir", "overlay_size",
+        "plain", "proc", "procfs", "required", "ronly", "root_size", "seccomp", "shares", "staged_etc",
+        "stub", "sysfs", "tmpfs", "ubus_socket", "uidmap", "umask", "user", "userns", "vrf",
     )
+    # fmt: on
 
     def __init__(self, name: str, argv: list[str]) -> None:
         self.name = name
@@ -217,14 +173,7 @@ class JailSpec:
 
     def validate(self) -> None:
         """Raise UsageError, for a limit ConfigError, for what can be refused by looking at the words alone."""
-        if not self.argv or not self.argv[0]:
-            raise UsageError("no program given")
-        if not self.name or "/" in self.name or not self.name.isprintable():
-            raise UsageError(f"bad jail name {self.name!r}")
-        if len(self.hostname.encode("utf-8", "surrogateescape")) > HOSTNAME_MAX:
-            raise UsageError(f"hostname is longer than {HOSTNAME_MAX} bytes")
-        if not 0 <= self.grace_s <= 86400:
-            raise UsageError("the grace period is 0 to 86400 seconds")
+        self._check_names()
         if self.plain and (self.isolate or self.stub):
             raise UsageError("a service whose privileges stay cannot have a jail")
         if self.mode not in MODES:
@@ -259,12 +208,6 @@ class JailSpec:
             check_limits(self)
         for share in self.shares:
             share.validate()
-        for text in (*self.argv, *self.env, *self.env.values()):
-            if "\0" in text:
-                raise UsageError("a NUL byte in an argument or in the environment")
-        for name in self.env:
-            if not name or "=" in name:
-                raise UsageError(f"bad variable name {name!r}")
 
     def is_root_read_only(self) -> bool:
         return self.ronly or not (self.overlay_dir or self.overlay_size)
@@ -272,6 +215,22 @@ class JailSpec:
     def has_proc(self) -> bool:
         """Whether the jail gets a /proc of its own."""
         return self.procfs or bool(self.proc)
+
+    def _check_names(self) -> None:
+        if not self.argv or not self.argv[0]:
+            raise UsageError("no program given")
+        if not self.name or "/" in self.name or not self.name.isprintable():
+            raise UsageError(f"bad jail name {self.name!r}")
+        if len(self.hostname.encode("utf-8", "surrogateescape")) > HOSTNAME_MAX:
+            raise UsageError(f"hostname is longer than {HOSTNAME_MAX} bytes")
+        if not 0 <= self.grace_s <= 86400:
+            raise UsageError("the grace period is 0 to 86400 seconds")
+        for text in (*self.argv, *self.env, *self.env.values()):
+            if "\0" in text:
+                raise UsageError("a NUL byte in an argument or in the environment")
+        for name in self.env:
+            if not name or "=" in name:
+                raise UsageError(f"bad variable name {name!r}")
 
     def _check_root(self) -> None:
         for path in (self.extroot, self.overlay_dir):
