@@ -80,3 +80,11 @@ class HasProcess:
         """As send_signal(), but what goes wrong is worth a line at most."""
         if self.process is not None:
             self.process.try_kill(number)
+
+    def let_go(self) -> None:
+        """Nobody asks any more.
+
+        What is held in a circle would stay until Python looks for circles, which it does every thousand starts.
+        """
+        self._last = self._owner = None
+        self.watchdog.let_go()

@@ -119,6 +119,7 @@ class Service:
 
     def _on_gone(self, instance: Instance) -> None:
         self.instances.pop(instance.definition.instance, None)
+        instance.let_go()
         self._host.forget(instance.definition)
         if instance.definition.data is not None:
             self._fire_data()

@@ -48,6 +48,11 @@ class Watchdog:
             self._timer.cancel()
             self._timer = None
 
+    def let_go(self) -> None:
+        """Nobody is left to be told."""
+        self.cancel()
+        self._on_expire = lambda: None
+
     def _expire(self) -> None:
         self._timer = None
         self._on_expire()

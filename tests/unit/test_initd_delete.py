@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: MIT
 """A service is deleted once, whether its instances run, have ended, or never were."""
 
+import gc
+
 import pytest
 from initd_world import FIRST_PID, World
 
+from initd.denials import PIDS_KEPT_S
+from initd.instance import Instance
 from initd.ubus import wire
 
 
@@ -40,3 +44,20 @@ def test_all_is_stopped_though_some_do_not_run() -> None:
     assert ends == []
     world.end(FIRST_PID + 2)
     assert ends == [True] and world.faults == []
+
+
+def test_nothing_of_what_is_gone_stays_until_circles_are_looked_for() -> None:
+    world = World()
+    gc.collect()
+    gc.disable()
+    try:
+        for number in range(3):
+            world.set("svc", a={"command": ["/bin/x"], "watchdog": ["1", "60"]}, b={"command": ["/bin/y"]})
+            world.end(FIRST_PID + 2 * number)
+            world.call("delete", {"name": "svc"})
+            world.end(FIRST_PID + 2 * number + 1)
+        world.advance(PIDS_KEPT_S + 1)
+        assert not world.services.table and world.faults == []
+        assert not [each for each in gc.get_objects() if isinstance(each, Instance)]
+    finally:
+        gc.enable()
