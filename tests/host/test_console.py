@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from supervised import LIMIT_S, Supervised
+from supervised import LIMIT_S, Supervised, wait_until
 
 from initd.ubus import wire
 from initd.ubus.wire import UbusError
@@ -113,6 +113,21 @@ def test_the_output_goes_on_without_an_operator_and_the_last_is_kept(host: "Host
     with pytest.raises(UbusError) as error:
         Operator(initd, "s")
     assert error.value.code == wire.NOT_FOUND
+
+
+def test_consoles_leave_nothing_open(host: "Host", initd: Supervised) -> None:
+    def round_of() -> list[str]:
+        start(initd)
+        operator = Operator(initd, "s")
+        operator.until("ready\r\n")
+        initd.call("delete", name="s")
+        assert operator.at_end()
+        wait_until(lambda: not initd.instance("s"), initd.log)
+        folder = f"/proc/{initd.process.pid}/fd"
+        return sorted(os.readlink(f"{folder}/{fd}").partition(":")[0] for fd in os.listdir(folder))
+
+    first = round_of()  # what is opened once, and stays
+    assert [round_of() for _ in range(3)] == [first] * 3
 
 
 def test_a_jail_without_has_none(host: "Host", initd: Supervised) -> None:
