@@ -111,8 +111,6 @@ def hold(
     if mode & lib.POLICY_NOTIFY:
         plan.notify_abi = program.abi
     step = door1(spec.seccomp, program, capabilities, plan.notes, mode)
-    if spec.mode == COMPLAIN:
-        plan.warnings.append(f"{spec.seccomp} complains only: what it denies is logged, and allowed")
     return program, [step], {**env, **shim_environment(shim, spec.seccomp, env, word)}
 
 

@@ -12,7 +12,7 @@ from jail.capabilities import CapabilitySets, last_capability
 from jail.elf import closure
 from jail.errors import ConfigError
 from jail.ids import Identity
-from jail.plan import CAP_SYS_ADMIN, PATH, Plan, find_program, may_mount, oom_step
+from jail.plan import CAP_SYS_ADMIN, PATH, Plan, find_program, join_group, may_mount, oom_step, weaknesses
 from jail.privilege import (
     BIND,
     CONNECT,
@@ -111,23 +111,23 @@ def shared(jail: Running, spec: JailSpec, shown: "Shown") -> Plan:
     """
     if spec.mode == TRACE:
         raise ConfigError(f"jail {jail.name}: {jail.pid} has made it, and who enters cannot be traced")
+    if spec.console:
+        raise ConfigError(f"jail {jail.name}: {jail.pid} has made it, and who enters can have no console")
     if "user" in jail.namespaces():
         raise ConfigError(f"jail {jail.name}: a jail with a user namespace cannot be shared")
     identity = identity_of(spec)
     sets = capabilities_of(spec, identity)
     assert identity and sets
+    if spec.vrf and "net" in jail.namespaces():
+        raise ConfigError(f"jail {jail.name}: it has a network of its own, and vrf is of the host's")
     plan = Plan(spec.name)
+    plan.warnings += weaknesses(spec, sets)
     shown.check(spec, plan, jail.root)
-    plan.places = None if may_mount(spec, sets) else jail.places()
-    make_entry(plan, spec, jail, (identity, sets))
+    join_group(plan, spec)
     if spec.oom_score_adj:
-        plan.steps.insert(0, oom_step(spec.oom_score_adj))
-    if spec.cgroup_files:
-        from jail.cgroup import find_group
-
-        plan.group = find_group(spec.cgroup, spec.cgroup_files)
-        plan.steps.insert(0, raresteps.cgroup(plan.group.path, plan.group.describe()))
-    return plan
+        plan.steps.append(oom_step(spec.oom_score_adj))
+    plan.places = None if may_mount(spec, sets) else jail.places()
+    return make_entry(plan, spec, jail, (identity, sets))
 
 
 def _door(

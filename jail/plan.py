@@ -23,7 +23,7 @@ from jail.privilege import (
     service_steps,
     stub_steps,
 )
-from jail.spec import TRACE, JailSpec
+from jail.spec import COMPLAIN, TRACE, JailSpec
 from jail.tree import Closure, Tree
 
 TYPE_CHECKING = False
@@ -123,13 +123,11 @@ def make_plan(spec: JailSpec) -> Plan:
     if not spec.extroot:
         plan.program_version = version_of(os.stat(path))
     program, door, env = _door(plan, spec, path, bounding_of(sets, identity), env)
-    if sets and sets.keep and sets.permitted and not sets.ambient:
-        plan.warnings.append("capabilities without an ambient set end at exec: the service will have none")
+    plan.warnings += weaknesses(spec, sets)
     if spec.has_port_rules():
         from jail.doors import ports_door
 
         door.insert(0, ports_door(program or closure(path, root=spec.extroot or "/")))
-        plan.warnings.append("the network is the host's: of it only the TCP ports are closed")
     joined = _outside(plan, spec)
     if spec.isolate:
         assert program
@@ -176,12 +174,7 @@ def _door(
 
 def _outside(plan: Plan, spec: JailSpec) -> int:
     """What comes before anything of the jail's own. Returns the kinds of namespaces that are joined."""
-    if spec.cgroup_files or spec.vrf:
-        from jail import raresteps
-        from jail.cgroup import find_group
-
-        plan.group = find_group(spec.cgroup, spec.cgroup_files, spec.is_group_ours, spec.vrf)
-        plan.steps.append(raresteps.cgroup(plan.group.path, plan.group.describe()))
+    join_group(plan, spec)
     joined = _join(plan, spec) if spec.joins else 0
     if spec.is_network_made():
         from jail import raresteps
@@ -194,6 +187,30 @@ def _outside(plan: Plan, spec: JailSpec) -> int:
     return joined
 
 
+def join_group(plan: Plan, spec: JailSpec) -> None:
+    """Into a control group, if anything was asked for that one is needed for."""
+    if spec.cgroup_files or spec.vrf:
+        from jail import raresteps
+        from jail.cgroup import find_group
+
+        plan.group = find_group(spec.cgroup, spec.cgroup_files, spec.is_group_ours, spec.vrf)
+        plan.steps.append(raresteps.cgroup(plan.group.path, plan.group.describe()))
+
+
+def weaknesses(spec: JailSpec, sets: "CapabilitySets | None") -> list[str]:
+    """What was asked for that holds less than one may think, to be said each time."""
+    out = []
+    if spec.mode == COMPLAIN:
+        out.append(f"{spec.seccomp} complains only: what it denies is logged, and allowed")
+    elif spec.no_default_filter and spec.isolate and not spec.seccomp and spec.mode != TRACE:
+        out.append("the default filter is off, and no policy is named: every system call is allowed")
+    if sets and sets.keep and sets.permitted and not sets.ambient:
+        out.append("capabilities without an ambient set end at exec: the service will have none")
+    if spec.has_port_rules():
+        out.append("the network is the host's: of it only the TCP ports are closed")
+    return out
+
+
 def may_mount(spec: JailSpec, sets: "CapabilitySets | None") -> bool:
     """Under Landlock's rules for files nobody can."""
     return spec.allow_userns or bool(sets and sets.bounding >> CAP_SYS_ADMIN & 1)
@@ -202,9 +219,6 @@ def may_mount(spec: JailSpec, sets: "CapabilitySets | None") -> bool:
 def _default_door(plan: Plan, spec: JailSpec, program: Closure, capabilities: int) -> list[steps.Step]:
     """The filter of a jail that names no policy."""
     if spec.no_default_filter:
-        plan.warnings.append(
-            "the default filter is off, and no policy is named: every system call is allowed"
-        )
         return []
     from jail.doors import default_door
 

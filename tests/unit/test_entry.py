@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from jail.capabilities import CapabilitySets
+from jail.cgroup import Group
 from jail.entry import _door, confined, shared
 from jail.errors import ConfigError
 from jail.ids import Identity
@@ -115,3 +116,29 @@ def test_second_service_is_under_the_rules_for_files_unless_it_may_mount(jail: R
     spec = JailSpec("j", [PROGRAM])
     spec.allow_userns = True
     assert "Landlock" not in shared(jail, spec, shown).explain()
+
+
+def test_second_service_gets_its_group_and_warnings_or_is_refused(
+    jail: Running, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    shown = Shown(JailSpec("j", [PROGRAM]), Rootfs())
+    spec = make_spec(tmp_path)
+    spec.mode, spec.net_connect = COMPLAIN, ["tcp:80"]
+    monkeypatch.setattr("jail.ports.lib", SimpleNamespace(landlock_abi=lambda: ABI_WITH_PORTS))
+    monkeypatch.setattr(Shown, "check", lambda *words: None)
+    assert shared(jail, spec, shown).all_warnings() == [
+        f"{spec.seccomp} complains only: what it denies is logged, and allowed",
+        "the network is the host's: of it only the TCP ports are closed",
+    ]
+    spec = JailSpec("j", [PROGRAM])
+    spec.console = True
+    with pytest.raises(ConfigError, match="who enters can have no console"):
+        shared(jail, spec, shown)
+    group = Group("/c", "services/b", {}, vrf="red")
+    monkeypatch.setattr("jail.cgroup.find_group", lambda *words: group)
+    spec = JailSpec("j", [PROGRAM])
+    spec.vrf = "red"
+    assert shared(jail, spec, shown).group is group
+    monkeypatch.setattr(Running, "namespaces", lambda self: ["net", "pid", "mnt"])
+    with pytest.raises(ConfigError, match="a network of its own, and vrf is of the host's"):
+        shared(jail, spec, shown)
