@@ -9,7 +9,6 @@ user fit as well.
 import os
 
 from initd.isolation import isolates, policy_of
-from jail._native import lib
 from jail.errors import ConfigError
 
 TYPE_CHECKING = False
@@ -109,6 +108,8 @@ class Owners:
         root = f"/proc/{owner.service_pid}/root"
         if os.path.exists(root) and not os.path.exists(root + found.exe):
             return False
+        from jail.advice import filter_of, says
+
         key = (owner.policy, found.arch)
         if key not in self._filters:
             if len(self._filters) >= FILTERS_MAX:
@@ -159,23 +160,3 @@ def may_be(user: str, uid: int) -> bool:
         return not user or lookup(user, None).uid in (0, uid)
     except ConfigError:
         return True
-
-
-def filter_of(policy: str, abi: str) -> "Program | None":
-    """What holds programs of that ABI; None where it cannot be told."""
-    from jail.advice import program_of
-
-    try:
-        with open(policy, "rb") as file:
-            return program_of(file.read(), policy, abi)
-    except (OSError, ConfigError):
-        return None
-
-
-def says(program: "Program", found: "Record") -> bool:
-    """Whether a filter does that to a call, at least with some arguments."""
-    try:
-        verdict = program.run(found.audit, found.number)
-    except ConfigError:
-        return False
-    return verdict.depends or verdict.value & lib.SECCOMP_RET_ACTION_FULL == found.code

@@ -16,6 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from jail.auditrecord import Record
     from jail.bpf import Verdict
     from jail.denial import Denial
 
@@ -70,6 +71,24 @@ def program_of(text: bytes, path: str, abi: str) -> Program:
     """The filter of a policy, to be asked about calls. Raises ConfigError."""
     big = bool(lib.arch_kind(abi.encode()) & lib.ARCH_BIG)
     return Program(compile_filter(text, abi, path=path, lenient=True).code, big_endian=big)
+
+
+def filter_of(policy: str, abi: str) -> "Program | None":
+    """What a policy, a file, holds programs of that ABI by; None where it cannot be told."""
+    try:
+        with open(policy, "rb") as file:
+            return program_of(file.read(), policy, abi)
+    except (OSError, ConfigError):
+        return None
+
+
+def says(program: "Program", found: "Record") -> bool:
+    """Whether a filter does what a record tells, at least with some arguments."""
+    try:
+        verdict = program.run(found.audit, found.number)
+    except ConfigError:
+        return False
+    return verdict.depends or verdict.value & lib.SECCOMP_RET_ACTION_FULL == found.code
 
 
 def _permits(text: bytes, denial: "Denial") -> bool:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """`ujail --why`: what is left to do and to say when a jail has ended. ujail-init runs it where there is something.
 
-The group of a jail with limits is emptied and removed, a death for want of memory or by a policy is explained.
+The group of a jail with limits is emptied and removed, a death for want of memory or by a policy is explained, and
+with `-d` what the policy denied to the service's children.
 """
 
 import _signal  # type: ignore[import-not-found]  # the C half of `signal`, without enum
@@ -15,7 +16,7 @@ SIGNAL_BASE = 128
 
 def finish(args: list[str], say: "Callable[[str], None]") -> int:
     """`ujail --why NAME STATUS POLICY PID GROUP`; returns the status, which is passed on."""
-    name, status, _, _, group = args
+    name, status, policy, _, group = args
     if group:
         from jail.cgroup import end_group
 
@@ -24,5 +25,9 @@ def finish(args: list[str], say: "Callable[[str], None]") -> int:
     if int(status) == SIGNAL_BASE + _signal.SIGSYS:
         from jail.why import explain_death
 
-        return explain_death(args[:4])
+        explain_death(args[:4])
+    if policy:
+        from jail.why import explain_others
+
+        explain_others(args[:4], say)
     return int(status)

@@ -17,7 +17,7 @@ from jail.errors import ConfigError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 KERNEL_LOG = "/dev/kmsg"
 AUDIT = "audit: "  # who writes it in the kernel
@@ -25,6 +25,7 @@ RECORD_START = f"{AUDIT}type=1326 audit("
 RECORD_BYTES = 8192  # of one /dev/kmsg read, CONSOLE_EXT_LOG_MAX
 # the record goes through a kernel thread of its own and may come a moment after the death
 PATIENCE_S = 0.3
+LINES_MAX = 5  # about others than the service itself
 # between the kernel's clocks for its log and for processes
 CLOCK_SLACK_US = 1_000_000
 
@@ -96,6 +97,38 @@ def find_denial(pid: int, since_us: int | None = None, patience_s: float = 0.0) 
         if last is not None:
             return last
     return None
+
+
+def denied_besides(pid: int, policy: str) -> list[Denial]:
+    """What a policy's filter denied since this process began, but for the death of that one.
+
+    Each program and call once, LINES_MAX at most. The pids of others say nothing any more: they are of this jail
+    if no other has such a policy.
+    """
+    from jail.advice import filter_of, says
+
+    filters = {}
+    found: dict[tuple[str, str, int, int], Denial] = {}
+    for record in read_log(start_us(), 0.0):
+        key = (record.program, record.arch, record.number, record.code)
+        denial = record.denial()
+        if key in found or len(found) == LINES_MAX or (record.pid == pid and denial.is_deadly):
+            continue
+        if record.arch not in filters:
+            filters[record.arch] = filter_of(policy, record.arch)
+        program = filters[record.arch]
+        if program is not None and says(program, record):
+            found[key] = denial
+    return list(found.values())
+
+
+def explain_others(args: list[str], say: "Callable[[str], None]") -> None:
+    """`ujail --why NAME STATUS POLICY PID`: a line for each denial that killed somebody else, or nobody."""
+    name, _, policy, pid = args[:4]
+    for denial in denied_besides(int(pid), policy):
+        denial.policy = policy
+        guess = "" if denial.pid == int(pid) else "perhaps one of its processes: "
+        say(f"ujail: {name}: {guess}{denial.words()}")
 
 
 def explain_death(args: list[str]) -> int:

@@ -9,7 +9,7 @@
  *   ujail-init wait PID NAME VERBOSE UJAIL POLICY SERVICE_PID GROUP
  *                                  what is left of the `ujail` command: the same towards PID 1,
  *                                  then the last line, and `ujail --why` where there is a group to
- *                                  be removed or a death to be explained
+ *                                  be removed, a death to be explained or a denial to be looked for
  *   ujail-init keep …              see keep.c
  *
  * No allocation, no stdio. The first job runs with the service's ids, with CAP_KILL and under a
@@ -216,7 +216,8 @@ static int run_wait(char **argv)
 			kill(pid, signal);
 	}
 	say_last_line(argv[1], status, verbose);
-	if (status == 128 + SIGSYS || *argv[6]) {
+	/* with a policy somebody who asked for words may want those about its children */
+	if (status == 128 + SIGSYS || *argv[6] || (verbose && *argv[4])) {
 		add_number(&text, status);
 		execl(argv[3], argv[3], "--why", argv[1], text.text, argv[4], argv[5], argv[6],
 		      NULL);

@@ -12,7 +12,7 @@ from initd_world import FIRST_PID, FakeStarted, World
 
 from initd import whose
 from initd.denials import LINES_MAX, PIDS_KEPT_S, RECORD_DELAY_S, WINDOW_S, table
-from jail import calls
+from jail import advice, calls
 from jail._native import lib
 from jail.auditrecord import Record
 from jail.bpf import Program
@@ -182,13 +182,13 @@ def test_each_policy_is_compiled_once_however_many_calls_are_denied(
 ) -> None:
     world.set("s", one={"command": ["/bin/d"], "seccomp": policy})
     compiled: list[str] = []
-    real = whose.filter_of
+    real = advice.filter_of
 
     def filter_of(path: str, abi: str) -> "Program | None":
         compiled.append(path)
         return real(path, abi)
 
-    monkeypatch.setattr(whose, "filter_of", filter_of)
+    monkeypatch.setattr(advice, "filter_of", filter_of)
     names = ("ptrace", "mount", "umount2", "reboot", "swapon", "swapoff", "setns", "unshare", "read")
     fitting = [world.denials._owners.of_record(record(name, GONE))[0] for name in names]
     assert [len(owners) for owners in fitting] == [1] * 8 + [0], "read is allowed"
