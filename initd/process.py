@@ -193,6 +193,7 @@ class Process:
             self.trace.close()
         if self._listening is not None:
             self._listening.close()
+            self._listening = None  # it would hold us, and we it
         for path in self._pidfiles:
             try:
                 remove_pid(path)

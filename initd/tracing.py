@@ -87,6 +87,7 @@ class Tracing:
         if self._socket.fileno() >= 0:
             self._ready(READ)  # a stream: all that it said is there
         self._unwatch()
+        self._on_pid = lambda pid: None  # it would hold who holds us
         if self._is_written:
             self._log.info(f"{self._name}: the trace is in {self.path}")
             return

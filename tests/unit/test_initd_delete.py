@@ -3,12 +3,14 @@
 
 import gc
 
+import initd_world
 import pytest
-from initd_world import FIRST_PID, World
+from initd_world import FIRST_PID, FakeStarted, World
 
 from initd.denials import PIDS_KEPT_S
 from initd.instance import Instance
 from initd.ubus import wire
+from jail.calls import NATIVE
 
 
 @pytest.mark.parametrize("instances", [{}, {"a": {"command": ["/bin/x"]}}])
@@ -46,7 +48,20 @@ def test_all_is_stopped_though_some_do_not_run() -> None:
     assert ends == [True] and world.faults == []
 
 
-def test_nothing_of_what_is_gone_stays_until_circles_are_looked_for() -> None:
+class Asking(FakeStarted):
+    """One whose denied calls wait for an answer."""
+
+    def __init__(self, pid: int, service_pid: int) -> None:
+        super().__init__(pid, service_pid)
+        self.notify_abi = NATIVE
+
+
+@pytest.mark.parametrize("kind", [FakeStarted, Asking])
+def test_nothing_of_what_is_gone_stays_until_circles_are_looked_for(
+    kind: type[FakeStarted], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(initd_world, "FakeStarted", kind)
+    monkeypatch.setattr("initd.listening.take", lambda pid: -1)
     world = World()
     gc.collect()
     gc.disable()
