@@ -122,13 +122,14 @@ class Rootfs:
             raise ConfigError(f"{target}: {self.covering(target)} is shown whole, so no link can be there")
         if target in self.nodes:
             raise ConfigError(f"{target}: asked for in two ways")
-        place = next(
-            (path for path, bound in self.binds.items() if path.startswith(LIVE) and bound.source == folder),
-            "",
-        )
+        shown = Bind(folder, self._lstat(folder), flags)
+        live = {path: each for path, each in self.binds.items() if path.startswith(f"{LIVE}/")}
+        # one for all files with the same rights, for which it is the directory's that count
+        alike = (path for path, each in live.items() if (each.source, each.flags) == (folder, shown.flags))
+        place = next(alike, "")
         if not place:
-            place = f"{LIVE}/{len([path for path in self.binds if path.startswith(LIVE)])}"
-            self._add_bind(place, folder, self._lstat(folder), flags)
+            place = f"{LIVE}/{len(live)}"
+            self._add_bind(place, folder, shown.status, flags)
         self._add_link(target, f"{place}/{name}")
         return folder
 

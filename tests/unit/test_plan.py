@@ -263,3 +263,12 @@ def test_mask_of_what_nothing_shows_is_said_or_refused_with_requirejail(tmp_path
     with pytest.raises(ConfigError, match="mask: /etc/nothing: nothing shows it"):
         make_plan(spec(shares=asked, masks=["/etc/nothing"], required=True))
     assert make_plan(spec(shares=asked, masks=[f"{tmp_path}/a"], required=True)).all_warnings() == []
+
+
+def test_live_files_of_one_directory_keep_their_rights(tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        (tmp_path / name).touch()
+    binds = [f"{tmp_path}/a:/a:rw,live", f"{tmp_path}/b:/b:live", f"{tmp_path}/c:/c:live"]
+    said = lines(make_plan(spec(binds=binds)))
+    assert f"bind {tmp_path} on /.live/0" in said and f"bind {tmp_path} on /.live/1 read-only" in said
+    assert "make link /b -> /.live/1/b" in said and "make link /c -> /.live/1/c" in said
