@@ -75,7 +75,7 @@ class Shown:
             # what it masks itself, it has asked to be without
             if not any(_is_in(place, mask) for mask in masks):
                 self._check_share(share, place, name)
-            places[place] = share
+                places[place] = share
         places_of_memory = self._check_tmpfs(spec, name)
         for place, share in places.items():
             self._check_below(place, share, {*places, *places_of_memory}, name)
@@ -150,7 +150,9 @@ class Shown:
             for path, (flags, _) in self.tmpfs.items()
         }
         for path, flags in inner.items():
-            if not path.startswith(f"{place}/") or any(_is_in(path, each) for each in places - {place}):
+            # what is nearer to it and was asked for too is looked at by itself
+            nearer = (each for each in places if each.startswith(f"{place}/"))
+            if not path.startswith(f"{place}/") or any(_is_in(path, each) for each in nearer):
                 continue
             if words := _differences(asked, flags, only_more=True):
                 raise ConfigError(

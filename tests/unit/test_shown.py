@@ -19,7 +19,7 @@ Set = Callable[[JailSpec], None]
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     for name in ("sub", "other"):
-        (tmp_path / name).mkdir()
+        (tmp_path / name / "deep").mkdir(parents=True)
         (tmp_path / name / "file").write_text("x")
     (tmp_path / "file").write_text("x")
     return tmp_path
@@ -61,6 +61,11 @@ REFUSED: dict[str, tuple[dict[str, object], dict[str, object], str]] = {
         {"shares": ["F", "w F/sub"]},
         {"shares": ["F"]},
         "F: the jail j shows F/sub writable: ask for that too",
+    ),
+    "rw in ro in rw": (
+        {"shares": ["w F", "F/sub", "w F/sub/deep"]},
+        {"shares": ["w F", "F/sub"]},
+        "F/sub: the jail j shows F/sub/deep writable",
     ),
     "tmpfs in ro": (
         {"shares": ["F"], "tmpfs": ["F/sub"]},
