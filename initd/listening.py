@@ -96,11 +96,6 @@ class Listening:
 
     def _ready(self, events: int) -> None:
         assert self._notifier is not None
-        if not events & READ:  # nobody is left who could ask
-            self._loop.unwatch(self._notifier.fd)
-            self._notifier.close()
-            self._notifier = None
-            return
         now_s = self._loop.now()
         self._tokens = min(self._tokens + (now_s - self._then_s) * RATE, BURST)
         self._then_s = now_s
@@ -110,6 +105,8 @@ class Listening:
                 self._timer = self._loop.after(PAUSE_S, self._watch)
                 return
             if not self._notifier.is_asked():
+                if self._notifier.is_over():  # the loop would come here for ever
+                    self.close()
                 return
             self._tokens -= 1
             self._notifier.serve()

@@ -52,6 +52,10 @@ class Notifier:
     def is_asked(self) -> bool:
         return any(events & select.POLLIN for _, events in self._poll.poll(0))
 
+    def is_over(self) -> bool:
+        """Whether nobody is left who could ask (Linux 5.9: before, this is not told)."""
+        return any(events & select.POLLHUP for _, events in self._poll.poll(0))
+
     def serve(self) -> None:
         """Answer one call; is_asked() must have said that there is one. Raises OSError."""
         call = self._call

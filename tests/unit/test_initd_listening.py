@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: MIT
+"""The listener of one process in the loop: when nobody is left who could ask, the loop is not kept busy with it."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from initd_world import World
+
+from initd import listening
+from initd.definition import Definition
+from initd.listening import FIRST_LOOK_S, Listening
+
+
+class Ended:
+    """A listener whose processes are all gone: the end of a pipe that nobody writes to."""
+
+    def __init__(self, fd: int, *_: object, **__: object) -> None:
+        self.fd = fd
+        self.looks = 0
+
+    def is_asked(self) -> bool:
+        self.looks += 1
+        return False
+
+    def is_over(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        os.close(self.fd)
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    made = World()
+    yield made
+    made.close()
+
+
+def test_listener_that_nobody_asks_any_more_is_closed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    here, there = os.pipe()
+    os.close(there)
+    monkeypatch.setattr(listening, "take", lambda pid: here)
+    monkeypatch.setattr(listening, "Notifier", Ended)
+    definition = Definition.read("s", "one", {"command": ["/bin/d"], "seccomp": "/p.json"})
+    listener = Listening(world.loop, world.log, definition, 1, "x86_64", lambda found: None, lambda: None)
+    world.advance(FIRST_LOOK_S)
+    notifier = listener._notifier
+    assert isinstance(notifier, Ended)
+    for _ in range(5):
+        world.loop.step(0)
+    assert notifier.looks == 1 and listener._notifier is None
+    listener.close()  # again, as when the process has ended
