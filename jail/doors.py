@@ -110,6 +110,8 @@ def hold(
     mode, word = mode_of(spec, shim)
     if mode & lib.POLICY_NOTIFY:
         plan.notify_abi = program.abi
+    elif spec.notify or spec.mode == COMPLAIN:
+        plan.warnings += _unheard(path, shim)
     step = door1(spec.seccomp, program, capabilities, plan.notes, mode)
     return program, [step], {**env, **shim_environment(shim, spec.seccomp, env, word)}
 
@@ -123,6 +125,20 @@ def mode_of(spec: "JailSpec", shim: str) -> tuple[int, str]:
     if not lib.notify_works():
         raise ConfigError("notify: this kernel lets nobody answer denied calls (before Linux 5.6?)")
     return flags | lib.POLICY_NOTIFY, f"{spec.mode},notify"
+
+
+def _unheard(path: str, shim: str) -> list[str]:
+    """What is to be said of a program whose denied calls nobody answers: where there are no records, nobody hears."""
+    from jail.silence import is_silent
+
+    reason = is_silent()
+    if not reason:
+        return []
+    why = "this kernel has nobody answer them" if shim else "it loads no shim, which would ask"
+    return [
+        f"{path}: nobody is told of denied calls: the kernel has no records ({reason}), and {why}; mode trace"
+        " records what it calls"
+    ]
 
 
 def _link_for_trace(spec: "JailSpec", path: str, root: str) -> tuple[Closure | None, str]:

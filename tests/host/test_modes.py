@@ -10,6 +10,11 @@ from typing import TYPE_CHECKING
 import pytest
 from supervised import Supervised
 
+from jail import silence
+from jail._native import lib
+from jail.plan import make_plan
+from jail.spec import JailSpec
+
 if TYPE_CHECKING:
     from tests.conftest import Host
 
@@ -29,6 +34,26 @@ def test_what_complains_denies_nothing(host: "Host", kind: str, default: str) ->
     assert f"warning: {policy} complains only" in seen.err
     enforced = host.probe("modes", *CALLS, kind=kind, options=["-m", "enforce", "-S", policy])
     assert enforced.status != 0 or enforced["call:getppid"] == "EXFULL"
+
+
+@pytest.mark.parametrize("mode", ["complain", "enforce"])
+def test_program_whose_denials_nobody_hears_is_warned_of(
+    host: "Host", monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    """A static one, where the kernel writes no records; one that loads the shim is heard."""
+
+    def warnings(kind: str) -> list[str]:
+        spec = JailSpec("t", [str(host.probes[kind])])
+        spec.mode, spec.notify = mode, bool(lib.notify_works())
+        spec.hold(str(host.policy("read")))
+        return [line for line in make_plan(spec).all_warnings() if "nobody is told" in line]
+
+    monkeypatch.setattr(silence, "is_silent", lambda: "those of mips write none")
+    [line] = warnings("static-musl")
+    assert line.endswith("it loads no shim, which would ask; mode trace records what it calls")
+    assert warnings("musl") == []
+    monkeypatch.setattr(silence, "is_silent", lambda: "")
+    assert warnings("static-musl") == []
 
 
 def test_policy_that_is_wrong_or_missing_does_not_complain_but_stop(host: "Host", tmp_path: Path) -> None:
