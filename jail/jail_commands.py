@@ -19,7 +19,7 @@ def list_(operands: list[str], options: "Options") -> int:
 
     _need_root()
     rows = sorted(all_jails(), key=lambda jail: (jail.name, jail.pid))
-    print_lines([f"{jail.name}\t{jail.pid}\t{jail.service_pid}\t{jail.door}" for jail in rows])
+    print_lines([f"{jail.name}\t{jail.pid}\t{jail.service_pid}\t{jail.held()}" for jail in rows])
     return YES
 
 

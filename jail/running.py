@@ -13,7 +13,7 @@ from jail._native import lib
 from jail.capabilities import CapabilitySets
 from jail.errors import ConfigError
 from jail.ids import Identity
-from jail.privilege import FILES, STUB, WRITE
+from jail.privilege import BIND, CONNECT, FILES, STUB, WRITE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,6 +40,11 @@ class Running:
     def root(self) -> str:
         """The jail's root as we can reach it."""
         return f"/proc/{self.pid}/root"
+
+    def held(self) -> str:
+        """What holds its service, in words: the door, and rules for ports."""
+        ports = [f"{kind} {word}" for kind in (BIND, CONNECT) for word in self.ruled(kind)]
+        return "; ".join([self.door, *ports])
 
     def ruled(self, kind: str) -> list[str]:
         """What the rules of one kind name."""

@@ -164,7 +164,10 @@ def test_program_that_enters_is_under_the_rules_of_the_service(world: World) -> 
         pid = world.start(("-p", *rules))
         [stub] = world.host.children_of(pid)
         _, out, err = world.ask(run=[str(word) for word in (jailctl, "exec", stub, "--", probe, *words)])
+        _, listed, _ = world.ask(run=[str(jailctl), "list"])
         assert world.end(pid) == 0
+        held = f"default; {' '.join(rules).removeprefix('--')}" if rules else "default"
+        assert [line.split("\t")[3] for line in listed.splitlines() if f"\t{stub}\t" in line] == [held]
         assert [line.partition(" ")[2] for line in out.splitlines()] == expected, (out, err)
 
 
