@@ -9,6 +9,7 @@ import os
 
 from jail.errors import UsageError
 from jail.plan import Plan, make_plan
+from jail.spec import TRACE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,6 +33,11 @@ class Shared:
             return make_plan(spec)
         if spec.is_network_made():
             raise UsageError("jail shared: no network can be made for it; netns, or -j, can")
+        if spec.mode == TRACE:
+            # the jail would be the tracer's, where nobody finds it, and the others would make one more
+            raise UsageError(
+                "jail shared: a service that shares its jail cannot be traced; trace it without shared"
+            )
         pid, shown = self._made.get(spec.name, (-1, None))
         if shown is not None:
             from jail.running import jail_at

@@ -139,3 +139,12 @@ def test_second_is_under_the_rules_of_the_jail(host: "Host") -> None:
         one, two = report_of(host, first, second, hold=True, told=True)
         assert f"write:/zero {expected}\nwrite:/dev/null ok" in two["out"], two
         assert f"write:/zero {DENIED}\nwrite:/dev/null ok" in one["out"], one
+
+
+def test_service_that_would_be_traced_is_not_started(host: "Host") -> None:
+    """The jail would be the tracer's, where the others do not find it; the twin has one of its own."""
+    table = service(host, "a", "exit", "0", jail={}, trace=True)
+    (entry,) = report_of(host, table)
+    assert "trace it without shared" in entry["failed"]
+    (entry,) = report_of(host, {**table, "jail": {**table["jail"], "shared": False}})
+    assert entry["status"] == 0, entry
