@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: MIT
-"""The listener of one process in the loop: when nobody is left who could ask, the loop is not kept busy with it."""
+"""The listener of one process in the loop: how long it may take, and its end."""
 
 import os
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from initd_world import World
 
 from initd import listening
 from initd.definition import Definition
-from initd.listening import FIRST_LOOK_S, Listening
+from initd.listening import FIRST_LOOK_S, ROUND_MAX, SLICE_S, Listening
+from initd.loop import READ
 
 
 class Ended:
@@ -51,3 +54,19 @@ def test_listener_that_nobody_asks_any_more_is_closed(world: World, monkeypatch:
         world.loop.step(0)
     assert notifier.looks == 1 and listener._notifier is None
     listener.close()  # again, as when the process has ended
+
+
+@pytest.mark.parametrize(("answer_s", "answers"), [(0.0, ROUND_MAX), (SLICE_S / 2, 2), (3 * SLICE_S, 1)])
+def test_answers_in_a_row_are_bounded_by_number_and_time(answer_s: float, answers: int) -> None:
+    clock = SimpleNamespace(now_s=1.0, now=lambda: clock.now_s, after=lambda delay_s, callback: None)
+    served: list[float] = []
+
+    def serve() -> None:
+        served.append(clock.now_s)
+        clock.now_s += answer_s
+
+    nothing: Any = None
+    made = Listening(cast(Any, clock), nothing, nothing, 1, "x86_64", nothing, nothing)
+    made._notifier = cast(Any, SimpleNamespace(fd=-1, is_asked=lambda: True, serve=serve))
+    made._ready(READ)
+    assert len(served) == answers
