@@ -58,7 +58,7 @@ def test_listener_that_nobody_asks_any_more_is_closed(world: World, monkeypatch:
 
 @pytest.mark.parametrize(("answer_s", "answers"), [(0.0, ROUND_MAX), (SLICE_S / 2, 2), (3 * SLICE_S, 1)])
 def test_answers_in_a_row_are_bounded_by_number_and_time(answer_s: float, answers: int) -> None:
-    clock = SimpleNamespace(now_s=1.0, now=lambda: clock.now_s, after=lambda delay_s, callback: None)
+    clock: Any = SimpleNamespace(now_s=1.0, now=lambda: clock.now_s, after=lambda delay_s, callback: None)
     served: list[float] = []
 
     def serve() -> None:
@@ -66,7 +66,7 @@ def test_answers_in_a_row_are_bounded_by_number_and_time(answer_s: float, answer
         clock.now_s += answer_s
 
     nothing: Any = None
-    made = Listening(cast(Any, clock), nothing, nothing, 1, "x86_64", nothing, nothing)
+    made = Listening(clock, nothing, nothing, 1, "x86_64", nothing, nothing)
     made._notifier = cast(Any, SimpleNamespace(fd=-1, is_asked=lambda: True, serve=serve))
     made._ready(READ)
     assert len(served) == answers
