@@ -102,8 +102,9 @@ def find_denial(pid: int, since_us: int | None = None, patience_s: float = 0.0) 
 def denied_besides(pid: int, policy: str) -> list[Denial]:
     """What a policy's filter denied since this process began, but for the death of that one.
 
-    Each program and call once, LINES_MAX at most. The pids of others say nothing any more: they are of this jail
-    if no other has such a policy.
+    Each program and call once, LINES_MAX at most. The pids of others say little any more: they are of this jail
+    if no other that began later has such a policy. One that began before the service is none of its children; where
+    pids have begun anew meanwhile, that leaves out some that are.
     """
     from jail.advice import filter_of, says
 
@@ -112,7 +113,9 @@ def denied_besides(pid: int, policy: str) -> list[Denial]:
     for record in read_log(start_us(), 0.0):
         key = (record.program, record.arch, record.number, record.code)
         denial = record.denial()
-        if key in found or len(found) == LINES_MAX or (record.pid == pid and denial.is_deadly):
+        if record.pid < pid or (record.pid == pid and denial.is_deadly):
+            continue
+        if key in found or len(found) == LINES_MAX:
             continue
         if record.arch not in filters:
             filters[record.arch] = filter_of(policy, record.arch)

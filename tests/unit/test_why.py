@@ -133,3 +133,14 @@ def test_a_death_without_a_record(kernel_log: int, said: list[str]) -> None:
         "ujail: web: a process[78] was killed for a system call that /etc/web.json does"
     )
     assert "strace" in said[0]
+
+
+def test_others_are_those_that_began_after_the_service(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the jail before it was denied is in the log too, and its clock is not exact."""
+    policy = tmp_path / "p.json"
+    policy.write_text('{"defaultAction": "SCMP_ACT_KILL_PROCESS", "syscalls": []}')
+    records = [of_kernel(record(pid=pid, number=number)) for pid, number in ((76, 1), (77, 2), (78, 3))]
+    monkeypatch.setattr(why, "read_log", lambda since_us, patience_s: iter(records))
+    assert [denial.pid for denial in why.denied_besides(77, str(policy))] == [78]
