@@ -3,10 +3,12 @@
 
     python -m tests.everything [pytest's words for this machine]
 
-STOCKADE_GUESTS names the guests to run; 0 leaves them out. They are left out as well where QEMU is not installed. The
-last line says so. Exit status 0: everything that ran has passed.
+STOCKADE_GUESTS names the guests to run; 0 leaves them out. They are left out as well where QEMU is not installed, and
+those that there is no time for before STOCKADE_DEADLINE (tests/guest/deadline.py). The last line says so. Exit status
+0: everything that ran has passed.
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -51,6 +53,15 @@ def why_no_guests(names: list[str]) -> str:
     return f"{' and '.join(missing)} not installed" if missing else ""
 
 
+def left_out(path: Path) -> list[str]:
+    """The guests that there was no time for (STOCKADE_DEADLINE)."""
+    return (
+        [name for name, run in json.loads(path.read_text()).items() if run["left out"]]
+        if path.exists()
+        else []
+    )
+
+
 def last_line(counts: Counter[str], note: str, took_s: float) -> str:
     """As pytest's own."""
     order = ("failed", "passed", "skipped", "error")
@@ -73,7 +84,8 @@ def main(words: list[str]) -> int:
     parts = [Part([pytest, *SUITES, f"--junitxml={here}", *words], here)]
     reason = why_no_guests(names)
     if reason:
-        print(f"guests: none was run: {reason}")
+        reason = f"none ({reason})"
+        print(f"guests: {reason}")
     else:
         command = [
             sys.executable,
@@ -81,9 +93,13 @@ def main(words: list[str]) -> int:
             "tests.guest",
             *[word for name in names for word in ("--arch", name)],
         ]
+        (RESULTS / "guests.json").unlink(missing_ok=True)
         parts.append(Part(command, RESULTS / "guests.xml"))
+        if out := left_out(RESULTS / "guests.json"):
+            reason = f"no time for {' '.join(out)}"
     total = sum((part.counts for part in parts), Counter[str]())
-    print(last_line(total, f", no guests ({reason})" if reason else "", time.monotonic() - start))
+    note = f", guests: {reason}" if reason else ""
+    print(last_line(total, note, time.monotonic() - start))
     return 1 if any(part.status for part in parts) else 0
 
 
