@@ -18,6 +18,7 @@ from jail.silence import needs_supervisor
 if TYPE_CHECKING:
     from tests.conftest import Host
 
+pytestmark = pytest.mark.usefixtures("room_for_records")
 JAIL = {"procfs": True}
 # what fork(2) is made of, and wait(2), wherever
 FORKING = (
