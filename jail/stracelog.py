@@ -143,7 +143,9 @@ def _cut(log: Log, path: str) -> None:
     if libc:
         log.notes.append(f"{path}: left out {early} calls before main, by the ways of {libc}")
     else:
-        log.notes.append(f"{path}: no loader is seen: a static program, whose start-up calls are in")
+        # linkers for mips leave nothing to be made read-only
+        kinds = "a static program, or one of musl for mips"
+        log.notes.append(f"{path}: no loader is seen: {kinds}, whose start-up calls are in")
 
 
 def _before_main(own: list[Call]) -> tuple[int, str]:

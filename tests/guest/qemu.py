@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Machine: TypeAlias = subprocess.Popen[bytes]
 
 # The one limit of a guest, from its start to its end
-LIMIT_S = int(os.environ.get("STOCKADE_GUEST_LIMIT_S", "2400"))
+LIMIT_S = int(os.environ.get("STOCKADE_GUEST_LIMIT_S", "3600"))
 RESULTS_BYTES = 32 * 1024 * 1024
 SHOWN_LINES = 40
 # no_timer_check: on a busy host the emulated timer may be late for the kernel's test of it, which then panics.

@@ -86,10 +86,18 @@ def test_log_of_strace_gives_what_utrace_counts(
 ) -> None:
     verbs = ("calls", 20, "forks", 3, 2)
     assert host.run(strace, "-f", "-o", tmp_path / "log", busy[kind], *verbs).status == 0
-    made = policy_of(host.run(jailctl, "policy", "from", "strace", tmp_path / "log"))
+    shown = host.run(jailctl, "policy", "from", "strace", tmp_path / "log")
+    made = policy_of(shown)
     assert host.run(host.utrace, "-f", tmp_path / "t", "--", busy[kind], *verbs).status == 0
     counts = json.loads((tmp_path / "t").read_text())["counts"]
     chance = {"wait4", "waitid", "waitpid", "restart_syscall"}
+    # a linker for mips leaves nothing to be made read-only, by which the main of a program of musl is found
+    is_cut = kind != "musl" or not os.uname().machine.startswith("mips")
+    assert is_cut == ("calls before main, by the ways of" in shown.err)
+    assert is_cut != ("no loader is seen" in shown.err)
+    if not is_cut:
+        chance |= {"brk", "mmap2", "set_thread_area", "set_tid_address"}
+        assert chance & made["counts"].keys() > chance & counts.keys()
     assert {name: n for name, n in made["counts"].items() if name not in chance} == {
         name: n for name, n in counts.items() if name not in chance
     }
