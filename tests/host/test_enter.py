@@ -21,6 +21,7 @@ KINDS = ("mnt", "pid", "ipc", "uts", "net")
 CALLS = """
     getdents64 readlink readlinkat getresuid getresgid getgroups capget prctl getpid getppid openat read close
     fstat newfstatat getcwd lseek ioprio_get getpriority umask uname getpgrp getpgid getsid gethostname
+    getresuid32 getresgid32 getgroups32
 """
 EVERYTHING = ("-N", "-p", "-h", "inner", "-U", "65534", "-C", "cap_net_raw+eipa", "--limit", "nofile=77 88")
 PRIORITIES = ("--nice", "5", "--ioprio", "be:7", "--oom-score-adj", "100")
