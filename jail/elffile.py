@@ -21,6 +21,9 @@ HEAD_BYTES = 1024  # the ELF header, the segments and mostly the loader's name l
 NAME_BYTES = 4096  # PATH_MAX; no name longer than this can be opened
 SEGMENT_TABLE_BYTES = 65536  # the kernel refuses a larger one
 DYNAMIC_BYTES = 65536  # 4096 entries of ELF64
+SYMBOL_BYTES = 1 << 20  # of the names of symbols: libcrypto has a quarter of that
+# who calls one of these has the C library end a thread by unwinding it (glibc, uClibc)
+UNWINDING = (b"pthread_exit", b"pthread_cancel", b"thrd_exit", b"getaddrinfo_a")
 
 # Values of the ELF format (System V gABI, chapters 4 and 5, and the GNU additions)
 ET_EXEC, ET_DYN = 2, 3
@@ -74,21 +77,9 @@ class Elf:
     """What the kernel and the loader take from one ELF file."""
 
     __slots__ = (
-        "audits",
-        "auxiliaries",
-        "bits",
-        "constants",
-        "filters",
-        "flags",
-        "interpreter",
-        "is_nodeflib",
-        "little",
-        "machine",
-        "needed",
-        "rpath",
-        "runpath",
-        "soname",
-    )
+        "audits", "auxiliaries", "bits", "constants", "ends_threads", "filters", "flags", "interpreter",
+        "is_nodeflib", "little", "machine", "needed", "rpath", "runpath", "soname",
+    )  # fmt: skip
 
     def __init__(self, bits: int, little: bool, machine: int, flags: int) -> None:
         self.bits = bits
@@ -104,6 +95,7 @@ class Elf:
         self.runpath = ""
         self.soname = ""
         self.is_nodeflib = False
+        self.ends_threads = False  # it names one of UNWINDING
         self.constants: list[tuple[int, int]] = []  # (offset, size) of what is not writable, code last
 
     @property
@@ -254,6 +246,8 @@ def _read_dynamic(reader: _Reader, elf: Elf, address: int, size: int) -> None:
         if not text and tag in (DT_NEEDED, DT_FILTER):
             raise refuse(reader.name, "damaged ELF file: the name of a library is missing")
         _store(elf, tag, text)
+    names = reader.piece(start, min(table_size, SYMBOL_BYTES, reader.size_bytes - start))
+    elf.ends_threads = any(b"%b\0" % name in names for name in UNWINDING)
 
 
 STRING_TAGS = (DT_NEEDED, DT_SONAME, DT_RPATH, DT_RUNPATH, DT_AUDIT, DT_AUXILIARY, DT_FILTER)

@@ -15,6 +15,8 @@ OBJECTS = 1024  # libraries of one program
 MUSL_OWN = ("c", "pthread", "rt", "m", "dl", "util", "xnet")  # lib<these>.* are the loader itself
 FALLBACK_DIRS = {32: ["/lib", "/usr/lib"], 64: ["/lib64", "/usr/lib64", "/lib", "/usr/lib"]}
 HWCAPS_DIR = "glibc-hwcaps"
+# no file names it: the C library opens it when the first thread is unwound, and aborts if it is not there
+LIBC, UNWINDER = "libc.so.6", "libgcc_s.so.1"
 
 
 def link(
@@ -49,24 +51,9 @@ class Program:
     """One ELF program and the search that its loader will do."""
 
     __slots__ = (
-        "built_in",
-        "by_name",
-        "by_place",
-        "dir_lists",
-        "dirs",
-        "elf",
-        "from_origin",
-        "interpreter",
-        "libc",
-        "loaded",
-        "loader",
-        "main",
-        "out",
-        "path",
-        "path_file",
-        "real",
-        "tree",
-    )
+        "built_in", "by_name", "by_place", "dir_lists", "dirs", "elf", "from_origin", "interpreter", "libc",
+        "loaded", "loader", "main", "out", "path", "path_file", "real", "tree",
+    )  # fmt: skip
 
     def __init__(self, tree: "Tree", out: "Closure", path: str, elf: Elf, interpreter: str) -> None:
         self.tree = tree
@@ -138,6 +125,10 @@ class Program:
             self._need(name, thing, True)
         for name in elf.auxiliaries + (elf.audits if thing is self.main else []):
             self._need(name, thing, False)
+        # the C library itself names them all
+        libc = self.by_name.get(LIBC, self.main)
+        if elf.ends_threads and thing is not libc:
+            self._need(UNWINDER, libc, False)
 
     def _need(self, name: str, by: Object, is_required: bool) -> None:
         if name in self.by_name or (self.libc == "musl" and _is_musl_itself(name)):

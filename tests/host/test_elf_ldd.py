@@ -6,16 +6,19 @@ import shutil
 import subprocess
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from jail.elf import closure
+from jail.elffile import UNWINDING
 from jail.errors import ConfigError
 from jail.tree import Closure
 
 DIRECTORIES = ("/usr/bin", "/usr/sbin")
 TIMEOUT_S = 20
+UNWINDERS = [str(path) for path in Path("/lib").glob("**/libgcc_s.so.1")]
 
 
 def real(paths: Iterable[str]) -> set[str]:
@@ -51,6 +54,19 @@ def mapped(found: Closure) -> set[str]:
     return real(name for name in found.files if not name.startswith("/etc/"))
 
 
+def unlisted(names: set[str]) -> set[str]:
+    """What may come besides: the C library opens it when it ends a thread for one of these."""
+    if not any(has_word(name) for name in names if not os.path.basename(name).startswith("libc.so")):
+        return set()
+    return {name for name in real(UNWINDERS) if os.path.exists(name)} - names
+
+
+@cache
+def has_word(name: str) -> bool:
+    content = Path(name).read_bytes()
+    return any(b"%b\0" % word in content for word in UNWINDING)
+
+
 def test_every_program_has_the_files_that_its_loader_lists() -> None:
     ours: dict[str, Closure] = {}
     refused: dict[str, str] = {}
@@ -68,7 +84,7 @@ def test_every_program_has_the_files_that_its_loader_lists() -> None:
     for path, answer in zip(dynamic, theirs, strict=True):
         if isinstance(answer, str):
             wrong.append(f"{path}: the loader refuses what we accept: {answer}")
-        elif answer != mapped(ours[path]):
+        elif answer != mapped(ours[path]) - unlisted(answer):
             wrong.append(f"{path}: {sorted(answer ^ mapped(ours[path]))}")
     # What we refuse must fail outside a jail as well: a script whose interpreter is missing
     for reason in refused.values():

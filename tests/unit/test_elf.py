@@ -39,6 +39,9 @@ from jail.tree import Tree
 LOADER = "/lib64/ld-linux-x86-64.so.2"
 MUSL = "/lib/ld-musl-x86_64.so.1"
 BASE = 0x400000
+DT_SYMBOL = (
+    0x60000000  # of the operating system's own, and of none's: its string is in the table, as a symbol's is
+)
 
 
 def elf_file(
@@ -334,6 +337,37 @@ def test_nodeflib_keeps_to_the_rpath(root: Root) -> None:
     root.put("/lib64/lib.so", elf_file(tags=[]))
     root.put("/bin/x", elf_file(interpreter=LOADER, tags=[*needs("lib.so"), (DT_FLAGS_1, 0x800)]))
     assert refusal(root, "/bin/x") == "lib.so: not found, needed by /bin/x"
+
+
+def calls(*names: str) -> list[tuple[int, str | int]]:
+    """Names of symbols: this tag is none whose name is looked at."""
+    return [(DT_SYMBOL, name) for name in names]
+
+
+@pytest.mark.parametrize("name", ["pthread_exit", "pthread_cancel", "thrd_exit", "getaddrinfo_a"])
+@pytest.mark.parametrize("is_in_library", [True, False])
+def test_who_ends_threads_brings_what_unwinds_them(root: Root, name: str, is_in_library: bool) -> None:
+    """The C library opens it then, and aborts without it; nobody names it."""
+    root.glibc()
+    libc = needs("libc.so.6")
+    root.put("/lib64/libc.so.6", elf_file(tags=[(DT_SONAME, "libc.so.6"), *calls(name)]))
+    root.put("/lib64/libgcc_s.so.1", elf_file(tags=libc))
+    root.put("/lib64/liba.so", elf_file(tags=[*libc, *(calls(name) if is_in_library else [])]))
+    mine = [] if is_in_library else calls(name)
+    root.put("/bin/ends", elf_file(interpreter=LOADER, tags=[*needs("liba.so"), *libc, *mine]))
+    root.put("/bin/goes-on", elf_file(interpreter=LOADER, tags=[*libc, *calls("pthread_create")]))
+    assert "/lib64/libgcc_s.so.1" in root.files("/bin/ends")
+    assert "/lib64/libgcc_s.so.1" not in root.files("/bin/goes-on")
+    # a system without it has programs that never come so far
+    (root.path / "lib64/libgcc_s.so.1").unlink()
+    assert "/lib64/liba.so" in root.files("/bin/ends")
+
+
+def test_musl_unwinds_no_thread(root: Root) -> None:
+    root.put(MUSL, elf_file(tags=[(DT_SONAME, "libc.so")]))
+    root.put("/lib/libgcc_s.so.1", elf_file(tags=[]))
+    root.put("/bin/ends", elf_file(interpreter=MUSL, tags=[*needs("libc.so"), *calls("pthread_exit")]))
+    assert set(root.files("/bin/ends")) == {MUSL, "/bin/ends"}
 
 
 def test_preloaded_library_brings_its_own(root: Root) -> None:
