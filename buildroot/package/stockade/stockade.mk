@@ -69,10 +69,6 @@ ifeq ($(BR2_PACKAGE_STOCKADE_UBUS),y)
 STOCKADE_DEPENDENCIES += libubox ubus
 endif
 
-ifeq ($(BR2_PACKAGE_STOCKADE_ORJSON),y)
-STOCKADE_DEPENDENCIES += python-orjson
-endif
-
 ifeq ($(BR2_PACKAGE_STOCKADE_PYROUTE2),y)
 STOCKADE_DEPENDENCIES += python-pyroute2
 endif
