@@ -23,6 +23,11 @@ CHANCE: tuple[tuple[tuple[str, ...], tuple[str, ...], str], ...] = (
         ("futex", "futex_time64", "madvise", "munmap", "sched_yield"),
         "by chance: threads wait for each other's locks and ends, and give memory back",
     ),
+    (
+        ("connect",),
+        ("getsockopt",),
+        "by chance: a socket is asked for its error, where the answer or the refusal did not come in time",
+    ),
 )
 
 

@@ -37,6 +37,7 @@ def test_every_row_names_calls_and_its_reason() -> None:
         ({"wait4"}, {"rt_sigprocmask", "rt_sigsuspend", "sigprocmask", "sigsuspend"}),
         ({"waitpid", "sigprocmask", "rt_sigprocmask"}, {"rt_sigsuspend", "sigsuspend"}),
         ({"clone3", "futex_time64"}, {"futex", "madvise", "munmap", "sched_yield"}),
+        ({"connect"}, {"getsockopt"}),
         ({"rt_sigprocmask", "read"}, set()),
     ],
 )
