@@ -4,10 +4,9 @@
 Imported with the first call that is about one.
 """
 
-import os
-
 from initd.terminal import Terminal, is_master
 from initd.ubus import wire
+from initd.ubus.strangers import close_fd
 from initd.ubus.wire import UbusError
 
 TYPE_CHECKING = False
@@ -37,7 +36,7 @@ class Consoles:
         key = (name, instance)
         if not is_master(fd) or (key not in self._held and len(self._held) >= HELD_MAX):
             refused = wire.NO_MEMORY if is_master(fd) else wire.INVALID_ARGUMENT
-            os.close(fd)
+            close_fd(fd)
             raise UbusError(refused)
         if key in self._held:
             self._held.pop(key).close()
@@ -52,12 +51,12 @@ class Consoles:
         try:
             terminal = self._find(name, instance)
         except UbusError:
-            os.close(fd)
+            close_fd(fd)
             raise
         try:
             terminal.attach(fd)
         except OSError as error:
-            os.close(fd)
+            close_fd(fd)
             raise UbusError(wire.INVALID_ARGUMENT) from error
 
     def _find(self, name: str, instance: str | None) -> Terminal:

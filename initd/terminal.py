@@ -12,6 +12,7 @@ from errno import ENOTTY
 
 from initd.loop import READ, WRITE
 from initd.slim import socket
+from initd.ubus.strangers import close_fd, close_socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -209,7 +210,7 @@ class Line:
             raise OSError(ENOTTY, os.strerror(ENOTTY))
         # an open file of our own, whose flags nobody else can change
         self._fd = os.open(f"/proc/self/fd/{fd}", os.O_RDWR | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-        os.close(fd)
+        close_fd(fd)
 
     def watch(self, loop: "Loop", wanted: int, callback: "Callable[[int], None]") -> None:
         """Be told of these events; of none for 0."""
@@ -234,9 +235,9 @@ class Line:
     def close(self, loop: "Loop") -> None:
         self.watch(loop, 0, lambda events: None)
         if self._socket is not None:
-            self._socket.close()
+            close_socket(self._socket)
         else:
-            os.close(self._fd)
+            close_fd(self._fd)
 
 
 def is_master(fd: int) -> bool:

@@ -13,9 +13,12 @@ from pathlib import Path
 import pytest
 from ubus_world import NOBODY, World, clean_world, is_closed
 
+from initd.jailconsoles import Consoles
+from initd.terminal import Line
 from initd.ubus import wire
 from initd.ubus.channel import FDS_SENT_MAX
 from initd.ubus.strangers import close_fd, never_wait
+from initd.ubus.wire import UbusError
 
 LINGER_S = 3
 SHORT_S = 1.0
@@ -103,3 +106,17 @@ def test_many_at_once_do_not(world: World, lingering: int) -> None:
 def test_no_signal_comes_after_it(world: World) -> None:
     close_fd(os.dup(2))
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+def test_who_attaches_to_a_console_does_not_hold_it_up(world: World, lingering: int) -> None:
+    line = Line(lingering)
+    began_s = time.monotonic()
+    line.close(world.loop)
+    assert time.monotonic() - began_s < SHORT_S
+
+
+def test_what_is_given_for_no_console_does_not(world: World, lingering: int) -> None:
+    began_s = time.monotonic()
+    with pytest.raises(UbusError):
+        Consoles(world.loop, []).attach("nobody", None, lingering)
+    assert time.monotonic() - began_s < SHORT_S
