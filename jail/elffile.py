@@ -246,7 +246,7 @@ def _read_dynamic(reader: _Reader, elf: Elf, address: int, size: int) -> None:
         if not text and tag in (DT_NEEDED, DT_FILTER):
             raise refuse(reader.name, "damaged ELF file: the name of a library is missing")
         _store(elf, tag, text)
-    names = reader.piece(start, min(table_size, SYMBOL_BYTES, reader.size_bytes - start))
+    names = reader.piece(start, min(table_size, SYMBOL_BYTES))
     elf.ends_threads = any(b"%b\0" % name in names for name in UNWINDING)
 
 

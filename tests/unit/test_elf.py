@@ -706,6 +706,19 @@ def test_every_truncation_is_refused_or_whole(root: Root, bits: int) -> None:
         refusal(root, "/bin/x")
 
 
+def test_string_table_past_the_end_of_the_file_is_refused(root: Root) -> None:
+    """None of its names is looked at, and the segment says that it reaches so far."""
+    content = bytearray(elf_file(interpreter=LOADER, tags=[(DT_SONAME, 1 << 16)]))
+    root.glibc()
+    at = content.index(struct.pack("<Q", DT_STRTAB)) + 8
+    content[at : at + 8] = struct.pack("<Q", BASE + (1 << 20))
+    header = struct.pack("<2I2Q", 1, 4, 0, BASE)
+    load = content.index(header)
+    content[load + 32 : load + 48] = struct.pack("<2Q", 1 << 21, 1 << 21)
+    root.put("/bin/far", bytes(content))
+    assert "/bin/far: damaged ELF file" in refusal(root, "/bin/far")
+
+
 def test_hostile_names_stay_on_one_line(root: Root) -> None:
     root.glibc()
     root.put("/bin/x", elf_file(interpreter=LOADER, tags=needs("a\nb\x1b[2J")))
