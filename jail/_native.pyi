@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# What jail/native/build.py makes of native.h and policy.h, for the type checker.
+# What jail/native/build.py makes of its HEADERS, for the type checker.
 from typing import Any, overload
 
 class FFI:

@@ -2,7 +2,7 @@
 """The steps of a plan: what the launcher can be asked to do, and nothing else.
 
 Each function makes one Step, which says in a line what it does and packs itself for the C side
-(jail/native/native.h describes the wire form). Must not read the host or have effects.
+(jail/native/plan.h describes the wire form). Must not read the host or have effects.
 """
 
 from struct import Struct, pack

@@ -10,7 +10,11 @@ from pathlib import Path
 import cffi
 
 ROOT = Path(__file__).resolve().parents[2]
-HEADERS = ("preload/policy.h", "preload/mark.h", "jail/native/native.h")
+HEADERS = (
+    "preload/policy.h",
+    "preload/mark.h",
+    *(f"jail/native/{name}.h" for name in ("plan", "launch", "kernel", "names", "notify", "tracer")),
+)
 # these are programs and a library of their own, see setup.py
 SOURCES = sorted(
     str(path.relative_to(ROOT))
@@ -42,7 +46,7 @@ def declarations(header: str) -> str:
 SYSTEM_HEADERS = (
     *("sched.h", "sys/mount.h", "sys/resource.h", "linux/securebits.h", "signal.h", "sys/reboot.h"),
     *("sys/socket.h", "net/if.h", "linux/sockios.h", "linux/watchdog.h", "sys/ioctl.h", "sys/prctl.h"),
-    *("linux/netlink.h", "linux/audit.h", "linux/nsfs.h"),
+    *("linux/netlink.h", "linux/audit.h", "linux/filter.h", "linux/nsfs.h", "linux/seccomp.h"),
     # netinet before linux: both have struct in_addr, and only the kernel's header knows of the other
     *("netinet/in.h", "netinet/icmp6.h", "linux/netfilter.h", "linux/netfilter/nf_tables.h"),
     "linux/netfilter/nf_conntrack_common.h",

@@ -5,7 +5,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "native.h"
+#include "kernel.h"
 
 uint64_t permitted_capabilities(void)
 {

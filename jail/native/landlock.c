@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "kernel.h"
 #include "steps.h"
 
 /* What headers before Linux 6.7 do not have; the numbers are the same on every architecture */

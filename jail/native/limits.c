@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "kernel.h"
 #include "steps.h"
 
 int step_cgroup(struct launch_state *state, struct step *step)

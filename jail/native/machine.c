@@ -4,7 +4,7 @@
 #include <sys/mount.h>
 #include <sys/reboot.h>
 
-#include "native.h"
+#include "kernel.h"
 
 int mount_host(const char *source, const char *target, const char *type, unsigned long flags,
 	       const char *options)

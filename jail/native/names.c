@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Numbers back into words, for messages. The tables are the policy compiler's own. */
+#include <stddef.h>
+
 #include "arch.h"
-#include "native.h"
+#include "names.h"
 
 static const char *const arches[] = {
 	"x86_64", "i386", "mips", "mipsel", "arm", "aarch64", "riscv64",

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "kernel.h"
 #include "steps.h"
 
 /* A new namespace has lo and nothing else, and that is down: programs that talk to themselves would fail. */

@@ -4,10 +4,11 @@
  * the filter on, hear what is asked, answer. The kernel's structures may be longer than those
  * that we know, and it says how long they are.
  */
-#include "native.h"
+#include "notify.h"
 
 #include <dirent.h>
 #include <errno.h>
+#include <linux/seccomp.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The filters of a running process, for `jailctl policy show PID`. */
-#include "native.h"
+#include "kernel.h"
 
 #include <errno.h>
+#include <linux/filter.h>
 #include <sys/ptrace.h>
 #include <sys/types.h>
 #include <sys/wait.h>

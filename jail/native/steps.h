@@ -8,7 +8,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "native.h"
+#include "launch.h"
+#include "plan.h"
 
 struct step {
 	uint32_t op;

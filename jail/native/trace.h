@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the files of the tracer share. native.h has what Python sees of it. */
+/* What the files of the tracer share. tracer.h has what Python sees of it. */
 #ifndef STOCKADE_TRACE_H
 #define STOCKADE_TRACE_H
 
@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "native.h"
+#include "tracer.h"
 
 /* The 16 bits that the filter gives with each stop: two of the ABI, 14 of the number */
 #define MESSAGE_ABI_SHIFT 14

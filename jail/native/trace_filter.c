@@ -13,6 +13,7 @@
 
 #include "arch.h"
 #include "mark.h"
+#include "names.h"
 #include "trace.h"
 
 #define LOAD(what) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, what)

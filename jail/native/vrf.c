@@ -8,7 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "native.h"
+#include "kernel.h"
 
 /* The program is run for each socket: its context's device becomes `device`, and 1 lets it be. */
 static int load_program(unsigned int device)
