@@ -8,12 +8,12 @@ import os
 
 from initd import inittab
 from initd.boot import HALT, POWEROFF, REBOOT
-from initd.consoles import Consoles
 from initd.inittab import Inittab
 from initd.log import INFO
 from initd.output import Output
 from initd.rcd import Scripts
 from initd.slim import signal
+from initd.ttys import Ttys
 from initd.watchdog_device import DEVICE
 
 TYPE_CHECKING = False
@@ -51,7 +51,7 @@ class First:
         self._path = root + inittab.PATH
         self._stop = stop
         self._lines = Scripts(loop, log, children, start, _command, _name)
-        self._consoles = Consoles(loop, log, children, start.nofile)
+        self._ttys = Ttys(loop, log, children, start.nofile)
         self._table: Inittab | None = None
         self._is_ending = False
         for number, how in ENDS.items():
@@ -84,8 +84,8 @@ class First:
         if not self._is_ending:
             self.read()
             terminals = self._of(*inittab.EARLY, *inittab.LATE)
-            self._consoles.keep(terminals)
-            self._consoles.start(terminals)
+            self._ttys.keep(terminals)
+            self._ttys.start(terminals)
 
     def _of(self, *actions: str) -> list[inittab.Entry]:
         return self._table.of(*actions) if self._table is not None else []
@@ -94,7 +94,7 @@ class First:
         """What comes before the scripts, one line after the other; then terminals, so that a boot can be watched."""
 
         def done() -> None:
-            self._consoles.start(self._of(*inittab.EARLY))
+            self._ttys.start(self._of(*inittab.EARLY))
             then()
 
         self.read()
@@ -106,7 +106,7 @@ class First:
         def done() -> None:
             for entry in self._of(inittab.ONCE):
                 self._run(entry)
-            self._consoles.start(self._of(*inittab.LATE))
+            self._ttys.start(self._of(*inittab.LATE))
 
         self._lines.run([entry.text for entry in self._of(inittab.WAIT)], inittab.WAIT, done)
 
@@ -114,7 +114,7 @@ class First:
         """Before the services: terminals are hung up, and lines that still run are not waited for."""
         self._is_ending = True
         self._lines.run([], inittab.SHUTDOWN, lambda: None)
-        self._consoles.close()
+        self._ttys.close()
 
     def after_services(self, then: "Callable[[], None]") -> None:
         """The lines for the end, when no service is left."""

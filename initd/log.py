@@ -9,9 +9,9 @@ forge lines: what is not printable leaves as an escape.
 import os
 import time
 
-from initd.console import Console
 from initd.loop import WRITE
 from initd.slim import deque
+from initd.stderr import Stderr
 from initd.syslog import PATH, Syslog
 
 TYPE_CHECKING = False
@@ -46,14 +46,14 @@ class Log:
     """The way to the log. `level` is about what initd says of itself, not about what services say."""
 
     def __init__(
-        self, loop: "Loop", ident: str = "initd", console: bool = False, path: str = PATH, level: int = INFO
+        self, loop: "Loop", ident: str = "initd", to_stderr: bool = False, path: str = PATH, level: int = INFO
     ) -> None:
         self.level = level
         self.ident = ident
         self._loop = loop
         self._syslog = Syslog(path)
-        self._console = Console()
-        self._is_mirrored = console
+        self._stderr = Stderr()
+        self._is_mirrored = to_stderr
         self._was_there = False
         self._gone_s = 0.0  # since when the log daemon is away, while its lines wait
         self._backlog: deque[tuple[bytes, str]] = deque()  # while there is one, a timer or a descriptor waits
@@ -87,7 +87,7 @@ class Log:
         """One line. Of a packet that is longer than PACKET_MAX the end is cut off."""
         packet, line = self._pack(level, text, ident, pid, facility)
         if self._is_mirrored:
-            self._console.write(line)
+            self._stderr.write(line)
         if self._backlog:
             self._keep(packet, line)
             return
@@ -102,7 +102,7 @@ class Log:
             self._wait(rest is None)
 
     def _pack(self, level: int, text: str, ident: str, pid: int, facility: str) -> tuple[bytes, str]:
-        """The line as syslog(3) sends it, and as a person reads it on the console."""
+        """The line as syslog(3) sends it, and as a person reads it on stderr."""
         now_s = int(time.time())
         if self._stamp[0] != now_s:
             self._stamp = (now_s, time.strftime("%b %e %H:%M:%S", time.localtime(now_s)))
@@ -113,7 +113,7 @@ class Log:
 
     def _print(self, line: str) -> None:
         if not self._is_mirrored:
-            self._console.write(line)
+            self._stderr.write(line)
 
     def _keep(self, packet: bytes, line: str) -> None:
         # once it is full it takes nothing until half of it is gone: one gap, not thousands of small ones
@@ -197,7 +197,7 @@ class Log:
         self._flush()
         self._give_up()
         self._syslog.close()
-        self._console.close()
+        self._stderr.close()
 
 
 def facility_fault(name: str) -> str:

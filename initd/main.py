@@ -52,7 +52,7 @@ class Initd:
         self.loop = Loop(self._fault)
         self.log = Log(
             self.loop,
-            console=settings.to_stderr,
+            to_stderr=settings.to_stderr,
             path=settings.log_socket,
             level=DEBUG if settings.debug else INFO,
         )

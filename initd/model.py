@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from initd.children import Children
     from initd.commands import Commands
+    from initd.consoletable import ConsoleTable
     from initd.definition import Definition
-    from initd.jailconsoles import Consoles
     from initd.log import Log
     from initd.loop import Loop
     from initd.ubus.blob import Table
@@ -60,7 +60,7 @@ class Model:
         self.containers = Services(self._host(self._plans[1]))
         self.events = Events(self.services.host, self.services, commands.run, bus.subscribe)
         self._serve()
-        self._consoles: Consoles | None = None
+        self._consoles: ConsoleTable | None = None
         self._reminder = Reminder(loop, log, [self.services, self.containers])
 
     def _host(self, plans: Plans) -> Host:
@@ -99,11 +99,11 @@ class Model:
         self._bus.add(service)
         self._bus.add(container)
 
-    def _find_consoles(self) -> "Consoles":
+    def _find_consoles(self) -> "ConsoleTable":
         if self._consoles is None:
-            from initd.jailconsoles import Consoles
+            from initd.consoletable import ConsoleTable
 
-            self._consoles = Consoles(self._parts[0], (self.containers, self.services))
+            self._consoles = ConsoleTable(self._parts[0], (self.containers, self.services))
         return self._consoles
 
     def _publish(self, fields: "Table") -> None:

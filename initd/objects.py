@@ -14,8 +14,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from initd.consoletable import ConsoleTable
     from initd.instance import Instance
-    from initd.jailconsoles import Consoles
     from initd.service import Service, Services
     from initd.ubus.blob import Table, Value
 
@@ -65,7 +65,7 @@ class ServiceMethods:
         }
         return Object("service", methods)
 
-    def container(self, consoles: "Callable[[], Consoles]") -> Object:
+    def container(self, consoles: "Callable[[], ConsoleTable]") -> Object:
         """The object `container`: the same on a tree of its own, and the consoles of both."""
 
         def console_set(call: Call) -> None:

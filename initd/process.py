@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
     from initd.definition import Definition
     from initd.host import Host, Lines, Started
+    from initd.jailconsole import JailConsole
     from initd.listening import Listening
     from initd.loop import Loop
     from initd.netifd import Handed
-    from initd.terminal import Terminal
     from jail.netmaker import Made
 
 GROUP_RETRY_S = 0.02
@@ -45,12 +45,12 @@ class Process:
         "_outputs",
         "_pidfiles",
         "began_s",
+        "console",
         "identity",
         "is_over",
         "oom",
         "pid",
         "service_pid",
-        "terminal",
         "trace",
         "warnings",
     )
@@ -74,7 +74,7 @@ class Process:
         self._outputs: list[Lines] = []
         self._pidfiles: list[str] = []
         self._listening: Listening | None = None
-        self.terminal: Terminal | None = None
+        self.console: JailConsole | None = None
         self.identity = identity
         self.began_s = host.loop.now()
         self._network = network
@@ -99,7 +99,7 @@ class Process:
     def _take(self, definition: "Definition", started: "Started") -> None:
         """What belongs to a process that runs."""
         if started.console_fd >= 0:
-            self.terminal = _terminal(self._host.loop, started.console_fd)
+            self.console = _console(self._host.loop, started.console_fd)
         for text in started.warnings:
             self._host.log.warning(f"{self._name}: {text}")
         if self._network is not None:
@@ -187,8 +187,8 @@ class Process:
             self._handed.take_back()
         for output in self._outputs:
             output.close()
-        if self.terminal is not None:
-            self.terminal.close()
+        if self.console is not None:
+            self.console.close()
         if self.trace is not None:
             self.trace.close()
         if self._listening is not None:
@@ -227,11 +227,11 @@ class Process:
         self._host.log.warning(f"{self._name}: {what}: {error.strerror}")
 
 
-def _terminal(loop: "Loop", fd: int) -> "Terminal":
-    from initd.terminal import Terminal
+def _console(loop: "Loop", fd: int) -> "JailConsole":
+    from initd.jailconsole import JailConsole
 
     try:
-        return Terminal(loop, fd)
+        return JailConsole(loop, fd)
     except BaseException:
         os.close(fd)
         raise

@@ -235,10 +235,10 @@ def test_a_full_socket_of_a_daemon_that_dies(world: World) -> None:
 
 
 def test_without_a_daemon_it_is_stderr_and_a_full_one_loses(world: World) -> None:
-    while not world.log._console._lost:
+    while not world.log._stderr._lost:
         world.log.info("x" * 500)
     world.log.info("y" * 500)
-    lost = world.log._console._lost
+    lost = world.log._stderr._lost
     while world.printed():
         pass
     world.log.info("room")

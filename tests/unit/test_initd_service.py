@@ -7,7 +7,7 @@ import pytest
 from initd_world import FIRST_PID, World, call
 
 from initd import objects
-from initd.jailconsoles import Consoles
+from initd.consoletable import ConsoleTable
 from initd.objects import ServiceMethods
 from initd.ubus import wire
 from initd.ubus.blob import ARRAY, INT8, INT32, STRING, TABLE
@@ -409,7 +409,7 @@ def test_there_is_nothing_to_stop(world: World) -> None:
 
 
 def test_a_container_has_its_own_methods(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    container = ServiceMethods(world.services).container(lambda: Consoles(world.loop, [world.services]))
+    container = ServiceMethods(world.services).container(lambda: ConsoleTable(world.loop, [world.services]))
     common = ["set", "add", "list", "delete", "state", "get_features"]
     assert list(container.methods) == [*common, "console_set", "console_attach"]
     status, answer = call(container, "get_features", {}, world.faults)

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from ubus_world import NOBODY, World, clean_world, is_closed
 
-from initd.jailconsoles import Consoles
-from initd.terminal import Line
+from initd.consoletable import ConsoleTable
+from initd.jailconsole import Line
 from initd.ubus import wire
 from initd.ubus.channel import FDS_SENT_MAX
 from initd.ubus.strangers import close_fd, never_wait
@@ -118,5 +118,5 @@ def test_who_attaches_to_a_console_does_not_hold_it_up(world: World, lingering: 
 def test_what_is_given_for_no_console_does_not(world: World, lingering: int) -> None:
     began_s = time.monotonic()
     with pytest.raises(UbusError):
-        Consoles(world.loop, []).attach("nobody", None, lingering)
+        ConsoleTable(world.loop, []).attach("nobody", None, lingering)
     assert time.monotonic() - began_s < SHORT_S

@@ -8,7 +8,7 @@ import stat
 STDERR = 2
 
 
-class Console:
+class Stderr:
     """Writes to a copy of a descriptor that is its own, so that O_NONBLOCK does not fall on other users of it."""
 
     def __init__(self, fd: int = STDERR) -> None:

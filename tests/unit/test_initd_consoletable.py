@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from initd_world import FakeStarted, World, call
 
-from initd.jailconsoles import HELD_MAX, Consoles
+from initd.consoletable import HELD_MAX, ConsoleTable
 from initd.objects import ServiceMethods
 from initd.ubus import wire
 from initd.ubus.wire import UbusError
@@ -21,7 +21,7 @@ class Held:
 
     def __init__(self) -> None:
         self.world = World()
-        self.consoles = Consoles(self.world.loop, [self.world.services])
+        self.consoles = ConsoleTable(self.world.loop, [self.world.services])
         self.object = ServiceMethods(self.world.services).container(lambda: self.consoles)
         self.fds: list[int] = []
 

@@ -29,7 +29,7 @@ PAUSE_S = 0.05
 MULTIPLEXER = "/dev/ptmx"
 
 
-class Terminal:
+class JailConsole:
     """One console. It owns the master; `on_end` is called when nobody has the terminal open any more."""
 
     __slots__ = (

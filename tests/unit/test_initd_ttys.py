@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from initd.children import Children
-from initd.consoles import PROMPT, Consoles
 from initd.inittab import Entry
 from initd.loop import Loop, Timer
+from initd.ttys import PROMPT, Ttys
 
 LIMIT_S = 10
 NOFILE = (64, 64)
@@ -28,7 +28,7 @@ class World:
         self.children = Children(self.loop)
         monkeypatch.setattr(self.loop, "after", self.after)
         log: Any = self
-        self.consoles = Consoles(self.loop, log, self.children, NOFILE)
+        self.ttys = Ttys(self.loop, log, self.children, NOFILE)
         self.master, self.slave = os.openpty()
         self.tty = os.ttyname(self.slave).removeprefix("/dev/")
         self.read = b""
@@ -56,7 +56,7 @@ class World:
         self.read = self.read.partition(text.encode())[2]
 
     def pids(self) -> list[int]:
-        return [terminal.pid for terminal in self.consoles._terminals.values()]
+        return [tty.pid for tty in self.ttys._ttys.values()]
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     monkeypatch.setenv("TERM", "linux")  # as the kernel gives it to process 1
     made = World(monkeypatch)
     yield made
-    made.consoles.close()
+    made.ttys.close()
     made.until(lambda: not any(made.pids()))
     os.close(made.slave)
     os.close(made.master)
@@ -74,7 +74,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
 
 
 def test_a_program_has_the_terminal_and_a_session_of_its_own(world: World) -> None:
-    world.consoles.start([Entry(world.tty, "respawn", "echo here $TERM >/dev/tty; ulimit -n; exit 3")])
+    world.ttys.start([Entry(world.tty, "respawn", "echo here $TERM >/dev/tty; ulimit -n; exit 3")])
     assert world.pids() != [0]
     world.shows("here vt102\r\n64\r\n")
     world.until(lambda: len(world.pauses) == 1)
@@ -84,7 +84,7 @@ def test_a_program_has_the_terminal_and_a_session_of_its_own(world: World) -> No
 
 
 def test_one_that_asks_has_no_process_before_enter(world: World) -> None:
-    world.consoles.start([Entry(world.tty, "askfirst", "echo begun; read -r x; exit 0")])
+    world.ttys.start([Entry(world.tty, "askfirst", "echo begun; read -r x; exit 0")])
     world.shows(PROMPT.decode().strip())
     os.write(world.master, b"\x11")
     world.loop.step(0)
@@ -102,21 +102,21 @@ def test_a_raw_terminal_is_made_sane_again(world: World) -> None:
     import tty
 
     tty.setraw(world.slave)
-    world.consoles.start([Entry(world.tty, "askfirst", "echo a; stty")])
+    world.ttys.start([Entry(world.tty, "askfirst", "echo a; stty")])
     os.write(world.master, b"\r")
     world.shows("a\r\n")  # with a return before the new line
 
 
 def test_the_end_hangs_up(world: World) -> None:
-    world.consoles.start([Entry(world.tty, "respawn", "trap '' TERM; echo on; read -r x")])
+    world.ttys.start([Entry(world.tty, "respawn", "trap '' TERM; echo on; read -r x")])
     world.shows("on")
-    world.consoles.close()
+    world.ttys.close()
     world.until(lambda: world.pids() == [0])
     assert not world.pauses and not world.lines
 
 
 def test_what_is_not_there_is_tried_less_and_less_often_and_told_once(world: World) -> None:
-    world.consoles.start([Entry("none-such", "respawn", "/bin/x")])
+    world.ttys.start([Entry("none-such", "respawn", "/bin/x")])
     for _ in range(7):
         world.pauses[-1][1]()
     assert [pause for pause, _ in world.pauses] == [1, 2, 4, 8, 16, 32, 60, 60]
@@ -125,8 +125,8 @@ def test_what_is_not_there_is_tried_less_and_less_often_and_told_once(world: Wor
 
 def test_lines_come_and_go(world: World) -> None:
     first, second = (Entry("none-such", "respawn", name) for name in ("/bin/x", "/bin/y"))
-    world.consoles.start([first])
-    world.consoles.start([Entry("none-such", "respawn", "/bin/x"), second])
+    world.ttys.start([first])
+    world.ttys.start([Entry("none-such", "respawn", "/bin/x"), second])
     assert len(world.pauses) == 2
-    world.consoles.keep([second])
-    assert [terminal.entry for terminal in world.consoles._terminals.values()] == [second]
+    world.ttys.keep([second])
+    assert [tty.entry for tty in world.ttys._ttys.values()] == [second]

@@ -30,7 +30,7 @@ PAUSE_S, PAUSE_MAX_S = 1.0, 60.0
 OPEN = os.O_RDWR | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
-class Terminal:
+class Tty:
     """One line of inittab at work: it asks (has a descriptor), runs (has a pid), or pauses (has a timer)."""
 
     def __init__(
@@ -129,30 +129,30 @@ class Terminal:
                 return  # it is not yet a group's, or no more
 
 
-class Consoles:
+class Ttys:
     """All terminals of inittab."""
 
     def __init__(self, loop: "Loop", log: "Log", children: "Children", nofile: tuple[int, int]) -> None:
         self._parts = (loop, log, children, nofile)
-        self._terminals: dict[tuple[str, str, str], Terminal] = {}
+        self._ttys: dict[tuple[str, str, str], Tty] = {}
 
     def start(self, entries: list[Entry]) -> None:
         """Those that are not there yet."""
         for entry in entries:
-            if entry.key not in self._terminals:
-                self._terminals[entry.key] = terminal = Terminal(*self._parts, entry)
-                terminal.begin()
+            if entry.key not in self._ttys:
+                self._ttys[entry.key] = tty = Tty(*self._parts, entry)
+                tty.begin()
 
     def keep(self, entries: list[Entry]) -> None:
         """Those of the others are not started again."""
         kept = {entry.key for entry in entries}
-        for key in [key for key in self._terminals if key not in kept]:
-            self._terminals.pop(key).retire()
+        for key in [key for key in self._ttys if key not in kept]:
+            self._ttys.pop(key).retire()
 
     def close(self) -> None:
         """The end of all."""
-        for terminal in self._terminals.values():
-            terminal.hang_up()
+        for tty in self._ttys.values():
+            tty.hang_up()
 
 
 def become(entry: Entry, fd: int, nofile: tuple[int, int]) -> "NoReturn":

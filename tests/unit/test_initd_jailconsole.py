@@ -10,8 +10,8 @@ from contextlib import suppress
 import pytest
 from initd_world import World
 
-from initd import terminal
-from initd.terminal import BURST_BYTES, CHUNK_BYTES, KEPT_BYTES, STALL_S, Terminal
+from initd import jailconsole
+from initd.jailconsole import BURST_BYTES, CHUNK_BYTES, KEPT_BYTES, STALL_S, JailConsole
 
 
 class Desk:
@@ -24,7 +24,7 @@ class Desk:
         tty.setraw(self.jail)
         self.fds = [self.jail]
         self.sockets: list[socket.socket] = []
-        self.terminal = Terminal(self.world.loop, master, self._ended)
+        self.console = JailConsole(self.world.loop, master, self._ended)
 
     def _ended(self) -> None:
         self.ends += 1
@@ -32,7 +32,7 @@ class Desk:
     def operator(self) -> socket.socket:
         ours, theirs = socket.socketpair()
         self.sockets.append(ours)
-        self.terminal.attach(theirs.detach())
+        self.console.attach(theirs.detach())
         ours.setblocking(False)
         return ours
 
@@ -61,7 +61,7 @@ class Desk:
         self.fds.remove(self.jail)
 
     def close(self) -> None:
-        self.terminal.close()
+        self.console.close()
         for fd in self.fds:
             os.close(fd)
         for each in self.sockets:
@@ -109,7 +109,7 @@ def test_what_was_said_to_nobody_is_kept_to_a_bound(desk: Desk) -> None:
         return not left
 
     desk.until(say)
-    desk.until(lambda: len(desk.terminal._kept) == KEPT_BYTES and text.endswith(desk.terminal._kept))
+    desk.until(lambda: len(desk.console._kept) == KEPT_BYTES and text.endswith(desk.console._kept))
     desk.hear(desk.operator(), text[-KEPT_BYTES:])
 
 
@@ -120,9 +120,9 @@ def test_a_flood_is_read_at_a_bounded_rate(desk: Desk) -> None:
         with suppress(BlockingIOError):
             written += os.write(desk.jail, b"x" * CHUNK_BYTES)
         desk.world.loop.step(0)
-    assert desk.terminal._pause is not None
+    assert desk.console._pause is not None
     assert BURST_BYTES <= written < 2 * BURST_BYTES
-    desk.until(lambda: desk.terminal._pause is None)
+    desk.until(lambda: desk.console._pause is None)
 
 
 def test_the_next_operator_takes_the_place(desk: Desk) -> None:
@@ -134,9 +134,9 @@ def test_the_next_operator_takes_the_place(desk: Desk) -> None:
 
 def test_an_operator_who_leaves_is_let_go(desk: Desk) -> None:
     desk.operator().close()
-    desk.until(lambda: desk.terminal._line is None)
+    desk.until(lambda: desk.console._line is None)
     os.write(desk.jail, b"later")
-    desk.until(lambda: desk.terminal._kept == b"later")
+    desk.until(lambda: desk.console._kept == b"later")
     desk.hear(desk.operator(), b"later")
 
 
@@ -147,11 +147,11 @@ def test_an_operator_who_reads_nothing_is_let_go(desk: Desk) -> None:
     def is_full() -> bool:
         with suppress(BlockingIOError):
             os.write(desk.jail, b"x" * 1024)
-        return desk.terminal._stall is not None
+        return desk.console._stall is not None
 
     desk.until(is_full)
     desk.world.advance(STALL_S)
-    assert desk.terminal._line is None and len(desk.terminal._kept) <= KEPT_BYTES
+    assert desk.console._line is None and len(desk.console._kept) <= KEPT_BYTES
     while operator.recv(1 << 16):
         pass  # what it was given, then the end
 
@@ -162,7 +162,7 @@ def test_a_jail_that_reads_nothing_holds_up_nobody(desk: Desk) -> None:
     def is_full() -> bool:
         with suppress(BlockingIOError):
             operator.send(b"y" * 1024)
-        return len(desk.terminal._to_master) > 0
+        return len(desk.console._to_master) > 0
 
     desk.until(is_full)
     os.write(desk.jail, b"still")
@@ -181,7 +181,7 @@ def test_the_last_words_are_heard(desk: Desk) -> None:
 def test_the_last_words_are_heard_when_the_process_is_reaped_first(desk: Desk) -> None:
     operator = desk.operator()
     os.write(desk.jail, b"bye")
-    desk.terminal.close()
+    desk.console.close()
     assert operator.recv(10) == b"bye" and operator.recv(10) == b""
     assert desk.ends == 0
 
@@ -193,7 +193,7 @@ def test_an_operator_may_be_a_terminal_but_never_makes_us_wait(desk: Desk) -> No
     tty.setraw(given)
     other = os.dup(given)
     desk.fds.append(other)
-    desk.terminal.attach(given)
+    desk.console.attach(given)
     os.write(desk.jail, b"hello")
     desk.until(lambda: _waiting(screen) == 5)
     assert os.read(screen, 10) == b"hello"
@@ -209,5 +209,5 @@ def test_what_is_no_line_is_refused(desk: Desk) -> None:
     desk.fds += [*pipe, null, master, slave]
     for fd in (*pipe, null, master):
         with pytest.raises(OSError, match="Inappropriate"):
-            desk.terminal.attach(fd)
-    assert terminal.is_master(master) and not terminal.is_master(slave)
+            desk.console.attach(fd)
+    assert jailconsole.is_master(master) and not jailconsole.is_master(slave)
