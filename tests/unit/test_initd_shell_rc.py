@@ -303,10 +303,26 @@ def test_what_a_script_leaves_behind_does_not_hold_its_lock(world: World, shell:
         script = HOOKS.replace("say start_service", f"cat <{fifo} >/dev/null 2>&1 &\n\tsay start_service")
         world.script("svc", script)
         assert world.call(shell, "svc", "start").status == 0
-        with open(world.root / "var/lock/procd_svc.lock") as lock:
+        with open(world.root / "var/run/procd_svc.lock") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     finally:
         os.close(end)
+
+
+def test_link_where_everybody_may_write_leads_no_lock_away(world: World, shell: str) -> None:
+    folder = world.root / "var/lock"
+    folder.mkdir(parents=True)
+    folder.chmod(0o1777)
+    secret = world.root / "secret"
+    for name in ("procd_svc.lock", "passwd"):
+        secret.write_text("kept")
+        (folder / name).symlink_to(secret)
+    assert world.call(shell, "svc", "start").status == 0
+    assert world.source(shell, "group_add www 7").status == 0
+    assert secret.read_text() == "kept"
+    # what a redirection there does
+    subprocess.run(["/bin/sh", "-c", ': >"$0"', folder / "passwd"], check=True)
+    assert secret.read_text() == ""
 
 
 def test_one_script_at_a_time_for_a_service(world: World, shell: str) -> None:
@@ -314,7 +330,7 @@ def test_one_script_at_a_time_for_a_service(world: World, shell: str) -> None:
         "svc",
         HOOKS + 'reload_service() { "$SHELL_UNDER_TEST" ${APPLET:-} etc/rc.common etc/init.d/svc start; }\n',
     )
-    folder = world.root / "var/lock"
+    folder = world.root / "var/run"
     folder.mkdir(parents=True)
     with open(folder / "procd_svc.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -160,9 +160,9 @@ _users_free_id() { # FILE
 	awk -F: -v id=65536 '{ used[$3] } END { while (id in used) id++; print id }' "$1"
 }
 
-# _users_edit COMMAND...: with the lock that all of these take
+# _users_edit COMMAND...: with the lock that all of these take, where nobody but root can put a link
 _users_edit() (
-	mkdir -p "$_functions_root/var/lock" && exec 8>"$_functions_root/var/lock/passwd" && flock 8 || exit 1
+	mkdir -p "$_functions_root/var/run" && exec 8>"$_functions_root/var/run/passwd.lock" && flock 8 || exit 1
 	umask 022
 	"$@"
 )

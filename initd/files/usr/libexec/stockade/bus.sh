@@ -6,9 +6,10 @@
 _procd_locked=
 
 # One script at a time for each service. A script called by one that holds the lock has it already. 1000 is the number
-# that scripts know and close; a shell that takes it for a word (dash) gets 9.
+# that scripts know and close; a shell that takes it for a word (dash) gets 9. Not in /var/lock, which on many systems
+# everybody may write: who puts a link there chooses the file that root empties here.
 procd_lock() {
-	local lock=$_procd_root/var/lock/procd_${_procd_service:-$(basename "${initscript:-$0}")}.lock fd=1000
+	local lock=$_procd_root/var/run/procd_${_procd_service:-$(basename "${initscript:-$0}")}.lock fd=1000
 	[ -d "${lock%/*}" ] || mkdir -p "${lock%/*}" || exit 1
 	# shellcheck disable=SC3023 # that is the question
 	set -- 1000>/dev/null
