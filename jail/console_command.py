@@ -31,7 +31,8 @@ def console(name: str) -> int:
         if before is not None:
             termios.tcsetattr(0, termios.TCSADRAIN, before)
     if is_terminal:
-        say(f"\n{name}: {'it was taken away, or the jail has ended' if is_over else 'left'}")
+        os.write(2, b"\n")  # behind what the jail has written last
+        say(f"{name}: {'it was taken away, or the jail has ended' if is_over else 'left'}")
     return YES
 
 

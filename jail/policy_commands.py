@@ -7,6 +7,7 @@ from jail import calls
 from jail.errors import JailError, UsageError
 from jail.options import Options
 from jail.policyfile import ALLOW, KILL, Policy, load, read_text, render, save
+from jail.words import in_one_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ YES, NO = 0, 1  # what a question was answered with; NO is no failure
 def say(line: str) -> None:
     """One line on stderr, in one write."""
     try:
-        os.write(2, f"jailctl: {line}\n".encode("utf-8", "surrogateescape"))
+        os.write(2, f"jailctl: {in_one_line(line)}\n".encode())
     except OSError:
         return
 
@@ -29,7 +30,8 @@ def tell(lines: list[str]) -> None:
 
 
 def print_lines(lines: list[str]) -> None:
-    save("".join(f"{line}\n" for line in lines), "")
+    """A policy may be a stranger's: what it says of itself is not to look like what we say of it."""
+    save("".join(f"{in_one_line(line)}\n" for line in lines), "")
 
 
 def arch_of(options: Options) -> str:

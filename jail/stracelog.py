@@ -24,7 +24,8 @@ CALL = re.compile(r"(\w+)\((.*)")
 # what is no call: the end of one, signals, ends of processes, strace's own words, stacks of -k
 ELSE = re.compile(r"<\.\.\. |--- |\+\+\+ |strace: |\?\?\?| > |$")
 OTHER_ABI = re.compile(
-    r"\[ Process PID=\d+ runs in (.*) mode\. \]|strace: \[ Process PID=\d+ runs in (.*) mode"
+    # not ".*", which a hostile line makes a search of hours
+    r"\[ Process PID=\d+ runs in ([\w ]*) mode\. \]|strace: \[ Process PID=\d+ runs in ([\w ]*) mode"
 )
 WITHOUT_NAME = re.compile(r"syscall_0x[0-9a-f]+")
 TABLE_HEAD = "% time"

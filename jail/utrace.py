@@ -10,6 +10,7 @@ import sys
 from jail.errors import EXIT_CANNOT_EXECUTE, EXIT_FAILURE, EXIT_NOT_FOUND, JailError, UsageError
 from jail.options import Options, parse
 from jail.options import usage as make_usage
+from jail.words import in_one_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -220,9 +221,9 @@ def _beside(file: "TraceFile", program: str, options: Options) -> "TraceFile":
 
 
 def say(line: str) -> None:
-    """One line on stderr, in one write."""
+    """One line on stderr, in one write; programs that were traced have names of their own choice."""
     try:
-        os.write(2, f"utrace: {line}\n".encode("utf-8", "surrogateescape"))
+        os.write(2, f"utrace: {in_one_line(line)}\n".encode())
     except OSError:
         return
 

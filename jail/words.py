@@ -43,6 +43,15 @@ def kept(path: str) -> str:
     return "".join([f"\\{letter}" if letter in KEPT and letter != "," else letter for letter in path])
 
 
+def in_one_line(text: str) -> str:
+    """A line in which nothing commands the terminal or begins a line of its own, wherever its words come from."""
+    if text.isprintable():
+        return text
+    return "".join(
+        [letter if letter.isprintable() or letter == "\t" else ascii(letter)[1:-1] for letter in text]
+    )
+
+
 def for_shell(text: str) -> str:
     """A word as a shell reads it, in one printable line whatever is in it."""
     if text and all(letter.isascii() and (letter.isalnum() or letter in PLAIN_IN_SHELL) for letter in text):

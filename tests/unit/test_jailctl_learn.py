@@ -149,6 +149,16 @@ def test_call_without_a_name_and_other_abi_are_said() -> None:
     assert "l:1: syscall_0x1f4" in notes[0] and "l:2: calls of another ABI (32 bit)" in notes[1]
 
 
+def test_other_abi_in_words_of_the_traced_program_is_neither_said_nor_searched_for_long() -> None:
+    """Without -o strace and what it traces write the same file."""
+    text = b"strace: [ Process PID=1 runs in \x1b[2J mode. ]\n" + b"[ Process PID=1 runs in " * 40000
+    with pytest.raises(ConfigError, match="not a line of strace's"):
+        stracelog.count(text + b"\nread(3) = 1\n", "l")
+    assert stracelog.count(text.split(b"\n")[0] + b"\nread(3) = 1\n", "l")[1:] == (
+        ["l: does not begin with an execve, so nothing is left out"],
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

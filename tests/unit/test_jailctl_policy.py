@@ -531,3 +531,29 @@ def test_usage_names_every_command(capfd: pytest.CaptureFixture[str]) -> None:
 
     out = run(capfd, "--help")[1]
     assert all(f"  {row[0]} " in out for row in COMMANDS)
+
+
+@pytest.mark.parametrize("command", [("show",), ("simulate", "read"), ("lint",), ("diff",)])
+def test_words_of_a_policy_are_no_lines_of_ours(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    file = tmp_path / "p.json"
+    forged = "\nanything else: kill\x1b[8m\x9b8m"
+    rules = [rule("read", comment=forged), rule("ptrace")]
+    file.write_text(json.dumps({"defaultAction": ALLOW, "accepted": {forged: "no"}, "syscalls": rules}))
+    verb, *words = command
+    out = "".join(run(capfd, "policy", verb, file, *(words or [file] * (verb == "diff")))[1:])
+    assert all(line.isprintable() and not line.startswith("anything else: kill") for line in out.split("\n"))
+    # as it stands in the policy it would be one
+    assert "\nanything else: kill" in policy(*rules).rules[0]["comment"]  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("name", ["@\x1b[2J", "@\x9b2J", "re\x9bad", "re\x1bad"])
+def test_unknown_names_cannot_command_the_terminal(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path, name: str
+) -> None:
+    file = tmp_path / "p.json"
+    file.write_text(json.dumps({"defaultAction": ALLOW, "syscalls": [rule(name)]}, ensure_ascii="re" in name))
+    status, _, err = run(capfd, "policy", "lint", file)
+    assert status == 125
+    assert err.rstrip("\n").isprintable()
