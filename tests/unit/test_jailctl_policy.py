@@ -542,7 +542,7 @@ def test_words_of_a_policy_are_no_lines_of_ours(
     rules = [rule("read", comment=forged), rule("ptrace")]
     file.write_text(json.dumps({"defaultAction": ALLOW, "accepted": {forged: "no"}, "syscalls": rules}))
     verb, *words = command
-    out = "".join(run(capfd, "policy", verb, file, *(words or [file] * (verb == "diff")))[1:])
+    out = "".join(run(capfd, "policy", verb, file, *(words or [str(file)] * (verb == "diff")))[1:])
     assert all(line.isprintable() and not line.startswith("anything else: kill") for line in out.split("\n"))
     # as it stands in the policy it would be one
     assert "\nanything else: kill" in policy(*rules).rules[0]["comment"]  # type: ignore[operator]
