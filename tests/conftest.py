@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -26,6 +27,7 @@ DRIVER = HERE / "host" / "driver.py"
 # an emulated machine is ten times as slow, and two of them share this one
 SLOWER = 5 if "STOCKADE_GUEST" in os.environ else 1
 TIMEOUT_S = 60 * SLOWER  # the one limit of every process that a test starts
+STANDSTILL_S = 300 * (1 if SLOWER == 1 else 2)  # of a whole test
 SETTLE_S = 5 * SLOWER  # the kernel ends a PID namespace by itself, and tells nobody when it has
 MACHINE = os.uname().machine
 COMPILE = ["-std=gnu11", "-O1", "-Wall", "-Wextra", "-Wvla", "-Wshadow", "-Werror"]
@@ -58,6 +60,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("root") and os.geteuid() != 0:
         pytest.skip("needs root")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Fail a test that waits for what never comes, at the line where it waits; the others go on."""
+
+    def give_up(number: int, frame: object) -> None:
+        pytest.fail(f"{item.name} stands still: it has not ended within {STANDSTILL_S} s")
+
+    is_ours = signal.getsignal(signal.SIGALRM) == signal.SIG_DFL  # initd's broker uses the alarm itself
+    if is_ours:
+        signal.signal(signal.SIGALRM, give_up)
+        signal.setitimer(signal.ITIMER_REAL, STANDSTILL_S)
+    try:
+        yield
+    finally:
+        if is_ours:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
 
 
 def until(is_done: Callable[[], object], what: str, limit_s: float = TIMEOUT_S) -> None:

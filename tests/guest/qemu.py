@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 # The one limit of a guest, from its start to its end
 LIMIT_S = int(os.environ.get("STOCKADE_GUEST_LIMIT_S", "3600"))
+# It says each test's name, and no test has longer than 600 s (STANDSTILL_S of tests/conftest.py)
+SILENCE_S = 900
 RESULTS_BYTES = 32 * 1024 * 1024
 SHOWN_LINES = 40
 # no_timer_check: on a busy host the emulated timer may be late for the kernel's test of it, which then panics.
@@ -78,8 +80,10 @@ class Console:
     def next_line(self) -> str | None:
         """The next line, None at the end; an error when the guest's time is up."""
         while b"\n" not in self.rest:
-            if not self.selector.select(max(0, self.end - time.monotonic())):
-                raise GuestError(f"no end within {LIMIT_S} s\n{self.tail()}")
+            rest_s = max(0, self.end - time.monotonic())
+            if not self.selector.select(min(rest_s, SILENCE_S)):
+                late = f"no word for {SILENCE_S} s" if rest_s > SILENCE_S else f"no end within {LIMIT_S} s"
+                raise GuestError(f"{late}\n{self.tail()}")
             more = os.read(self.stream.fileno(), 65536)
             if not more:
                 return None
