@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Objects that we serve: methods with their arguments, and one call to them.
 
-A handler gets a Call whose arguments have the promised types; it returns a table, or None, or defers.
+A handler gets a Call whose arguments have the promised types; it returns a table or None.
 """
 
 from initd.ubus import wire
@@ -84,7 +84,6 @@ class Call:
         "_send",
         "data",
         "group",
-        "is_deferred",
         "is_silent",
         "method",
         "object",
@@ -103,7 +102,6 @@ class Call:
         self.data: Table = unpack_table(found.get(wire.A_DATA, b""))
         # events come from the broker itself and nobody waits for an answer
         self.is_silent = found.get(wire.A_NO_REPLY, b"\0") != b"\0"
-        self.is_deferred = False
         self._send = send
 
     def take_fd(self) -> int:
@@ -111,22 +109,17 @@ class Call:
         fd, self.request.fd = self.request.fd, -1
         return fd
 
-    def defer(self) -> None:
-        """The answer comes later: the handler's return value is not one. finish() has to follow."""
-        self.is_deferred = True
-
     def reply(self, data: "Mapping[str, Value]") -> None:
-        """Send a part of the answer. Raises BlobError."""
-        if not self.is_silent:
-            self._answer(wire.DATA, wire.data_body(self.object.id, data))
+        """Send the answer. Raises BlobError."""
+        self._answer(wire.DATA, wire.data_body(self.object.id, data))
 
-    def finish(self, status: int = wire.OK, fd: int = -1) -> None:
-        """End the call; `fd` goes along and stays the caller's own to close."""
-        if not self.is_silent:
-            self._answer(wire.STATUS, wire.status_body(status, self.object.id), fd)
+    def finish(self, status: int) -> None:
+        """End the call."""
+        self._answer(wire.STATUS, wire.status_body(status, self.object.id))
 
-    def _answer(self, type: int, body: bytes, fd: int = -1) -> None:
-        self._send(Frame(type, self.request.seq, self.request.peer, body, fd))
+    def _answer(self, type: int, body: bytes) -> None:
+        if not self.is_silent:
+            self._send(Frame(type, self.request.seq, self.request.peer, body))
 
 
 def serve_call(
@@ -143,8 +136,7 @@ def serve_call(
         except Exception as error:
             status = wire.UNKNOWN_ERROR
             fault(error)
-        if not call.is_deferred or status:
-            call.finish(status)
+        call.finish(status)
     except BlobError:
         send(Frame(wire.STATUS, frame.seq, frame.peer, wire.status_body(wire.INVALID_ARGUMENT, served.id)))
     finally:
@@ -161,5 +153,5 @@ def _run(call: Call) -> None:
         answer = call.object.receive(call)
     else:
         raise UbusError(wire.METHOD_NOT_FOUND)
-    if answer is not None and not call.is_deferred:
+    if answer is not None:
         call.reply(answer)

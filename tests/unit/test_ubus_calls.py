@@ -13,7 +13,7 @@ from ubus_world import World, clean_world, echo, frames_in, open_fds, thing
 from initd.ubus import wire
 from initd.ubus.blob import INT32, MAX_BYTES, STRING, pack_signature, unpack_table
 from initd.ubus.client import Client
-from initd.ubus.object import Call, Method, Object
+from initd.ubus.object import Method, Object
 
 
 @pytest.fixture
@@ -23,17 +23,11 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 
 def test_the_caller_hears_when_the_owner_dies(world: World) -> None:
-    owner, caller = world.client(), world.client()
-    asked: list[Call] = []
-
-    def never(call: Call) -> None:
-        call.defer()
-        asked.append(call)
-
-    served = world.add(owner, Object("slow", {"x": Method(never)}))
+    owner, caller = world.slow(), world.client()
+    served = world.add(owner, thing("slow"))
     ends: list[int] = []
     caller.start_invoke(served.id, "x", {}, None, ends.append)
-    world.until(lambda: bool(asked))
+    world.until(lambda: bool(owner.asked))
     assert not ends
     owner.close()
     world.until(lambda: bool(ends))
@@ -41,47 +35,35 @@ def test_the_caller_hears_when_the_owner_dies(world: World) -> None:
 
 
 def test_an_answer_to_a_caller_that_died_goes_nowhere(world: World) -> None:
-    owner, caller = world.client(), world.client()
-    asked: list[Call] = []
-
-    def later(call: Call) -> None:
-        call.defer()
-        asked.append(call)
-
-    served = world.add(owner, Object("slow", {"x": Method(later)}))
+    owner, caller = world.slow(), world.client()
+    served = world.add(owner, thing("slow"))
     caller.start_invoke(served.id, "x", {})
-    world.until(lambda: bool(asked))
+    world.until(lambda: bool(owner.asked))
     caller.close()
     world.until(lambda: len(world.broker.registry.peers) == 1)
-    asked[0].reply({"a": 1})
-    asked[0].finish()
+    owner.reply(served, {"a": 1})
+    owner.finish(served)
     assert world.lookup(owner, "slow")[0] == wire.OK
     assert not world.broker.registry.objects[served.id].calls
 
 
 def test_nobody_answers_for_another_or_without_being_asked(world: World) -> None:
-    owner, thief, caller = world.client(), world.client(), world.client()
-    asked: list[Call] = []
-
-    def later(call: Call) -> None:
-        call.defer()
-        asked.append(call)
-
-    served = world.add(owner, Object("real", {"x": Method(later)}))
-    own = world.add(thief, Object("false", {"x": Method(later)}))
+    owner, thief, caller = world.slow(), world.slow(), world.client()
+    served = world.add(owner, thing("real"))
+    own = world.add(thief, thing("false"))
     answers: list[object] = []
     ends: list[int] = []
     request = caller.start_invoke(served.id, "x", {}, answers.append, ends.append)
-    world.until(lambda: bool(asked))
+    world.until(lambda: bool(owner.asked))
     for id in (served.id, own.id):
         for peer in (caller.id, owner.id):
             thief.send(wire.Frame(wire.DATA, request.seq, peer, wire.data_body(id, {"evil": True})))
             thief.send(wire.Frame(wire.STATUS, request.seq, peer, wire.status_body(0, id)))
     assert world.lookup(thief, "false")[0] == wire.OK
     assert not answers and not ends
-    asked[0].reply({"good": True})
-    asked[0].finish()
-    asked[0].finish(wire.UNKNOWN_ERROR)
+    owner.reply(served, {"good": True})
+    owner.finish(served)
+    owner.finish(served, wire.UNKNOWN_ERROR)
     world.until(lambda: bool(ends))
     assert (answers, ends) == ([{"good": True}], [wire.OK])
 
@@ -123,30 +105,38 @@ def test_a_call_that_grows_too_long_on_its_way_is_refused(world: World) -> None:
 
 
 def test_a_descriptor_travels_with_a_call_and_back(world: World) -> None:
-    owner, caller = world.client(), world.client()
-    got: list[int] = []
-
-    def take(call: Call) -> None:
-        got.append(call.take_fd())
-        call.defer()
-        reads, writes = os.pipe()
-        call.finish(wire.OK, reads)
-        os.write(writes, b"back")
-        os.close(reads)
-        os.close(writes)
-
-    served = world.add(owner, Object("console", {"attach": Method(take)}))
-    reads, writes = os.pipe()
-    back: list[bytes] = []
+    owner, caller = world.slow(), world.client()
+    served = world.add(owner, thing("console"))
+    there, writes = os.pipe()
     request = caller.start_invoke(served.id, "attach", {}, None, None, writes)
     os.close(writes)
+    world.until(lambda: bool(owner.asked))
+    reads, back = os.pipe()
+    owner.finish(served, wire.OK, reads)
+    os.close(reads)
     world.until(lambda: request.is_done)
-    back.append(os.read(request.fd, 9))
-    assert not os.get_inheritable(got[0]) and not os.get_inheritable(request.fd)
-    os.close(request.fd)
-    os.write(got[0], b"there")
-    os.close(got[0])
-    assert (os.read(reads, 9), back) == (b"there", [b"back"])
+    got = owner.asked[0].fd
+    assert not os.get_inheritable(got) and not os.get_inheritable(request.fd)
+    os.write(got, b"there")
+    os.write(back, b"back")
+    assert (os.read(there, 9), os.read(request.fd, 9)) == (b"there", b"back")
+    for fd in (got, request.fd, there, back):
+        os.close(fd)
+
+
+def test_a_handler_keeps_the_descriptor_that_it_takes(world: World) -> None:
+    owner, caller = world.client(), world.client()
+    taken: list[int] = []
+    attach = Method(lambda call: taken.append(call.take_fd()))
+    served = world.add(owner, Object("console", {"attach": attach}))
+    reads, writes = os.pipe()
+    assert (
+        world.status(lambda ends: caller.start_invoke(served.id, "attach", {}, None, ends, writes)) == wire.OK
+    )
+    os.close(writes)
+    os.write(taken[0], b"mine")
+    assert os.read(reads, 9) == b"mine"
+    os.close(taken[0])
     os.close(reads)
 
 

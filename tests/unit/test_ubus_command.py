@@ -48,16 +48,11 @@ def break_down(call: Call) -> "Table":
     raise ZeroDivisionError
 
 
-def never(call: Call) -> None:
-    call.defer()
-
-
 METHODS = {
     "echo": Method(echo, {"text": STRING, "count": INT32, "flag": INT8, "any": 0}),
     "whoami": Method(whoami),
     "refuse": Method(refuse),
     "break": Method(break_down),
-    "never": Method(never),
     "needs": Method(echo, {"name": STRING}, required=("name",)),
 }
 
@@ -137,7 +132,6 @@ def test_strings_that_are_no_text_pass_through(capfd: pytest.CaptureFixture[str]
         (("call", "thing", "echo", "[1]"), 244, "(Parsing message data failed)"),
         (("call", "thing", "break"), 247, "(Unknown error)"),
         (("-S", "call", "thing", "refuse"), 4, ""),
-        (("call", "thing", "never"), 249, "(Request timed out)"),
         (("wait_for", "thing"), 0, ""),
         (("send", "ubus.mine"), 6, "Command failed: Permission denied"),
         (("send", "x", "{"), 12, "Command failed: Parsing"),
@@ -148,18 +142,21 @@ def test_strings_that_are_no_text_pass_through(capfd: pytest.CaptureFixture[str]
     ],
 )
 def test_exit_status_and_message(
-    capfd: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    path: str,
-    args: tuple[str, ...],
-    status: int,
-    message: str,
+    capfd: pytest.CaptureFixture[str], path: str, args: tuple[str, ...], status: int, message: str
 ) -> None:
-    if "never" in args:
-        monkeypatch.setattr(command, "TIMEOUT_S", 0.1)
     seen, _, err = ubus(capfd, path, *args)
     assert seen == status and message in err
     assert bool(err) == bool(message)
+
+
+def test_a_call_that_nobody_answers_times_out(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr(command, "TIMEOUT_S", 0.1)
+    with Session(path) as owner:
+        owner.add(Object("mute", {"x": Method(echo)}))  # and serves it no more
+        status, _, err = ubus(capfd, path, "call", "mute", "x")
+    assert (status, err) == (249, "Command failed: ubus call mute x (Request timed out)\n")
 
 
 def test_no_broker_is_said(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:

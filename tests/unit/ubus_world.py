@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from initd.loop import Loop
 from initd.ubus import wire
@@ -19,6 +20,32 @@ from initd.ubus.object import Call, Method, Object
 ROOT = Credentials(0, 0)
 NOBODY = Credentials(65534, 65534)
 LIMIT_S = 20
+
+
+class SlowOwner(Client):
+    """Another program, which answers calls to its objects when the test does: until then they are `asked`."""
+
+    def __init__(self, connected: socket.socket, fault: Callable[[Exception], None]) -> None:
+        super().__init__(connected, fault)
+        self.asked: list[wire.Frame] = []
+
+    def _take(self, frame: wire.Frame) -> None:
+        if frame.type == wire.INVOKE:
+            self.asked.append(wire.Frame(frame.type, frame.seq, frame.peer, frame.body, frame.fd))
+            frame.fd = -1
+        else:
+            super()._take(frame)
+
+    def reply(self, served: Object, data: Mapping[str, object]) -> None:
+        asked = self.asked[0]
+        self.send(wire.Frame(wire.DATA, asked.seq, asked.peer, wire.data_body(served.id, data)))  # type: ignore[arg-type]
+
+    def finish(self, served: Object, status: int = wire.OK, fd: int = -1) -> None:
+        asked = self.asked[0]
+        self.send(wire.Frame(wire.STATUS, asked.seq, asked.peer, wire.status_body(status, served.id), fd))
+
+
+AnyClient = TypeVar("AnyClient", bound=Client)
 
 
 class World:
@@ -38,7 +65,12 @@ class World:
         return theirs
 
     def client(self, who: Credentials = ROOT) -> Client:
-        made = Client(self.raw(who), self.faults.append)
+        return self._meet(Client(self.raw(who), self.faults.append))
+
+    def slow(self) -> "SlowOwner":
+        return self._meet(SlowOwner(self.raw(), self.faults.append))
+
+    def _meet(self, made: AnyClient) -> AnyClient:
         self.clients.append(made)
         self.until(lambda: made.id != 0)
         return made
