@@ -3,7 +3,7 @@
 
 from collections import Counter
 
-from jail import auditrecord
+from jail import auditrecord, recordplace
 from jail.auditrecord import Record
 from jail.errors import ConfigError
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 def read(text: bytes, path: str) -> "Iterator[Record | ConfigError]":
     """Each record, in order; for one that is damaged the error that says how. Other lines are left out."""
-    for at, line in enumerate(text.decode("utf-8", "replace").splitlines(), 1):
-        start = auditrecord.find(line)
+    for at, line in enumerate(recordplace.lines(text), 1):
+        start = recordplace.find(line)
         if start < 0:
             continue
         try:

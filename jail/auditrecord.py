@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """One line with the kernel's record of a denied call → its fields: the one parser of them, for every command. Pure.
 
-The line may come from anywhere: the kernel log, syslog, auditd's file. initd reads it while it runs: must not import
-`re`.
+The line may come from anywhere: the kernel log, syslog, auditd's file; where in it the record begins is the caller's
+to know (recordplace.py, for logs). initd reads it while it runs: must not import `re`.
 """
 
 from jail._native import ffi, lib
@@ -13,7 +13,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jail._native import FFI
 
-MARKS = ("type=1326", "type=SECCOMP")
 NEEDED = {"pid": 10, "arch": 16, "syscall": 10, "code": 16}
 KNOWN = (*NEEDED, "auid", "uid", "gid", "ses", "subj", "comm", "exe", "sig", "compat", "ip", "type", "msg")
 MOST = 1 << 32
@@ -63,15 +62,6 @@ class Record:
         return Denial(
             self.number, self.arch, self.pid, program=self.program, action=self.code, time_s=self.time_s
         )
-
-
-def find(line: str) -> int:
-    """Where the record begins in a line; -1 for a line without one."""
-    for mark in MARKS:
-        at = line.find(mark)
-        if at >= 0 and not (line[at - 1 : at].isalnum() or line[at + len(mark) :][:1].isalnum()):
-            return at
-    return -1
 
 
 def parse(line: str, start: int = 0) -> Record:
