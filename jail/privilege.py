@@ -159,7 +159,9 @@ def _first_steps(spec: JailSpec, places: list[str] | None) -> list[steps.Step]:
         from jail.raresteps import console_stdio
 
         stdio = console_stdio(True)
-    out += [steps.chdir("/"), stdio, steps.close_descriptors()]
+    if not spec.isolate:  # from a root of its own, PID 1 has gone there when it made it
+        out.append(steps.chdir("/"))
+    out += [stdio, steps.close_descriptors()]
     if places is not None:
         out.append(steps.file_rules(places))
     if not spec.userns:

@@ -31,12 +31,18 @@
 	(LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE |                               \
 	 LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_TRUNCATE)
 
-/* All kinds of access that this kernel can deny. */
-static uint64_t handled(void)
+/* Rules for all kinds of access that this kernel can deny. Returns a descriptor or -errno. */
+static int make_rules(uint64_t *all)
 {
-	uint64_t all = LANDLOCK_ACCESS_FS_REFER | (LANDLOCK_ACCESS_FS_REFER - 1);
+	int fd;
 
-	return landlock_abi() >= 3 ? all | LANDLOCK_ACCESS_FS_TRUNCATE : all;
+	*all = LANDLOCK_ACCESS_FS_TRUNCATE | (LANDLOCK_ACCESS_FS_TRUNCATE - 1);
+	fd = syscall(SYS_landlock_create_ruleset, all, sizeof(*all), 0);
+	if (fd < 0 && errno == EINVAL) { /* before Linux 6.2 */
+		*all &= ~LANDLOCK_ACCESS_FS_TRUNCATE;
+		fd = syscall(SYS_landlock_create_ruleset, all, sizeof(*all), 0);
+	}
+	return fd < 0 ? -errno : fd;
 }
 
 static int allow(int rules_fd, int fd, const struct stat *status, uint64_t access)
@@ -88,15 +94,14 @@ static int allow_given(int rules_fd, int fd, uint64_t all)
 
 int step_file_rules(struct launch_state *state, struct step *step)
 {
-	const uint64_t all = handled();
 	const struct stat directory = {.st_mode = S_IFDIR};
 	const char *path = step->s[0];
-	uint64_t i;
+	uint64_t all, i;
 	int root_fd, fd, result;
 
-	state->rules_fd = syscall(SYS_landlock_create_ruleset, &all, sizeof(all), 0);
+	state->rules_fd = make_rules(&all);
 	if (state->rules_fd < 0)
-		return -errno;
+		return state->rules_fd;
 	root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (root_fd < 0)
 		return -errno;

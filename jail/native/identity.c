@@ -202,15 +202,16 @@ int step_ambient(struct launch_state *state, struct step *step)
  */
 int step_die_with_parent(struct launch_state *state, struct step *step)
 {
+	const bool is_service = (unsigned int)state->current > state->stub_exec;
 	struct pollfd life = {.fd = state->life_fd};
-	const pid_t self = syscall(SYS_getpid);
 
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0))
 		return -errno;
 	/* A parent outside of the PID namespace is 0; PID 1 of it takes over when that has ended */
-	if (state->entered && (unsigned int)state->current > state->stub_exec)
+	if (state->entered && is_service)
 		return syscall(SYS_getppid) ? -ECHILD : 0;
-	if (self != state->first_pid)
+	/* Without a stub the service is the first process itself */
+	if (state->stub_exec && is_service)
 		return syscall(SYS_getppid) == state->first_pid ? 0 : -ECHILD;
 	if (poll(&life, 1, 0) < 0)
 		return -errno;

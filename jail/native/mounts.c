@@ -181,29 +181,35 @@ static int attach(struct launch_state *state, struct step *step, int source_fd)
 	else
 		result = attach_old(state, step->s[1], source_fd, target_fd, step->a[0]);
 	close(target_fd);
-	close(source_fd);
 	return result;
 }
 
+/* The source stays open until the exec: all of them have been open at once already. */
 int step_bind(struct launch_state *state, struct step *step)
 {
-	return attach(state, step, step->fd);
+	const int result = attach(state, step, step->fd);
+
+	/* where each open descriptor is marked by a call of its own */
+	if (!state->modern)
+		close(step->fd);
+	return result;
 }
 
 int step_rebind(struct launch_state *state, struct step *step)
 {
 	int fd = open_target(state, step->s[0]);
-	int source_fd;
+	int source_fd, result;
 
 	if (fd < 0)
 		return -errno;
-	if (!state->modern)
-		return attach(state, step, fd);
-	source_fd = open_tree_at(fd, "", AT_EMPTY_PATH);
+	source_fd = state->modern ? open_tree_at(fd, "", AT_EMPTY_PATH) : fd;
 	if (source_fd < 0)
 		return -errno;
-	close(fd);
-	return attach(state, step, source_fd);
+	if (source_fd != fd)
+		close(fd);
+	result = attach(state, step, source_fd);
+	close(source_fd);
+	return result;
 }
 
 /* As open_stub, with the old calls: mounted below the new root, opened, detached. */
