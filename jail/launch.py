@@ -48,8 +48,8 @@ def launch(
     packed = plan if isinstance(plan, Packed) else Packed(plan)
     code = packed.join()
     reset = _signals_to_reset()
-    if packed.group and not packed.group.make():
-        flags |= lib.LAUNCH_JOIN_GROUP
+    if packed.group and packed.group.make():
+        flags |= lib.LAUNCH_INTO_GROUP
     request = ffi.new(
         "struct launch_request *",
         (

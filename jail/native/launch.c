@@ -239,11 +239,13 @@ int launch(const unsigned char *plan, size_t size, const struct launch_request *
 	   struct launch_result *result)
 {
 	const size_t bytes = sizeof(struct launch_state) + 15 + 3 * STACK_BYTES;
+	/* Shared for a child with memory of its own alone: each page of that costs many times another's */
+	const int kind = request->flags & LAUNCH_INTO_GROUP ? MAP_SHARED : MAP_PRIVATE;
 	struct launch_state *state;
 	char *top;
 
 	*result = (struct launch_result){.step = -1};
-	state = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	state = mmap(NULL, bytes, PROT_READ | PROT_WRITE, kind | MAP_ANONYMOUS, -1, 0);
 	if (state == MAP_FAILED) {
 		result->error = errno;
 		return -errno;

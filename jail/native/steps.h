@@ -28,8 +28,8 @@ struct step {
 enum progress { PROGRESS_NONE, PROGRESS_EXEC };
 
 /*
- * Shared by the parent and both children: with CLONE_VM plainly, and mapped shared so
- * that a copying clone would do as well.
+ * Shared by the parent and both children: with CLONE_VM plainly, and mapped shared where a
+ * copying clone is meant, see into_group.c.
  */
 struct launch_state {
 	struct step *steps;
