@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from jail.trace import Program, Trace
     from jail.tree import Closure
 
+MOST_STRANGERS = 32  # named in one line; a program can call any number
+
 
 def abi_and_always(trace: "Trace") -> tuple[str, list[str]]:
     """The ABI that the policy is for, and what it allows without having seen it. Raises JailError."""
@@ -64,10 +66,8 @@ def remarks(trace: "Trace", abi: str) -> list[str]:
         name = trace.programs[0].name
         lines.append(f"{name}: recorded from its entry point on, its start-up calls are in the policy")
     for other, counts in learn.strangers(trace.programs, abi).items():
-        calls = ", ".join(f"{name} {count}" for name, count in counts.items())
+        calls = ", ".join(f"{name} {count}" for name, count in list(counts.items())[:MOST_STRANGERS])
+        if len(counts) > MOST_STRANGERS:
+            calls += f" and {len(counts) - MOST_STRANGERS} more"
         lines.append(f"not in the policy, which is for {abi}: calls of {other}: {calls}")
-    if trace.lost_arguments:
-        lines.append("the arguments of some calls could not be read")
-    if trace.lost_files:
-        lines.append("more files were used than are kept: some are missing")
-    return lines
+    return lines + trace.lost

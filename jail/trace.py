@@ -22,6 +22,12 @@ SECOND = ffi.string(lib.second_arch()).decode() if lib.second_arch() else ""
 PRIVATE_CALLS = 0xF0000  # of arm, above all others
 MOST_X32 = 1023
 FAILED_FILTER = 1  # what trace_run() says
+LOST = {
+    lib.TRACE_LOST_ARGUMENTS: "the arguments of some calls could not be read",
+    lib.TRACE_LOST_FILES: "more files were used than are kept: some are missing",
+    lib.TRACE_LOST_CALLS: "more different calls were made than are kept: some are missing in the policy",
+    lib.TRACE_LOST_PROGRAMS: "more programs were executed than are told apart: the rest of them is one",
+}
 
 
 class Watch:
@@ -77,7 +83,7 @@ class Trace:
     With `jail` only those count that are executed with the shim to be loaded, and what they execute.
     """
 
-    __slots__ = ("_native", "lost_arguments", "lost_files", "pid", "programs", "touches")
+    __slots__ = ("_native", "lost", "pid", "programs", "touches")
 
     def __init__(self, watches: list[Watch], registers: bool = False, jail: bool = False) -> None:
         rows = [row for abi in (lib.TRACE_NATIVE, lib.TRACE_SECOND) for row in _rows(watches, abi)]
@@ -89,7 +95,7 @@ class Trace:
         self.pid = 0
         self.programs: list[Program] = []
         self.touches: list[Touch] = []
-        self.lost_arguments = self.lost_files = False
+        self.lost: list[str] = []  # what could not be kept, in words
 
     def spawn(self, path: str, argv: list[str], env: dict[str, str]) -> None:
         """Make the first process, which waits for run(); from here on the signals for it are held."""
@@ -151,8 +157,7 @@ class Trace:
             early = program.from_main and bool(file.early)
             self.touches.append(Touch(program, call, text, file.mode, early))
         lost = lib.trace_lost(native)
-        self.lost_arguments = bool(lost & lib.TRACE_LOST_ARGUMENTS)
-        self.lost_files = bool(lost & lib.TRACE_LOST_FILES)
+        self.lost = [words for bit, words in LOST.items() if lost & bit]
 
     def _add(self, slot: "FFI.CData") -> None:
         program = self.programs[slot.program]

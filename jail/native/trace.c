@@ -163,14 +163,14 @@ static void replace_thread(struct trace *trace, pid_t tid, pid_t former)
 /* What has just been executed, if it is of those that are traced. */
 static int make_image(struct trace *trace, struct task *task)
 {
-	const bool has_shim = will_load_shim(task->tid);
+	bool has_shim = will_load_shim(task->tid);
 	const bool begins = trace->flags & TRACE_JAIL ? has_shim : task->tid == trace->main_pid;
 	struct image *image;
 
 	if (!task->image && !begins)
 		return 0;
 	image = calloc(1, sizeof(*image));
-	if (!image || note_program(trace, task->tid, has_shim, &image->program)) {
+	if (!image || note_program(trace, task->tid, &has_shim, &image->program)) {
 		free(image);
 		return -ENOMEM;
 	}

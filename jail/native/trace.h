@@ -54,6 +54,7 @@ struct files { /* in the order of their appearance, and an index by content */
 	struct trace_file *list;
 	uint32_t *index; /* position + 1 */
 	size_t size, used;
+	size_t bytes; /* of their names */
 };
 
 struct trace {
@@ -100,9 +101,12 @@ long trace_request(int request, pid_t tid, uintptr_t address, uintptr_t value);
 /* trace_call.c: whether a process that has just executed something has the shim in LD_PRELOAD */
 bool will_load_shim(pid_t tid);
 
-/* trace_note.c: what a call is counted as, what its arguments say. Return 0 or -ENOMEM. */
+/*
+ * trace_note.c: what a call is counted as, what its arguments say. Return 0 or -ENOMEM. `has_shim` becomes
+ * false for one program too many.
+ */
 int note_call(struct trace *trace, pid_t tid, const struct image *image, unsigned int message);
-int note_program(struct trace *trace, pid_t tid, bool has_shim, uint32_t *program);
+int note_program(struct trace *trace, pid_t tid, bool *has_shim, uint32_t *program);
 void free_notes(struct trace *trace);
 
 /* trace_signals.c: held until there is somebody to hand them to; for the first process; for all */

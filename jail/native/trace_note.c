@@ -13,7 +13,12 @@
 #define FIRST_SIZE 256 /* of the tables; powers of two */
 #define MAX_FILES 65536
 #define MAX_TEXT 4096 /* PATH_MAX */
-#define MAX_VALUES 65536 /* counts kept in all; a program can make as many values as it likes */
+#define MAX_BYTES (8 << 20) /* of all names of files */
+/* Counts kept in all, and those of them that leave room for arguments; a program can make as many values,
+ * and numbers of calls, as it likes */
+#define MAX_COUNTS 131072
+#define MAX_VALUES 65536
+#define MAX_PROGRAMS 512 /* with a name each; all others are one more */
 
 /* ---- counts ---- */
 
@@ -62,10 +67,14 @@ static int count(struct trace *trace, struct trace_count key)
 	struct counts *counts = &trace->counts;
 	struct trace_count *slot;
 
-	if (2 * counts->used >= counts->size && grow_counts(counts))
+	if (2 * counts->used >= counts->size && counts->used < MAX_COUNTS && grow_counts(counts))
 		return -1;
 	slot = probe_count(counts, &key);
 	if (!slot->count) {
+		if (counts->used == MAX_COUNTS) {
+			trace->lost |= TRACE_LOST_CALLS;
+			return 0;
+		}
 		if (key.argument && counts->used > MAX_VALUES) {
 			trace->lost |= TRACE_LOST_ARGUMENTS;
 			return 0;
@@ -137,7 +146,7 @@ static int add_file(struct trace *trace, struct trace_file file, const char *tex
 	slot = probe_file(files, &file);
 	if (*slot)
 		return 0;
-	if (files->used == MAX_FILES) {
+	if (files->used == MAX_FILES || files->bytes + file.size > MAX_BYTES) {
 		trace->lost |= TRACE_LOST_FILES;
 		return 0;
 	}
@@ -147,6 +156,7 @@ static int add_file(struct trace *trace, struct trace_file file, const char *tex
 	memcpy(file.text, text, file.size);
 	file.text[file.size] = '\0';
 	files->list[files->used++] = file;
+	files->bytes += file.size;
 	*slot = files->used;
 	return 0;
 }
@@ -235,20 +245,10 @@ int note_call(struct trace *trace, pid_t tid, const struct image *image, unsigne
 	return watch ? note_arguments(trace, tid, &trace->watches[watch - 1], key) : 0;
 }
 
-int note_program(struct trace *trace, pid_t tid, bool has_shim, uint32_t *program)
+static int add_program(struct trace *trace, const char *name, bool has_shim)
 {
-	char link[64], name[MAX_TEXT] = "?";
 	struct program *programs;
-	ssize_t length;
 
-	snprintf(link, sizeof(link), "/proc/%d/exe", tid);
-	length = readlink(link, name, sizeof(name) - 1);
-	if (length > 0)
-		name[length] = '\0';
-	for (*program = 0; *program < trace->n_programs; ++*program)
-		if (trace->programs[*program].has_shim == has_shim &&
-		    !strcmp(trace->programs[*program].name, name))
-			return 0;
 	programs = realloc(trace->programs, (trace->n_programs + 1) * sizeof(*programs));
 	if (!programs)
 		return -1;
@@ -259,6 +259,28 @@ int note_program(struct trace *trace, pid_t tid, bool has_shim, uint32_t *progra
 		return -1;
 	trace->n_programs++;
 	return 0;
+}
+
+int note_program(struct trace *trace, pid_t tid, bool *has_shim, uint32_t *program)
+{
+	char link[64], name[MAX_TEXT] = "?";
+	ssize_t length;
+
+	snprintf(link, sizeof(link), "/proc/%d/exe", tid);
+	length = readlink(link, name, sizeof(name) - 1);
+	if (length > 0)
+		name[length] = '\0';
+	for (*program = 0; *program < trace->n_programs; ++*program)
+		if (trace->programs[*program].has_shim == *has_shim &&
+		    !strcmp(trace->programs[*program].name, name))
+			return 0;
+	if (*program < MAX_PROGRAMS)
+		return add_program(trace, name, *has_shim);
+	/* all of whose calls count: nobody could say for which of them main has begun */
+	trace->lost |= TRACE_LOST_PROGRAMS;
+	*program = MAX_PROGRAMS;
+	*has_shim = false;
+	return trace->n_programs > MAX_PROGRAMS ? 0 : add_program(trace, "others", false);
 }
 
 void free_notes(struct trace *trace)

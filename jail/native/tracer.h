@@ -23,6 +23,8 @@
 /* trace_lost() */
 #define TRACE_LOST_ARGUMENTS 1 /* of some calls they could not be read */
 #define TRACE_LOST_FILES 2 /* more than are kept */
+#define TRACE_LOST_CALLS 4 /* the same */
+#define TRACE_LOST_PROGRAMS 8 /* the same: the last one is all others */
 
 #define TRACE_VALUE 1 /* the value of an argument */
 #define TRACE_PATH 2 /* the path that an argument points to */

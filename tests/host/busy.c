@@ -297,9 +297,13 @@ static void do_x32_call(char **words)
 		syscall(0x40000000 + 39);
 }
 
-static void do_wild_call(char **words)
+/* All from the first number up to the second. */
+static void do_wild_calls(char **words)
 {
-	syscall(number(words[1]));
+	int i;
+
+	for (i = number(words[1]); i < number(words[2]); i++)
+		syscall(i);
 }
 
 static void on_term(int signal_number)
@@ -369,7 +373,7 @@ static const struct verb {
 	{"connect", 1, do_connect},
 	{"i386", 1, do_i386_call},
 	{"x32", 1, do_x32_call},
-	{"wild", 1, do_wild_call},
+	{"wild", 2, do_wild_calls},
 	{"stay", 0, do_stay},
 	{"hang", 0, do_hang},
 	{"leave", 0, do_leave},

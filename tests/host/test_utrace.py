@@ -136,7 +136,7 @@ def test_i386_program_gets_a_policy_of_its_own_abi(host: "Host", busy: "Probes",
 
 
 def test_number_that_no_kernel_has_is_reported(host: "Host", busy: "Probes", tmp_path: Path) -> None:
-    traced = trace(host, tmp_path / "t", busy["glibc"], "wild", 9999, "wild", -1)
+    traced = trace(host, tmp_path / "t", busy["glibc"], "wild", 9999, 10000, "wild", -1, 0)
     assert ": 9999 1" in traced.err
     assert set(traced.counts) == {"umask", "exit_group"}
 
