@@ -38,12 +38,19 @@ def known_sources() -> list[tuple[str, str]]:
     return found
 
 
-class Apt:
-    """An apt for one architecture, with an empty dpkg state."""
+def backports(sources: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Where the machine's Debian has newer packages for the same release."""
+    return [(address, f"{suite}-backports") for address, suite in sources if "-" not in suite]
 
-    def __init__(self, arch: str) -> None:
+
+class Apt:
+    """An apt for one architecture, with an empty dpkg state; one for backports knows nothing else, so that nothing
+    comes from there that was not asked for there."""
+
+    def __init__(self, arch: str, from_backports: bool = False) -> None:
         self.arch = arch
-        self.folder = cache_folder() / "apt" / arch
+        self.from_backports = from_backports
+        self.folder = cache_folder() / "apt" / (f"{arch}-backports" if from_backports else arch)
         self.log = self.folder / "log"
         for name in ("state/lists/partial", "cache/archives/partial", "etc/sources.d"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
@@ -64,12 +71,13 @@ class Apt:
             f'Dir::Etc::sourceparts "{self.folder}/etc/sources.d";\n'
         )
         signed = f"[signed-by={KEYRING}] " if KEYRING.exists() else ""
+        found = machine_sources(self.log)
+        # sources are the same for all architectures: one list of them is enough
+        with_sources = self.arch == "amd64" and not self.from_backports
         lines = [
             f"{kind} {signed}{address} {suite} main\n"
-            for address, suite in machine_sources(self.log)
-            for kind in ("deb", "deb-src")
-            # sources are the same for all architectures: one list of them is enough
-            if kind == "deb" or self.arch == "amd64"
+            for address, suite in (backports(found) if self.from_backports else found)
+            for kind in ("deb", *["deb-src"] * with_sources)
         ]
         (self.folder / "etc/sources.list").write_text("".join(lines))
 
@@ -101,9 +109,13 @@ class Apt:
 
 def unpack(arch: str, names: list[str], into: Path) -> None:
     """Unpack packages into a directory; nothing of them is run."""
+    unpack_from(Apt(arch), names, into)
+
+
+def unpack_from(apt: Apt, names: list[str], into: Path) -> None:
     debs = into / ".debs"
     debs.mkdir(parents=True)
-    Apt(arch).fetch(names, debs)
+    apt.fetch(names, debs)
     for deb in sorted(debs.iterdir()):
         run("dpkg", "-x", deb, into, log=debs.parent / ".log")
     shutil.rmtree(debs)
