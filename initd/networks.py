@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     OnMade: TypeAlias = Callable[[Made | None, Exception | None], None]
 
-LIMIT_S = 60.0  # a slow machine takes ten seconds to load pyroute2
+LIMIT_S = 60.0  # a slow machine takes seconds to load pyroute2
 
 
 class Asked:

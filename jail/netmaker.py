@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jail.networds import Network
 
-LIMIT_S = 60  # a slow machine takes ten seconds to load pyroute2
+LIMIT_S = 60  # a slow machine takes seconds to load pyroute2
 SAID_MAX = 4096
 OK = b"ok\n"
 CODE = (

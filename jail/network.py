@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Makes the network of one jail: namespace, devices, addresses, routes and rules. The only importer of pyroute2.
+"""Makes the network of one jail: namespace, devices, addresses, routes and rules.
 
-A process of its own, started by netmaker.py: pyroute2 takes a quarter of a second and 25 MB, and unshare(2) is for
+With rtnetlink.py, which asks the kernel, the only importer of pyroute2.
+
+A process of its own, started by netmaker.py: what it needs of pyroute2 takes time and memory, and unshare(2) is for
 ever. When all is there it becomes `ujail-init keep`, which tells the parent and holds what must be given back;
 where anything fails it says why, and what was made goes with the namespace.
 """
@@ -15,11 +17,11 @@ from jail._native import lib
 from jail.errors import ConfigError, JailError
 from jail.networds import Device, Network, from_words
 from jail.privilege import STUB
+from jail.rtnetlink import MODULES, RULES, Routing, attributes, load
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
 
 LOOPBACK_INDEX = 1
 # the kernel takes a namespace apart in its own time: names of an ended jail may still be there for a moment
@@ -49,17 +51,16 @@ def main(argv: list[str]) -> int:
 def make(jail_name: str, network: Network) -> int:
     """Make it and become its keeper. Raises JailError, OSError; then nothing is left."""
     try:
-        from pyroute2 import IPRoute
-        from pyroute2.netlink.exceptions import NetlinkError
+        load((*MODULES, RULES) if network.has_rules else MODULES)
     except ImportError as error:
         raise ConfigError(f"network: needs pyroute2: pip install stockade[net] ({error})") from error
     home_fd = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    with IPRoute() as host:
+    with Routing() as host:
         if result := lib.make_network():
             raise OSError(-result, os.strerror(-result), "new network namespace")
         fd = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        with IPRoute() as inside:
-            maker = Maker(jail_name, host, inside, fd, NetlinkError)
+        with Routing() as inside:
+            maker = Maker(jail_name, host, inside, fd)
             try:
                 maker.make(network)
                 os.set_inheritable(home_fd, True)
@@ -72,21 +73,20 @@ def make(jail_name: str, network: Network) -> int:
 
 
 class Maker:
-    """`host` and `inside` are pyroute2's sockets in the two namespaces; `moved` what has to be moved back."""
+    """`host` and `inside` are the two namespaces; `moved` what has to be moved back."""
 
-    def __init__(self, jail_name: str, host: "Any", inside: "Any", fd: int, refusal: type[Exception]) -> None:
+    def __init__(self, jail_name: str, host: Routing, inside: Routing, fd: int) -> None:
         self._jail_name = jail_name
         self._host = host
         self._inside = inside
         self._fd = fd
-        self._refusal = refusal
         self.moved: list[tuple[int, str]] = []  # index inside, name at home
 
     def make(self, network: Network) -> None:
         """Everything, rules first: no packet passes before them. Raises ConfigError."""
         if network.has_rules:
             self._put_rules(network)
-        self._try("lo", lambda: self._inside.link("set", index=LOOPBACK_INDEX, state="up"))
+        self._try("lo", lambda: self._inside.set_link(LOOPBACK_INDEX, up=True))
         for device in network.devices:
             getattr(self, f"_make_{device.kind}")(device)
             self._configure(device)
@@ -94,66 +94,62 @@ class Maker:
     def give_back(self, home_fd: int) -> None:
         """Each as far as it goes: why it is done is what will be said."""
         for index, name in self.moved:
-            with suppress(self._refusal):
-                self._inside.link("set", index=index, net_ns_fd=home_fd, ifname=name)
+            with suppress(OSError):
+                self._inside.set_link(index, net_ns_fd=home_fd, ifname=name)
 
     def _put_rules(self, network: Network) -> None:
+        from pyroute2.netlink.exceptions import NetlinkError
         from pyroute2.nftables.main import NFTables
 
         from jail.netrules import commands
 
         with NFTables(nfgen_family=lib.NFPROTO_INET) as rules:
             for name, settings in commands(network):
-                what = f"{name} of nf_tables (is it in this kernel?)"
-                self._try(what, lambda name=name, settings=settings: getattr(rules, name)("add", **settings))  # type: ignore[misc]
+                try:
+                    getattr(rules, name)("add", **settings)
+                except NetlinkError as error:
+                    why = os.strerror(int(error.code))
+                    text = f"network: {name} of nf_tables (is it in this kernel?): {why}"
+                    raise ConfigError(text) from error
 
     # the kinds
 
     def _make_veth(self, device: Device) -> None:
         single = device.single
-        peer = {"ifname": device.name, "net_ns_fd": self._fd}
-        if "mac" in single:
-            peer["address"] = single["mac"]
-        if "mtu" in single:
-            peer["mtu"] = int(single["mtu"])
         own = {"mtu": int(single["mtu"])} if "mtu" in single else {}
+        mac = {"address": single["mac"]} if "mac" in single else {}
+        peer = attributes({"ifname": device.name, "net_ns_fd": self._fd, **mac, **own})
         name = single["peer"]
         self._patiently(
-            lambda: self._host.link("add", ifname=name, kind="veth", peer=peer, **own), f"veth {name}"
+            lambda: self._host.add_link("veth", {"VETH_INFO_PEER": {"attrs": peer}}, ifname=name, **own),
+            f"veth {name}",
         )
         index = self._index(self._host, name)
         alias = f"jail {self._jail_name} {device.name}"
-        self._try(f"{name}: alias", lambda: self._host.link("set", index=index, ifalias=alias))
+        self._try(f"{name}: alias", lambda: self._host.set_link(index, ifalias=alias))
         if "bridge" in single:
             bridge = self._index(self._host, single["bridge"])
-            self._try(
-                f"bridge {single['bridge']}", lambda: self._host.link("set", index=index, master=bridge)
-            )
+            self._try(f"bridge {single['bridge']}", lambda: self._host.set_link(index, master=bridge))
         self._add_addresses(self._host, index, device.lists.get("host", []))
-        self._try(f"{name}: up", lambda: self._host.link("set", index=index, state="up"))
+        self._try(f"{name}: up", lambda: self._host.set_link(index, up=True))
 
     def _make_macvlan(self, device: Device) -> None:
         parent = self._index(self._host, device.parent)
-        wanted = {
-            "ifname": device.name,
-            "kind": "macvlan",
-            "link": parent,
-            "macvlan_mode": device.single.get("mode", "private"),
-            "net_ns_fd": self._fd,
-        }
+        mode = {"IFLA_MACVLAN_MODE": device.single.get("mode", "private")}
+        wanted: dict[str, object] = {"ifname": device.name, "link": parent, "net_ns_fd": self._fd}
         if "mac" in device.single:
             wanted["address"] = device.single["mac"]
-        self._patiently(lambda: self._host.link("add", **wanted), f"macvlan on {device.parent}")
+        self._patiently(lambda: self._host.add_link("macvlan", mode, **wanted), f"macvlan on {device.parent}")
 
     def _make_dev(self, device: Device) -> None:
         """It may be on its way back from a jail that has just ended."""
         end = time.monotonic() + PATIENCE_S
-        while not (found := self._host.link_lookup(ifname=device.parent)) and time.monotonic() < end:
+        while not self._host.index(device.parent) and time.monotonic() < end:
             time.sleep(RETRY_S)
-        index = found[0] if found else self._index(self._host, device.parent)
+        index = self._index(self._host, device.parent)
         self._try(
             f"move {device.parent}",
-            lambda: self._host.link("set", index=index, net_ns_fd=self._fd, ifname=device.name),
+            lambda: self._host.set_link(index, net_ns_fd=self._fd, ifname=device.name),
         )
         self.moved.append((self._index(self._inside, device.name), device.parent))
 
@@ -169,9 +165,9 @@ class Maker:
         if "mac" in device.single and device.kind == "dev":
             settings["address"] = device.single["mac"]
         if settings:
-            self._try(f"{name}: {', '.join(settings)}", lambda: inside.link("set", index=index, **settings))
+            self._try(f"{name}: {', '.join(settings)}", lambda: inside.set_link(index, **settings))
         self._add_addresses(inside, index, device.lists.get("addr", []))
-        self._try(f"{name}: up", lambda: inside.link("set", index=index, state="up"))
+        self._try(f"{name}: up", lambda: inside.set_link(index, up=True))
         # ways without a gateway first: a gateway may be on one of them
         for route in sorted(device.lists.get("route", []), key=lambda text: "@" in text):
             target, _, via = route.partition("@")
@@ -179,27 +175,12 @@ class Maker:
         for gateway in device.lists.get("gw", []):
             self._add_route(index, "::/0" if ":" in gateway else "0.0.0.0/0", gateway)
 
-    def _add_addresses(self, sockets: "Any", index: int, addresses: list[str]) -> None:
-        from pyroute2.netlink.rtnl.ifaddrmsg import IFA_F_NODAD
-
+    def _add_addresses(self, there: Routing, index: int, addresses: list[str]) -> None:
         for text in addresses:
-            address, _, length = text.partition("/")
-            # without: for a second or two nothing can be bound to it
-            more = {"flags": IFA_F_NODAD} if ":" in address else {}
-            self._try(
-                f"address {text}",
-                lambda address=address, length=length, more=more: sockets.addr(  # type: ignore[misc]
-                    "add", index=index, address=address, prefixlen=int(length), **more
-                ),
-            )
+            self._try(f"address {text}", lambda text=text: there.add_address(index, text))  # type: ignore[misc]
 
     def _add_route(self, index: int, target: str, via: str) -> None:
-        way: dict[str, object] = {"dst": target, "oif": index}
-        if via:
-            way["gateway"] = via
-        else:
-            way["scope"] = "link"
-        self._try(f"route {target}", lambda: self._inside.route("add", **way))
+        self._try(f"route {target}", lambda: self._inside.add_route(index, target, via))
 
     def _quieten(self, device: Device) -> None:
         """No address and no route but those that were asked for: no router says what else there is."""
@@ -211,17 +192,17 @@ class Maker:
             with open(f"{folder}/{name}", "w") as file:
                 file.write(str(value))
 
-    def _index(self, sockets: "Any", name: str) -> int:
-        found = sockets.link_lookup(ifname=name)
-        if not found:
+    def _index(self, there: Routing, name: str) -> int:
+        index = there.index(name)
+        if not index:
             raise ConfigError(f"network: there is no device {name}")
-        return int(found[0])
+        return index
 
     def _try(self, what: str, call: "Callable[[], object]") -> None:
         try:
             call()
-        except self._refusal as error:
-            raise ConfigError(f"network: {what}: {os.strerror(_code(error))}") from error
+        except OSError as error:
+            raise ConfigError(f"network: {what}: {error.strerror}") from error
 
     def _patiently(self, call: "Callable[[], object]", what: str) -> None:
         """The same for what may still have its name from a jail that has just ended."""
@@ -232,15 +213,11 @@ class Maker:
             try:
                 call()
                 return
-            except self._refusal as error:
-                if _code(error) != EEXIST:
+            except OSError as error:
+                if error.errno != EEXIST:
                     break
             time.sleep(RETRY_S)
         self._try(what, call)
-
-
-def _code(error: Exception) -> int:
-    return int(getattr(error, "code", 0))
 
 
 if __name__ == "__main__":

@@ -46,7 +46,8 @@ def declarations(header: str) -> str:
 SYSTEM_HEADERS = (
     *("sched.h", "sys/mount.h", "sys/resource.h", "linux/securebits.h", "signal.h", "sys/reboot.h"),
     *("sys/socket.h", "net/if.h", "linux/sockios.h", "linux/watchdog.h", "sys/ioctl.h", "sys/prctl.h"),
-    *("linux/netlink.h", "linux/audit.h", "linux/filter.h", "linux/nsfs.h", "linux/seccomp.h"),
+    *("linux/netlink.h", "linux/rtnetlink.h", "linux/audit.h", "linux/filter.h", "linux/nsfs.h"),
+    "linux/seccomp.h",
     # netinet before linux: both have struct in_addr, and only the kernel's header knows of the other
     *("netinet/in.h", "netinet/icmp6.h", "linux/netfilter.h", "linux/netfilter/nf_tables.h"),
     "linux/netfilter/nf_conntrack_common.h",
@@ -91,7 +92,7 @@ SYSTEM_CONSTANTS = [
     *("BPF_MEMWORDS", "BPF_MAXINSNS", "SECCOMP_RET_ACTION_FULL", "SECCOMP_RET_DATA"),
     *("SECCOMP_RET_KILL_PROCESS", "SECCOMP_RET_KILL_THREAD", "SECCOMP_RET_TRAP", "SECCOMP_RET_ERRNO"),
     # devices, and rules for packets
-    *("IFNAMSIZ", "NF_ACCEPT", "NF_DROP"),
+    *("IFNAMSIZ", "RT_TABLE_MAIN", "NF_ACCEPT", "NF_DROP"),
     *("NFPROTO_INET", "NFPROTO_IPV4", "NFPROTO_IPV6", "IP_CT_ESTABLISHED", "IP_CT_RELATED"),
     *("NFT_REG_VERDICT", "NFT_REG_1", "NFT_CMP_EQ", "NFT_CMP_NEQ", "NFT_CMP_GTE", "NFT_CMP_LTE"),
     *("NFT_META_IIF", "NFT_META_OIF", "NFT_META_NFPROTO", "NFT_META_L4PROTO", "NFT_CT_STATE"),
