@@ -7,7 +7,7 @@ Imported only where a word has more in it than a path and a target.
 from jail.errors import UsageError
 from jail.patterns import is_pattern
 from jail.presets import LIVE, PRESETS, SOCKET_PRESETS
-from jail.spec import SOCKETS, JailSpec, Share
+from jail.spec import SOCKETS, JailSpec, Share, check_length
 from jail.words import cut, plain
 
 TMPFS_SIZE = "4m"
@@ -139,6 +139,7 @@ def place(what: str, path: str) -> str:
     path = "/" + "/".join(part for part in path.split("/") if part and part != ".")
     if path == "/":
         raise UsageError(f"{what}: the root itself cannot be a target")
+    check_length(path)
     return path
 
 

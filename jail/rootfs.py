@@ -118,8 +118,9 @@ class Rootfs:
         if not folder:
             raise ConfigError(f"{source}: it is in the host's root, which cannot be shared whole")
         target = self._resolve(target)
-        if self.covering(target):
-            raise ConfigError(f"{target}: {self.covering(target)} is shown whole, so no link can be there")
+        self.covers.clear()  # something may have come since
+        if cover := self.covering(target):
+            raise ConfigError(f"{target}: {cover} is shown whole, so no link can be there")
         if target in self.nodes:
             raise ConfigError(f"{target}: asked for in two ways")
         shown = Bind(folder, self._lstat(folder), flags)
@@ -213,21 +214,22 @@ class Rootfs:
     def covering(self, path: str) -> str:
         """The nearest directory above `path` in which entries are not ours to make, or ""."""
         folder = path.rpartition("/")[0]
-        cover = self.covers.get(folder)
-        if cover is None:
-            cover = self.covers[folder] = self._cover(folder)
+        unknown = []
+        while (cover := self.covers.get(folder)) is None and (cover := self._cover(folder)) is None:
+            unknown.append(folder)
+            folder = folder.rpartition("/")[0]
+        self.covers.update(dict.fromkeys([*unknown, folder], cover))
         return cover
 
-    def _cover(self, path: str) -> str:
-        while path:
-            if path in self.mounts:
-                # in a tmpfs of ours we make them, in /proc and its like the kernel has them
-                return "" if self.mounts[path] == "tmpfs" else path
-            bound = self.binds.get(path)
-            if bound and bound.is_directory():
-                return path
-            path = path.rpartition("/")[0]
-        return ""
+    def _cover(self, path: str) -> str | None:
+        """The directory itself where entries in it are not ours to make, "" where they are; None: as above it."""
+        if path in self.mounts:
+            # in a tmpfs of ours we make them, in /proc and its like the kernel has them
+            return "" if self.mounts[path] == "tmpfs" else path
+        bound = self.binds.get(path)
+        if bound and bound.is_directory():
+            return path
+        return None if path else ""
 
     def _add_directory(self, path: str) -> None:
         missing = []
@@ -260,9 +262,8 @@ class Rootfs:
             return False  # asked for by name
         self._add_directory(path)
         self.mounts[path] = fstype
-        self.nodes[f"{path}/"] = steps.mount(
-            path, fstype, flags, options
-        )  # sorts between path and its children
+        # sorts between path and its children
+        self.nodes[f"{path}/"] = steps.mount(path, fstype, flags, options)
         return True
 
     def _resolve(self, path: str) -> str:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 ENFORCE, COMPLAIN, TRACE = MODES = ("enforce", "complain", "trace")
 SIZE_MAX = 8  # characters, as in procd
 HOSTNAME_MAX = 64  # __NEW_UTS_LEN
+PATH_MAX, NAME_MAX = 4095, 255  # bytes, without the NUL: Linux has no longer ones
 # what options and jail flags name: the path, and whether a jail that asks for it can do without
 SOCKETS = {
     "log": ("/dev/log", True),
@@ -53,10 +54,22 @@ class Share:
         for path in (self.source, self.target):
             if not path.startswith("/") or "\0" in path:
                 raise UsageError(f"{path or repr(path)} is not an absolute path")
+            check_length(path)
         if self.target.strip("/") == "":
             raise UsageError("the root itself cannot be a target")
         if ".." in self.target.split("/"):
             raise UsageError(f'{self.target}: ".." in a target')
+
+
+def check_length(path: str) -> None:
+    """Raises UsageError for a path that the kernel would not take."""
+    if len(path) <= NAME_MAX // 4:  # of one character there are four bytes at most
+        return
+    encoded = path.encode("utf-8", "surrogateescape")
+    if len(encoded) > PATH_MAX or max(map(len, encoded.split(b"/"))) > NAME_MAX:
+        raise UsageError(
+            f"{path[:40]}…: longer than a path can be: {PATH_MAX} bytes, {NAME_MAX} between two slashes"
+        )
 
 
 class JailSpec:

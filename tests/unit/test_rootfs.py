@@ -190,3 +190,28 @@ def test_every_way_to_a_directory_too(tree: Path, name: str) -> None:
     rootfs = Rootfs()
     rootfs.stage(f"{tree}/{name}")
     assert lines(rootfs)[-1] == f"bind {tree}/real/sub read-only"
+
+
+class Counted(Rootfs):
+    """How often it was asked what a directory covers."""
+
+    asked_covers = 0
+
+    def _cover(self, path: str) -> str | None:
+        self.asked_covers += 1
+        return super()._cover(path)
+
+
+def test_a_deep_path_costs_what_it_is_deep() -> None:
+    rootfs = Counted()
+    rootfs.add_tmpfs("/a" * 2000, "")
+    assert len(lines(rootfs)) == 2001
+    assert rootfs.asked_covers < 2100
+
+
+def test_what_came_after_a_live_file_covers_the_next(tree: Path) -> None:
+    rootfs = Rootfs()
+    rootfs.stage_live(f"{tree}/real/file", "/a/b/file")
+    rootfs.stage_at(f"{tree}/real", "/a/c")
+    with pytest.raises(ConfigError, match="/a/c is shown whole"):
+        rootfs.stage_live(f"{tree}/real/file", "/a/c/d/file")

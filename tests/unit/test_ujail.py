@@ -64,6 +64,8 @@ def test_name_is_the_programs_own_by_default() -> None:
         (("-r", "", "p"), "'' is not an absolute path"),
         (("-r", "/a:/", "p"), "the root itself"),
         (("-r", "/a:/b/../c", "p"), '".." in a target'),
+        (("-w", "/etc:" + "/a" * 2048, "p"), "/a/a…: longer than a path can be: 4095 bytes"),
+        (("-r", "/" + "ä" * 128, "p"), "255 between two slashes"),
         (("-n", "a/b", "p"), "bad jail name"),
         (("-n", "a\nb", "p"), "bad jail name"),
         (("-h", "x" * 65, "p"), "longer than 64"),

@@ -38,6 +38,7 @@ def test_parts(text: str, parts: list[str]) -> None:
         ("/a", "/a", "mode=1777,size=4m,nr_inodes=4096"),
         ("/a/:8m", "/a", "mode=1777,size=8m,nr_inodes=4096"),
         ("/a//b:size=1k,mode=700,inodes=9", "/a/b", "mode=0700,size=1k,nr_inodes=9"),
+        (f"/{'b' * 255}:size=1k,mode=700,inodes=9", f"/{'b' * 255}", "mode=0700,size=1k,nr_inodes=9"),
         (r"/a\:b:10%", "/a:b", "mode=1777,size=10%,nr_inodes=4096"),
     ],
 )
@@ -54,6 +55,8 @@ def test_tmpfs(word: str, path: str, options: str) -> None:
         ("", "is not an absolute path"),
         ("/", "the root itself"),
         ("/a/../b", '".." in a target'),
+        ("/a" * 3000, "longer than a path can be"),
+        (f"/a/{'b' * 256}", "longer than a path can be"),
         ("/proc", "is the kernel's"),
         ("/dev/", "is the kernel's"),
         ("/a:0", "is no size"),
