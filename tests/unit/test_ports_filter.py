@@ -16,12 +16,14 @@ from jail.policy import ARCHES
 FAST = 0x20000000  # MSG_FASTOPEN, everywhere
 NO_SIGNAL = 0x4000
 INET, SMC, STREAM, TCP, MPTCP = 2, 43, 1, 6, 262
+SOL_TCP, TCP_NODELAY, TCP_ULP = 6, 1, 31
 DENIED = {
     "sendto": (3, 0, 1, FAST | NO_SIGNAL, 0, 16),
     "sendmsg": (3, 0, FAST, 0, 0, 0),
     "sendmmsg": (3, 0, 1, FAST | 1 << 40, 0, 0),
     "socket": (INET, STREAM, MPTCP | 1 << 32, 0, 0, 0),
     "io_uring_setup": (1, 0, 0, 0, 0, 0),
+    "setsockopt": (3, SOL_TCP | 1 << 32, TCP_ULP | 1 << 40, 0, 4, 0),
 }
 ALLOWED = {
     "sendto": (3, FAST, FAST, NO_SIGNAL, FAST, FAST),
@@ -29,6 +31,7 @@ ALLOWED = {
     "sendmmsg": (3, 0, FAST, 0, FAST, 0),
     "socket": (INET, STREAM, TCP, MPTCP, 0, 0),
     "connect": (3, 0, 16, 0, 0, 0),
+    "setsockopt": (3, SOL_TCP, TCP_NODELAY, 0, 4, 0),
 }
 
 
@@ -51,6 +54,7 @@ def test_connections_without_connect_are_denied(abi: str) -> None:
         assert verdict(code, abi, call, args) == lib.SECCOMP_RET_ERRNO | EACCES, call
     for call, args in ALLOWED.items():
         assert verdict(code, abi, call, args) == lib.SECCOMP_RET_ALLOW, call
+    assert verdict(code, abi, "setsockopt", (3, 1, TCP_ULP, 0, 4, 0)) == lib.SECCOMP_RET_ALLOW
     assert verdict(code, abi, "socket", (SMC, STREAM, 0, 0, 0, 0)) == lib.SECCOMP_RET_ERRNO | EACCES
 
 
