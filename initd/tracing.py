@@ -8,6 +8,7 @@ something is traced. Must not wait for it.
 
 import os
 import sys
+from contextlib import suppress
 from struct import pack
 
 from initd.loop import READ
@@ -112,12 +113,13 @@ class Tracing:
 def launch_traced(
     definition: "Definition", packed: Packed, stdio: tuple[int, int, int], net_fd: int = -1
 ) -> tuple[int, Tracing]:
-    """Start the tracer, which starts what was planned; returns its pid. Raises JailError, OSError.
+    """Start the tracer, which starts what was planned; returns its pid.
 
-    A plan that fails is told later, by its end and by Tracing.failure.
+    Raises JailError, OSError; then nothing is left. A plan that fails is told later, by its end and by Tracing.failure.
     """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     plan_fd = file_fd = -1
+    path = ""
     try:
         ours.setblocking(False)
         plan_fd = os.memfd_create("plan", os.MFD_CLOEXEC)
@@ -134,6 +136,11 @@ def launch_traced(
         return pid, Tracing(ours, path)
     except BaseException:
         ours.close()  # a tracer that has no order yet ends by that
+        if path:
+            with suppress(FileNotFoundError):
+                os.unlink(path)
+        if packed.group:
+            packed.group.remove()  # the tracer is not in it
         raise
     finally:
         theirs.close()

@@ -11,6 +11,8 @@ import pytest
 from supervised import Supervised, wait_until
 from utraced import DYNAMIC
 
+from jail.cgroup import hierarchy
+
 if TYPE_CHECKING:
     from tests.conftest import Host, Probes
 
@@ -196,3 +198,23 @@ def test_several_instances_and_back_to_normal(host: "Host", busy: "Probes", init
     initd.wait_running("s", "two", other_than=traced[1]["pid"])
     assert [read(listed)["counts"]["getppid"] for listed in traced] == [3, 4]
     initd.stop()
+
+
+@pytest.mark.skipif(not hierarchy(), reason="no version 2 hierarchy is mounted")
+def test_trace_without_a_file_leaves_no_group(busy: "Probes", initd: Supervised, tmp_path: Path) -> None:
+    """/tmp/NAME.json.PID is longer than a name can be."""
+    program = tmp_path / ("x" * 250)
+    program.symlink_to(busy["glibc"])
+    group = Path(hierarchy(), "services", "s")
+    limits = {"cgroup.max.depth": "1"}
+    initd.set("s", one={"command": [str(program)], "trace": True, "cgroup": limits})
+    initd.wait_log("File name too long")
+    wait_until(lambda: initd.instance("s")["state"] == "failed", initd.log)
+    assert not group.exists()
+    initd.set("t", one={"command": command(busy["glibc"], "stay"), "trace": True, "cgroup": limits})
+    initd.wait_running("t")
+    assert (group.parent / "t/one").exists()
+    for name in "st":
+        initd.call("delete", name=name)
+    wait_until(lambda: initd.call("list") == {}, initd.log)
+    assert not group.parent.exists()
