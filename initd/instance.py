@@ -103,8 +103,10 @@ class Instance(HasProcess):
 
     def event(self, name: str) -> None:
         """Let the state answer."""
-        if action := ACTIONS[self.state].get(name):
+        before = self.state
+        if action := ACTIONS[before].get(name):
             action(self)
+            self._host.log.debug(f"{self.definition.full_name}: {before}, {name}: {self.state}")
 
     @property
     def is_startable(self) -> bool:

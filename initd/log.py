@@ -18,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from initd.loop import Loop, Timer
 
-ERROR, WARNING, NOTICE, INFO, DEBUG = 3, 4, 5, 6, 7
+ERROR, WARNING, INFO, DEBUG = 3, 4, 6, 7
 _NAMES = (
     "kern",
     "user",

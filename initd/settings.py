@@ -24,7 +24,7 @@ OPTIONS: tuple[tuple[str, ...], ...] = (
     ("", "root", "PREFIX", "all of these defaults, and the log socket, lie below a directory"),
     ("Log",),
     ("S", "stderr", "", "log to stderr instead of syslog"),
-    ("d", "debug", "LEVEL", "1: say more"),
+    ("d", "debug", "LEVEL", "1: log each change of an instance too"),
     ("Help",),
     ("", "help", "", "this text"),
     ("", "version", "", "print the version"),

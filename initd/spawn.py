@@ -32,21 +32,19 @@ class Started:
     """An instance that runs.
 
     pid: our child, for a jail its PID 1, which forwards signals. service_pid: the service.
-    stdout_fd, stderr_fd: read ends, non-blocking, or -1. has_stub: a TERM becomes a KILL after term_timeout
-    without our doing. pidfile: of the jail, "" if none was written. trace: if the child is the tracer, which
-    will tell the pid of the service. notify_abi: of its program, if its denied calls wait for our answers.
-    console_fd: the master of its console, or -1.
+    stdout_fd, stderr_fd: read ends, non-blocking, or -1. pidfile: of the jail, "" if none was written.
+    trace: if the child is the tracer, which will tell the pid of the service. notify_abi: of its program, if
+    its denied calls wait for our answers. console_fd: the master of its console, or -1.
     """
 
     __slots__ = (
-        "console_fd", "has_stub", "notify_abi", "pid", "pidfile", "service_pid", "stderr_fd", "stdout_fd", "trace",
+        "console_fd", "notify_abi", "pid", "pidfile", "service_pid", "stderr_fd", "stdout_fd", "trace",
         "warnings",
     )  # fmt: skip
 
     def __init__(self, pid: int, service_pid: int, output: Stdio, warnings: list[str]) -> None:
         self.pid = pid
         self.service_pid = service_pid
-        self.has_stub = pid != service_pid
         self.stdout_fd, self.stderr_fd = output.read_fds
         self.warnings = warnings
         self.pidfile = ""

@@ -26,7 +26,6 @@ class System:
         self, watchdog: Watchdog, root: str = "", reboot: "Callable[[], None] | None" = None
     ) -> None:
         self._watchdog = watchdog
-        self._root = root
         self._reboot = reboot
         self.object = Object(
             "system",

@@ -22,7 +22,6 @@ DEEDS = {
     "log": ("called", ", and was let"),
 }
 NO_DEED = ("was denied", "")
-WORD = (1 << 32) - 1
 
 
 def line(denial: "Denial") -> str:

@@ -98,7 +98,7 @@ def unconfined(jail: Running, argv: list[str], env: dict[str, str]) -> Plan:
     spec.no_default_filter = True
     spec.no_new_privs = False
     mask = lib.permitted_capabilities() & ((2 << last_capability()) - 1)
-    root = Identity(0, 0, (0,), "root", "/")
+    root = Identity(0, 0, (0,), "root")
     return _in_its_group(
         make_entry(Plan(spec.name), spec, jail, (root, CapabilitySets(mask, mask, 0, mask))), jail
     )

@@ -40,7 +40,7 @@ class IdMaps:
 
     def root(self) -> Identity:
         """Who the service is inside; without groups where they cannot be set."""
-        return Identity(0, 0, () if self.is_own else (0, *self.groups), "root", "/")
+        return Identity(0, 0, () if self.is_own else (0, *self.groups), "root")
 
 
 def parse(option: str, text: str) -> "Line":

@@ -10,20 +10,18 @@ if TYPE_CHECKING:
     import pwd
 
 ID_MAX = 0xFFFFFFFE  # the number above means "leave unchanged" to setresuid(2)
-NO_HOME = "/"
 
 
 class Identity:
     """groups: every group of the process, `gid` first, as initgroups(3) would set them."""
 
-    __slots__ = ("gid", "groups", "home", "name", "uid")
+    __slots__ = ("gid", "groups", "name", "uid")
 
-    def __init__(self, uid: int, gid: int, groups: tuple[int, ...], name: str, home: str) -> None:
+    def __init__(self, uid: int, gid: int, groups: tuple[int, ...], name: str) -> None:
         self.uid = uid
         self.gid = gid
         self.groups = groups
         self.name = name
-        self.home = home
 
     def __repr__(self) -> str:
         return f"Identity(uid={self.uid}, gid={self.gid}, groups={self.groups}, name={self.name!r})"
@@ -39,13 +37,13 @@ def lookup(user: str | None, group: str | None) -> Identity:
     """
     if user is None:
         gid = 0 if group is None else _gid(group)
-        return Identity(0, gid, (gid,), "root", NO_HOME)
+        return Identity(0, gid, (gid,), "root")
     entry, uid = _user(user)
     if entry is None:
         gid = uid if group is None else _gid(group)
-        return Identity(uid, gid, (gid,), str(uid), NO_HOME)
+        return Identity(uid, gid, (gid,), str(uid))
     gid = entry.pw_gid if group is None else _gid(group)
-    return Identity(uid, gid, _groups(entry.pw_name, gid), entry.pw_name, entry.pw_dir or NO_HOME)
+    return Identity(uid, gid, _groups(entry.pw_name, gid), entry.pw_name)
 
 
 def _user(user: str) -> "tuple[pwd.struct_passwd | None, int]":

@@ -58,11 +58,6 @@ class Packed:
         self.parts = (*parts, b"".join(run))
 
     @property
-    def filter(self) -> bytes:
-        """Door 1's, b"" if there is none that stands apart."""
-        return self.parts[-2] if len(self.parts) > 1 else b""
-
-    @property
     def filters(self) -> "tuple[bytes, ...]":
         """All that stand apart; one beside rules for ports comes before door 1."""
         return self.parts[1::2]

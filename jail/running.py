@@ -71,7 +71,7 @@ class Running:
         groups = [gids(int(word)) for word in status["Groups"].split()]
         known = tuple(group for group in groups if group is not None) or (gid,)
         bounding, permitted = int(status["CapBnd"], 16), int(status["CapPrm"], 16)
-        identity = Identity(uid, gid, known if self._may_set_groups() else (), "", "/")
+        identity = Identity(uid, gid, known if self._may_set_groups() else (), "")
         if uid == 0 and permitted == bounding:
             return identity, CapabilitySets(bounding, permitted, 0, permitted)
         # whatever its uid, exec is to leave it these and give it no others

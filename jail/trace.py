@@ -67,10 +67,9 @@ class Program:
 class Touch:
     """A path or a socket address that a call was given, by a program; `mode` is the watched argument."""
 
-    __slots__ = ("call", "early", "mode", "program", "text")
+    __slots__ = ("call", "early", "mode", "text")
 
-    def __init__(self, program: Program, call: str, text: bytes, mode: int, early: bool) -> None:
-        self.program = program
+    def __init__(self, call: str, text: bytes, mode: int, early: bool) -> None:
         self.call = call
         self.text = text
         self.mode = mode
@@ -155,7 +154,7 @@ class Trace:
             call = _name(file.abi, file.number)[1]
             program = self.programs[file.program]
             early = program.from_main and bool(file.early)
-            self.touches.append(Touch(program, call, text, file.mode, early))
+            self.touches.append(Touch(call, text, file.mode, early))
         lost = lib.trace_lost(native)
         self.lost = [words for bit, words in LOST.items() if lost & bit]
 

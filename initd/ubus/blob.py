@@ -9,7 +9,7 @@ from struct import Struct
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
     from typing import TypeAlias
 
     # unspec without bytes is None, int8 of 0 or 1 is bool, int32 is int; the classes below keep other sizes
@@ -210,8 +210,3 @@ def type_of(value: "Value") -> int:
     return (
         _payload(value, 1)[0] if not isinstance(value, dict | list) else (ARRAY, TABLE)[type(value) is dict]
     )
-
-
-def pack_signature(methods: "Mapping[str, Sequence[tuple[str, int]]]") -> bytes:
-    """The SIGNATURE of an object: for each method a table of argument names and blobmsg types."""
-    return pack_table({name: dict(arguments) for name, arguments in methods.items()})

@@ -95,10 +95,6 @@ class Session(Client):
         self.wait(self.start_add(served))
         return served
 
-    def remove(self, served: Object) -> None:
-        """Take an object off the bus. Raises UbusError."""
-        self.wait(self.start_remove(served))
-
     def listen(self, patterns: "list[str]", heard: "Callable[[str, Table], None]") -> Object:
         """Hear events while work_until() runs. Raises UbusError."""
         listener = self.add(Object(receive=lambda call: _hear(call, heard)))

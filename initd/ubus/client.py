@@ -51,12 +51,11 @@ class Request:
 class Found:
     """An object that a lookup showed."""
 
-    __slots__ = ("id", "path", "signature", "type_id")
+    __slots__ = ("id", "path", "signature")
 
     def __init__(self, found: dict[int, bytes]) -> None:
         self.path = found[wire.A_OBJPATH].decode("utf-8", "surrogateescape")
         self.id = wire.word(found[wire.A_OBJID])
-        self.type_id = wire.word(found[wire.A_OBJTYPE])
         self.signature: Table = unpack_table(found.get(wire.A_SIGNATURE, b""))
 
 
@@ -220,7 +219,6 @@ class Client:
         def on_data(frame: Frame) -> None:
             found = frame.attributes()
             served.id = wire.word(found.get(wire.A_OBJID, bytes(4)))
-            served.type_id = wire.word(found.get(wire.A_OBJTYPE, bytes(4)))
             self.objects[served.id] = served
 
         return self.request(wire.ADD_OBJECT, body, 0, on_data, on_end)
@@ -242,7 +240,7 @@ class Client:
 
         def on_data(frame: Frame) -> None:
             found = frame.attributes()
-            if wire.A_OBJID in found and wire.A_OBJPATH in found and wire.A_OBJTYPE in found:
+            if wire.A_OBJID in found and wire.A_OBJPATH in found:
                 on_found(Found(found))
 
         return self.request(wire.LOOKUP, wire.lookup_body(path), 0, on_data, on_end)

@@ -56,7 +56,7 @@ class Object:
     not listed.
     """
 
-    __slots__ = ("has_subscribers", "id", "methods", "on_gone", "path", "receive", "type_id")
+    __slots__ = ("has_subscribers", "id", "methods", "on_gone", "path", "receive")
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class Object:
         self.methods = dict(methods or {})
         self.receive = receive
         self.on_gone = on_gone  # called with the id of a subscribed object that went away
-        self.id = self.type_id = 0
+        self.id = 0
         self.has_subscribers = False
 
     def signature(self) -> bytes:
@@ -83,12 +83,10 @@ class Call:
     __slots__ = (
         "_send",
         "data",
-        "group",
         "is_silent",
         "method",
         "object",
         "request",
-        "user",
     )
 
     def __init__(
@@ -97,8 +95,6 @@ class Call:
         self.object = served
         self.request = frame
         self.method = found.get(wire.A_METHOD, b"").decode("utf-8", "surrogateescape")
-        self.user = found.get(wire.A_USER, b"").decode("utf-8", "surrogateescape")
-        self.group = found.get(wire.A_GROUP, b"").decode("utf-8", "surrogateescape")
         self.data: Table = unpack_table(found.get(wire.A_DATA, b""))
         # events come from the broker itself and nobody waits for an answer
         self.is_silent = found.get(wire.A_NO_REPLY, b"\0") != b"\0"

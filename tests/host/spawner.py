@@ -55,7 +55,7 @@ def finish(started: Started) -> dict[str, Any]:
         "status": status,
         "pid": started.pid,
         "service_pid": started.service_pid,
-        "has_stub": started.has_stub,
+        "has_stub": started.pid != started.service_pid,
         "warnings": started.warnings,
         "blocking": any(blocking),
     }

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from initd.loop import Loop
-from initd.ubus import command
+from initd.ubus import command, wire
 from initd.ubus.bus import Bus
 from initd.ubus.object import Call, Method, Object
 
@@ -20,7 +20,7 @@ NOBODY = 65534
 
 
 def whoami(call: Call) -> dict[str, str]:
-    return {"user": call.user}
+    return {"user": call.request.attributes()[wire.A_USER].decode()}
 
 
 def ubus(

@@ -49,6 +49,10 @@ class FakeChildren:
 class FakeLog:
     def __init__(self) -> None:
         self.lines: list[str] = []
+        self.states: list[str] = []
+
+    def debug(self, text: str) -> None:
+        self.states.append(text)
 
     def info(self, text: str) -> None:
         self.lines.append(f"info {text}")

@@ -73,7 +73,7 @@ def test_oom_score_is_set_for_who_enters(jail: Running) -> None:
 
 
 def test_umask_and_priorities_are_the_services(jail: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    privilege = (Identity(0, 0, (0,), "root", "/"), CapabilitySets(0, 0, 0, 0))
+    privilege = (Identity(0, 0, (0,), "root"), CapabilitySets(0, 0, 0, 0))
     monkeypatch.setattr(Running, "privilege", lambda self: privilege)
     monkeypatch.setattr(Running, "group", lambda self: "")
     jail.service_pid, jail.door = os.getpid(), "none"
@@ -89,7 +89,7 @@ def test_umask_and_priorities_are_the_services(jail: Running, monkeypatch: pytes
 
 def test_rules_of_landlock_are_those_of_the_service(jail: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     """As PID 1 of the jail names them: the ports, and all that may be written."""
-    privilege = (Identity(0, 0, (0,), "root", "/"), CapabilitySets(0, 0, 0, 0))
+    privilege = (Identity(0, 0, (0,), "root"), CapabilitySets(0, 0, 0, 0))
     monkeypatch.setattr(Running, "privilege", lambda self: privilege)
     monkeypatch.setattr(Running, "group", lambda self: "")
     monkeypatch.setattr("jail.ports.lib", SimpleNamespace(landlock_abi=lambda: ABI_WITH_PORTS))

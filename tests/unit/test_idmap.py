@@ -11,7 +11,7 @@ from jail.errors import ConfigError, UsageError
 from jail.ids import Identity
 from jail.spec import JailSpec
 
-OUTSIDE = Identity(65534, 65534, (65534,), "nobody", "/")
+OUTSIDE = Identity(65534, 65534, (65534,), "nobody")
 
 
 def spec(**attributes: object) -> JailSpec:
@@ -52,7 +52,7 @@ def test_file_that_gives_ids_twice_is_refused(tmp_path: Path, row: str) -> None:
 
 
 def test_groups_of_the_user_are_the_same_inside(monkeypatch: pytest.MonkeyPatch) -> None:
-    user = Identity(500, 500, (500, 0, 27, 44), "user", "/")
+    user = Identity(500, 500, (500, 0, 27, 44), "user")
     monkeypatch.setattr(idmap, "lookup", lambda *names: user)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     maps = idmap.make_maps(spec(user="user", uidmap=["1:9000:1"], gidmap=["27:9000:1"]))

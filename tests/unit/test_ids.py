@@ -10,13 +10,13 @@ import pytest
 from jail.errors import ConfigError
 from jail.ids import lookup
 
-USERS = [("root", 0, 0, "/root"), ("dnsmasq", 453, 454, "/var/run/dnsmasq"), ("nohome", 500, 500, "")]
+USERS = [("root", 0, 0), ("dnsmasq", 453, 454)]
 GROUPS = [("root", 0), ("dnsmasq", 454), ("dialout", 20), ("audio", 29)]
 
 
 @pytest.fixture(autouse=True)
 def accounts(monkeypatch: pytest.MonkeyPatch) -> None:
-    users = [pwd.struct_passwd((name, "x", uid, gid, "", home, "")) for name, uid, gid, home in USERS]
+    users = [pwd.struct_passwd((name, "x", uid, gid, "", "/", "")) for name, uid, gid in USERS]
     groups = [grp.struct_group((name, "x", gid, [])) for name, gid in GROUPS]
     monkeypatch.setattr(pwd, "getpwnam", {user.pw_name: user for user in users}.__getitem__)
     monkeypatch.setattr(pwd, "getpwuid", {user.pw_uid: user for user in users}.__getitem__)
@@ -27,10 +27,10 @@ def accounts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "getgrouplist", lambda name, gid: [gid, *members.get(name, [])])
 
 
-def test_user_name_gives_ids_groups_and_home() -> None:
+def test_user_name_gives_ids_and_groups() -> None:
     found = lookup("dnsmasq", None)
     assert (found.uid, found.gid, found.groups) == (453, 454, (454, 20, 29))
-    assert (found.name, found.home) == ("dnsmasq", "/var/run/dnsmasq")
+    assert found.name == "dnsmasq"
 
 
 def test_group_replaces_the_users_own() -> None:
@@ -44,7 +44,7 @@ def test_number_of_a_known_user_is_that_user() -> None:
 
 def test_number_without_an_entry_is_its_own_group() -> None:
     found = lookup("1234", None)
-    assert (found.uid, found.gid, found.groups, found.name, found.home) == (1234, 1234, (1234,), "1234", "/")
+    assert (found.uid, found.gid, found.groups, found.name) == (1234, 1234, (1234,), "1234")
 
 
 def test_number_without_an_entry_takes_the_group_given() -> None:
@@ -60,10 +60,6 @@ def test_nobody_named_is_root_without_further_groups() -> None:
 def test_group_alone_leaves_root_the_user() -> None:
     found = lookup(None, "audio")
     assert (found.uid, found.gid, found.groups) == (0, 29, (29,))
-
-
-def test_user_without_a_home_has_the_root_directory() -> None:
-    assert lookup("nohome", None).home == "/"
 
 
 @pytest.mark.parametrize(

@@ -100,6 +100,7 @@ def test_every_state_with_every_event(world: World, state: str, event: str) -> N
         one.event(event)
     after, signals, started = NEXT[state].get(event, (state, [], 0))
     assert one.state == after
+    assert not NEXT[state].get(event) or f"s::one: {state}, {event}: {after}" in world.log.states
     assert [number for _, number in world.kills] == signals
     assert len(world.spawned) == started
     assert (one.process is not None) == (after in ("running", "stopping", "restarting"))

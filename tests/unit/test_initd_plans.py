@@ -244,10 +244,10 @@ def test_plans_with_the_same_policy_share_its_filter(tmp_path: Path) -> None:
     policy = tmp_path / "policy.json"
     policy.write_text(POLICY)
     one, two = (plans.make(define(name, seccomp=str(policy), nice=1)) for name in ("one", "two"))
-    assert one.filter and one.filter is two.filter
+    assert one.filters[-1] is two.filters[-1]
     assert one.join() == two.join()
     bare = plans.make(define("three"))
-    assert bare.filter == b"" and bare.join()
+    assert bare.filters == () and bare.join()
 
 
 def test_filters_go_with_the_last_plan_that_has_them(tmp_path: Path) -> None:
@@ -256,15 +256,15 @@ def test_filters_go_with_the_last_plan_that_has_them(tmp_path: Path) -> None:
     for policy in policies:
         policy.write_text(POLICY)
     one, two = (define(policy.stem, seccomp=str(policy)) for policy in policies)
-    shared = plans.make(one).filter
+    shared = plans.make(one).filters[-1]
     plans.make(two)
     policies[0].write_text(POLICY.replace("write", "sync"))
-    changed = plans.make(one).filter
+    changed = plans.make(one).filters[-1]
     assert changed != shared and set(plans._filters) == {changed, shared}
     policies[1].write_text(POLICY.replace("write", "sync") + " ")
-    assert plans.make(two).filter is changed
+    assert plans.make(two).filters[-1] is changed
     policies[0].write_text(POLICY.replace("write", "mount"))
-    third = plans.make(one).filter
+    third = plans.make(one).filters[-1]
     assert set(plans._filters) == {changed, third}
     plans.forget(one)
     assert set(plans._filters) == {changed}

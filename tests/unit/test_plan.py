@@ -145,7 +145,7 @@ def test_packed_plan_says_the_same_and_is_the_same_with_a_shared_filter(tmp_path
     plan = make_plan(spec(seccomp=str(policy)))
     alone, shared = Packed(plan), Packed(plan, {})
     assert alone.join() == shared.join() == b"".join(step.pack() for step in plan.steps)
-    assert len(shared.parts) == 3 and shared.filter and not alone.filter
+    assert len(shared.parts) == 3 and shared.filters and not alone.filters
     for index, step in enumerate(plan.steps):
         assert shared.describe(index) == step.describe()
         assert shared.is_exec(index) == (index == len(plan.steps) - 1)
@@ -161,8 +161,8 @@ def test_same_policy_is_compiled_once_and_a_changed_one_anew(
     for text, capabilities in ((POLICY, "none"), (POLICY.replace("write", "sync"), "none"), (POLICY, "kill")):
         policy.write_text(text)
         asked.capabilities = capabilities
-        code = Packed(make_plan(asked), {}).filter
-        assert Packed(make_plan(asked), {}).filter is code  # nothing has changed
+        code = Packed(make_plan(asked), {}).filters[-1]
+        assert Packed(make_plan(asked), {}).filters[-1] is code  # nothing has changed
         seen.append(code)
     assert seen[0] != seen[1] and seen[0] == seen[2] is not seen[0]
     for number in range(2 * doors.KEPT):
@@ -179,7 +179,8 @@ def test_policy_that_asks_for_capabilities_is_compiled_for_those_it_has(tmp_path
     rule = '{"names": ["reboot"], "action": "SCMP_ACT_ALLOW", "includes": {"caps": ["CAP_KILL"]}}'
     policy.write_text(POLICY.replace('"}]', f'"}}, {rule}]'))
     codes = [
-        Packed(make_plan(spec(seccomp=str(policy), capabilities=it)), {}).filter for it in ("none", "kill")
+        Packed(make_plan(spec(seccomp=str(policy), capabilities=it)), {}).filters[-1]
+        for it in ("none", "kill")
     ]
     assert codes[0] != codes[1]
 

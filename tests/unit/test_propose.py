@@ -16,7 +16,7 @@ def proposed(*touches: tuple[str, str, int]) -> list[str]:
     program: Any = SimpleNamespace(name="/bin/true", calls={})
     trace: Any = SimpleNamespace(
         programs=[program],
-        touches=[Touch(program, call, os.fsencode(path), mode, early=False) for call, path, mode in touches],
+        touches=[Touch(call, os.fsencode(path), mode, early=False) for call, path, mode in touches],
     )
     return propose(trace, None)
 

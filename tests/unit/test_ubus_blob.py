@@ -22,7 +22,6 @@ from initd.ubus.blob import (
     Int64,
     attributes,
     pack_attribute,
-    pack_signature,
     pack_table,
     unpack_table,
 )
@@ -131,7 +130,7 @@ def test_a_string_ends_at_its_first_nul_as_in_c() -> None:
 
 def test_a_signature_is_a_table_of_types() -> None:
     frame = frame_of(next(raw for raw in FRAMES if b"hotplug.button" in raw))
-    assert pack_signature({"call": [("env", 1)]}) == frame.attributes()[wire.A_SIGNATURE]
+    assert pack_table({"call": {"env": 1}}) == frame.attributes()[wire.A_SIGNATURE]
 
 
 @pytest.mark.parametrize(

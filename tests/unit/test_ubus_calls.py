@@ -11,7 +11,7 @@ import pytest
 from ubus_world import World, clean_world, echo, frames_in, open_fds, thing
 
 from initd.ubus import wire
-from initd.ubus.blob import INT32, MAX_BYTES, STRING, pack_signature, unpack_table
+from initd.ubus.blob import INT32, MAX_BYTES, STRING
 from initd.ubus.client import Client
 from initd.ubus.object import Method, Object
 
@@ -257,4 +257,4 @@ def test_signatures_are_listed_as_they_were_given(world: World) -> None:
     owner = world.client()
     world.add(owner, thing())
     found = world.lookup(owner, "thing")[1][0]
-    assert found.signature == unpack_table(pack_signature({"echo": [("text", STRING), ("n", INT32)]}))
+    assert found.signature == {"echo": {"text": STRING, "n": INT32}}

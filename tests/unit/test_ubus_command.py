@@ -37,7 +37,7 @@ def echo(call: Call) -> "Table":
 
 
 def whoami(call: Call) -> "Table":
-    return {"user": call.user, "method": call.method}
+    return {"user": call.request.attributes()[wire.A_USER].decode(), "method": call.method}
 
 
 def refuse(call: Call) -> "Table":
