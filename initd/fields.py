@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 NUMBER_DIGITS = 10  # more is no number that anybody means, and int() of a megabyte takes its time
 SHOWN = 60  # characters of somebody else's text in a message
+# of what comes: the list of services tells it three levels deeper at most, and ubus has room for 31
+NESTED_MAX = 24
 
 
 class Fields:
@@ -169,6 +171,22 @@ def as_number(value: "Value") -> int | None:
     if not (digits.isascii() and digits.isdigit()) or len(digits) > NUMBER_DIGITS:
         return None
     return int(value)
+
+
+def too_deep(table: "Table") -> str:
+    """Where something is nested deeper than NESTED_MAX, for a message; "" for nowhere."""
+    todo: list[tuple[str, Value, int]] = [("", table, 0)]
+    while todo:
+        where, value, depth = todo.pop()
+        if depth > NESTED_MAX:
+            return show(where)
+        inner = (
+            value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        )
+        for key, each in inner:
+            if isinstance(each, dict | list):
+                todo.append((f"{where}.{key}"[: SHOWN + 1] if where else str(key), each, depth + 1))
+    return ""
 
 
 def show(value: "Value") -> str:

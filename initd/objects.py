@@ -4,6 +4,7 @@
 import os
 
 from initd.definition import WATCHDOG_ACTIVE, name_fault
+from initd.fields import NESTED_MAX, too_deep
 from initd.ubus import wire
 from initd.ubus.blob import ARRAY, INT8, INT32, STRING, TABLE
 from initd.ubus.object import Call, Method, Object
@@ -102,6 +103,7 @@ class ServiceMethods:
         if self._services.are_ending:
             self._services.host.log.warning(f"{name}: not set, for everything is being stopped")
             raise UbusError(wire.SYSTEM_ERROR)
+        self._check_nesting(call)
         self._services.update(name, call.data, is_set)
         self.on_change()
 
@@ -164,6 +166,7 @@ class ServiceMethods:
         data = call.data.get("data")
         if not isinstance(data, dict):
             raise UbusError(wire.INVALID_ARGUMENT)
+        self._check_nesting(call)
         if instance is None:
             service.set_data(data)
         else:
@@ -187,6 +190,13 @@ class ServiceMethods:
         instance.take_watchdog(mode, timeout_s)
         out: Table = {"name": service.name, "instance": instance.definition.instance}
         return out | instance.watchdog.listing()
+
+    def _check_nesting(self, call: Call) -> None:
+        """What could not be listed is not taken: one such service, and the list of all would fail."""
+        if place := too_deep(call.data):
+            text = f"{_name(call)}: {call.method}: {place}: nested deeper than {NESTED_MAX}"
+            self._services.host.log.error(text)
+            raise UbusError(wire.INVALID_ARGUMENT)
 
     def _find(self, call: Call) -> "Service":
         service = self._services.table.get(_name(call))
