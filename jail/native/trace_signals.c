@@ -116,10 +116,20 @@ static void tell_all(const struct trace *trace, int number)
 			kill(trace->tasks.slots[i].tid, meant(number));
 }
 
-pid_t next_event(const struct trace *trace, int *status)
+/* Until somebody has something to tell: a task by SIGCHLD, or who sends a signal for them all. */
+static void await_signal(const struct trace *trace)
 {
 	sigset_t set;
 	siginfo_t info;
+
+	fill(&set);
+	sigaddset(&set, SIGCHLD);
+	if (sigwaitinfo(&set, &info) > 0 && is_for_them(&info))
+		tell_all(trace, info.si_signo);
+}
+
+pid_t next_event(const struct trace *trace, int *status)
+{
 	pid_t tid;
 	size_t i;
 
@@ -128,15 +138,13 @@ pid_t next_event(const struct trace *trace, int *status)
 			tell_all(trace, signals[i]);
 		missed[i] = 0;
 	}
-	fill(&set);
-	sigaddset(&set, SIGCHLD);
 	for (;;) {
 		tid = waitpid(-1, status, __WALL | (trace->first_pid ? 0 : WNOHANG));
 		if (tid > 0)
 			return tid;
 		if (tid < 0 && errno != EINTR)
 			return -errno;
-		if (!trace->first_pid && sigwaitinfo(&set, &info) > 0 && is_for_them(&info))
-			tell_all(trace, info.si_signo);
+		if (!trace->first_pid)
+			await_signal(trace);
 	}
 }
