@@ -24,8 +24,10 @@ def assemble(rootfs: Rootfs) -> list[steps.Step]:
     out: list[steps.Step] = []
     later: list[steps.Step] = []
     rootfs.covers.clear()
+    covers = _covers(rootfs)
     for path in sorted(rootfs.nodes, key=_order):
-        if not rootfs.covering(path.rstrip("/")):
+        # most are below none: the nearest is looked for among those that are
+        if not path.startswith(covers) or not rootfs.covering(path.rstrip("/")):
             is_later = rootfs.layers and _is_in_mount(rootfs, path)
             (later if is_later else out).append(rootfs.nodes[path])
     out += [*rootfs.layers, *later]
@@ -41,8 +43,10 @@ def assemble(rootfs: Rootfs) -> list[steps.Step]:
         out.append(steps.unlink(mask))
     for target in sorted(rootfs.binds):
         bound = rootfs.binds[target]
-        if not _is_redundant(rootfs, target):
-            _check_place(rootfs, target)
+        is_covered = target.startswith(covers)
+        if not is_covered or not _is_redundant(rootfs, target):
+            if is_covered:
+                _check_place(rootfs, target)
             status = bound.status
             out.append(steps.bind(bound.source, target, bound.flags, status.st_dev, status.st_ino))
     out += _late_mounts(rootfs)
@@ -50,6 +54,12 @@ def assemble(rootfs: Rootfs) -> list[steps.Step]:
     if mask and is_needed_later:
         out.append(steps.unlink(mask))
     return out
+
+
+def _covers(rootfs: Rootfs) -> tuple[str, ...]:
+    """Every directory, with a slash at its end, in which entries may not be ours to make."""
+    mounted = [f"{path}/" for path, kind in rootfs.mounts.items() if kind != "tmpfs"]
+    return (*mounted, *[f"{path}/" for path, bound in rootfs.binds.items() if bound.is_directory()])
 
 
 def _masks(mask: str, paths: list[tuple[str, bool]], *, is_hosts: bool) -> list[steps.Step]:

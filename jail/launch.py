@@ -93,5 +93,9 @@ def hold_signals() -> None:
 
 def _signals_to_reset() -> int:
     """Bit n-1 for each signal that Python handles or found ignored: exec would keep it ignored."""
-    default = (_signal.SIG_DFL, None)
-    return sum(1 << n - 1 for n in range(1, _signal.NSIG) if _signal.getsignal(n) not in default)
+    default, found = (_signal.SIG_DFL, None), 0
+    of = _signal.getsignal
+    for number in range(1, _signal.NSIG):
+        if of(number) not in default:
+            found |= 1 << number - 1
+    return found

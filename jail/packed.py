@@ -45,11 +45,14 @@ class Packed:
         self.missing = tuple(plan.missing)
         self.patterns = tuple(plan.patterns)
         self.warnings = tuple(plan.all_warnings())
-        self.text = "\0".join([step.describe() for step in plan.steps])
+        self.text = "\0".join([step.text for step in plan.steps])
+        if filters is None:
+            self.parts: tuple[bytes, ...] = (b"".join([step.pack() for step in plan.steps]),)
+            return
         parts: list[bytes] = []
         run: list[bytes] = []
         for step in plan.steps:
-            if step.op == _FILTER and filters is not None:
+            if step.op == _FILTER:
                 code = filters.setdefault(step.texts[0], step.texts[0])
                 parts += [b"".join([*run, step.head()]), code]
                 run = [b"\0\0"]

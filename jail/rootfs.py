@@ -12,15 +12,13 @@ from jail import steps
 from jail._native import lib
 from jail.errors import ConfigError
 from jail.kernelfs import DEVICE_LINKS, DEVICES, PROC_MASKS, SYS_MASKS, TERMINALS, access_times, present
+from jail.tree import follow
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from jail.idmap import IdMaps
     from jail.processargs import ProcOptions
 
-LINKS_MAX = 40  # as the kernel's own limit on links in one path
 BIND_NO_DEVICES = 1 << 31  # never below /dev either; for us alone, the launcher does not see it
 LIVE = "/.live"  # holds the directories of files that are to be seen as they are replaced
 
@@ -76,6 +74,11 @@ class Rootfs:
         if status is None:
             status = self.seen[path] = os.lstat(path)
         return status
+
+    def status_of(self, path: str) -> os.stat_result | None:
+        """What was seen at a host path, if it is one without links."""
+        status = self.seen.get(path)
+        return None if status is None or S_ISLNK(status.st_mode) else status
 
     def _host_link(self, path: str) -> str | None:
         """What a link of the host says, which from now on is a link of the jail too; None for anything else."""
@@ -150,6 +153,18 @@ class Rootfs:
     # --- kernel file systems ---
 
     def add_dev(self, maps: "IdMaps | None" = None) -> None:
+        if maps or "/dev" in self.nodes:
+            self._make_dev(maps)
+            return
+        # nothing was asked for in it: as in all such jails
+        if not _own_dev:
+            _own_dev.append(Rootfs())
+            _own_dev[0]._make_dev(None)
+        self.nodes.update(_own_dev[0].nodes)
+        self.links.update(_own_dev[0].links)
+        self.mounts.update(_own_dev[0].mounts)
+
+    def _make_dev(self, maps: "IdMaps | None") -> None:
         if not self._add_mount(
             "/dev", "tmpfs", lib.MS_NOSUID | lib.MS_NOEXEC, "mode=0755,size=64k,nr_inodes=256"
         ):
@@ -271,29 +286,4 @@ class Rootfs:
         return follow(path, self.links.get)
 
 
-def follow(path: str, link_at: "Callable[[str], str | None]") -> str:
-    """The path without links: `link_at` tells for each component what the link there says, if it is one."""
-    todo = _parts(path)
-    here = ""
-    links = 0
-    while todo:
-        part = todo.pop()
-        if part == "..":
-            here = here.rpartition("/")[0]
-            continue
-        text = link_at(f"{here}/{part}")
-        if text is None:
-            here = f"{here}/{part}"
-            continue
-        links += 1
-        if links > LINKS_MAX:
-            raise ConfigError(f"{path}: too many levels of symbolic links")
-        if text.startswith("/"):
-            here = ""
-        todo.extend(_parts(text))
-    return here
-
-
-def _parts(path: str) -> list[str]:
-    """The components, last one first."""
-    return [part for part in reversed(path.split("/")) if part and part != "."]
+_own_dev: list[Rootfs] = []  # the model of a /dev alone, once it was needed

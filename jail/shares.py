@@ -5,8 +5,8 @@ import os
 from stat import S_ISBLK, S_ISCHR
 
 from jail.errors import ConfigError
-from jail.rootfs import follow
 from jail.spec import JailSpec, Share
+from jail.tree import follow
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ import os
 
 from jail._native import lib
 from jail.errors import ConfigError
-from jail.rootfs import LIVE, Bind, Rootfs, follow
+from jail.rootfs import LIVE, Bind, Rootfs
 from jail.shares import miss_mask, present_shares
 from jail.spec import JailSpec, Share
 from jail.staging import bind_flags, is_seen_live
-from jail.tree import Tree
+from jail.tree import Tree, follow
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -167,7 +167,8 @@ def _stage_all(rootfs: Rootfs, spec: JailSpec, shares: list[Share], program: Clo
     for share in shares:
         if share.target != share.source and not _stage_live(rootfs, share, share.target, plan):
             rootfs.stage_at(share.source, share.target, bind_flags(share))
-        if needs := _needs(share, spec, program.interpreter, plan.missing):
+        status = rootfs.status_of(share.source)
+        if needs := _needs(share, spec, program.interpreter, plan.missing, status):
             _stage_closure(rootfs, needs)
     if resolver := _resolver(spec):
         rootfs.stage_text(RESOLV_CONF, resolver)
@@ -227,14 +228,16 @@ def _add_asked(rootfs: Rootfs, spec: JailSpec) -> None:
         rootfs.hide(tree.real(path) if status else path, S_ISDIR(status.st_mode) if status else None)
 
 
-def _needs(share: Share, spec: JailSpec, loader: str, missing: dict[str, str]) -> Closure | None:
-    """What a shared program or library needs in turn; None for anything else.
+def _needs(
+    share: Share, spec: JailSpec, loader: str, missing: dict[str, str], status: os.stat_result | None
+) -> Closure | None:
+    """What a shared program or library needs in turn; None for anything else. `status` is the file's, if known.
 
     A library that the jail's own loader may have to load brings its own, as a program does. What cannot be found
     for it is left out aloud: the program that loads it may know places that we do not.
     """
     try:
-        content, _ = load(share.source, share.source)
+        content, _ = load(share.source, share.source, status)
     except OSError:
         return None  # a socket, say; or not for us to read, and then not to execute either
     if not content:

@@ -14,6 +14,8 @@ from jail.errors import EXIT_CANNOT_EXECUTE, EXIT_NOT_FOUND, ConfigError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from jail.elffile import Content
 
 LOOK_UPS = 50_000  # of files for one program; a real one with hundreds of libraries needs some thousands
@@ -23,12 +25,13 @@ CACHED_FILES = 1024
 _contents: "dict[tuple[int, ...], Content]" = {}
 
 
-def load(path: str, name: str) -> "tuple[Content, os.stat_result]":
+def load(path: str, name: str, info: os.stat_result | None = None) -> "tuple[Content, os.stat_result]":
     """Read the file at `path`, called `name` in messages; content None if it is neither ELF nor `#!`.
 
-    Raises OSError where there is no such regular file. A file that has not changed is not read again.
+    Raises OSError where there is no such regular file. A file that has not changed is not read again. `info` is
+    for who has looked at it just now.
     """
-    info = os.stat(path)
+    info = info or os.stat(path)
     if not stat.S_ISREG(info.st_mode):  # before the open: opening a device can act on it
         raise OSError(errno.EINVAL, "not a regular file", path)
     key = version_of(info)
@@ -46,6 +49,34 @@ def load(path: str, name: str) -> "tuple[Content, os.stat_result]":
         _contents.clear()
     _contents[version_of(info)] = content
     return content, info
+
+
+def follow(path: str, link_at: "Callable[[str], str | None]") -> str:
+    """The path without links: `link_at` tells for each component what the link there says, if it is one."""
+    todo = _parts(path)
+    here = ""
+    links = 0
+    while todo:
+        part = todo.pop()
+        if part == "..":
+            here = here.rpartition("/")[0]
+            continue
+        text = link_at(f"{here}/{part}")
+        if text is None:
+            here = f"{here}/{part}"
+            continue
+        links += 1
+        if links > SYMLINKS:
+            raise ConfigError(f"{path}: too many levels of symbolic links")
+        if text.startswith("/"):
+            here = ""
+        todo.extend(_parts(text))
+    return here
+
+
+def _parts(path: str) -> list[str]:
+    """The components, last one first."""
+    return [part for part in reversed(path.split("/")) if part and part != "."]
 
 
 class Tree:

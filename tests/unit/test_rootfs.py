@@ -142,6 +142,19 @@ def test_own_dev_gives_way_to_one_that_is_asked_for() -> None:
     assert "bind /dev" in out
 
 
+def test_dev_of_one_root_is_not_anothers_and_the_same_beside_what_is_asked_for_in_it() -> None:
+    first, second, third = Rootfs(), Rootfs(), Rootfs()
+    first.add_dev()
+    first.add_console()
+    second.add_dev()
+    assert "make empty file /dev/console" in lines(first)
+    assert "make empty file /dev/console" not in lines(second)
+    third.stage_directory("/dev/of-mine")
+    third.add_dev()
+    assert sorted(lines(third)) == sorted([*lines(second), "make directory /dev/of-mine"])
+    assert (third.links, third.mounts) == (second.links, second.mounts)
+
+
 def test_targets_in_proc_are_the_kernels_own() -> None:
     rootfs = Rootfs()
     rootfs.stage_at("/etc/hosts", "/proc/cpuinfo")
