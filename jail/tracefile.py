@@ -51,8 +51,7 @@ class TraceFile:
         Reached by a link, as /dev/stdout is, but not by one that anybody can have put there.
         """
         try:
-            folder = os.stat(os.path.dirname(self.path) or ".").st_mode
-            mode = (os.lstat if folder & stat.S_ISVTX else os.stat)(self.path).st_mode
+            mode = (os.lstat if is_everybodys(self.path) else os.stat)(self.path).st_mode
         except OSError:
             return False
         if stat.S_ISDIR(mode):
@@ -102,6 +101,28 @@ class TraceFile:
         if self._hidden:
             os.unlink(self._hidden)
             self._hidden = ""
+
+
+def is_everybodys(path: str) -> bool:
+    """Whether it is in a directory where anybody can have put it. Raises OSError."""
+    return bool(os.stat(os.path.dirname(path) or ".").st_mode & stat.S_ISVTX)
+
+
+def read_earlier(path: str) -> bytes | None:
+    """What an earlier run has written there, None if there is nothing; what another user has put there is refused.
+
+    Raises OSError, JailError.
+    """
+    is_open = is_everybodys(path)
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY | (os.O_NOFOLLOW if is_open else 0)
+    try:
+        fd = os.open(path, flags)
+    except FileNotFoundError:
+        return None
+    with os.fdopen(fd, "rb") as file:
+        if is_open and os.fstat(fd).st_uid not in (0, os.geteuid()):
+            raise JailError(f"{path}: is another user's, who may have put anything there")
+        return file.read()
 
 
 def default_path(program: str, pid: int) -> str:

@@ -138,16 +138,16 @@ def _existing(options: Options) -> "Policy | None":
         raise UsageError("--add needs -f FILE")
     if "per-program" in options.given or "args" in options.given:
         raise UsageError("--add goes with neither --per-program nor --args")
-    if not os.path.exists(path):
-        return None
     import json
 
     from jail.errors import ConfigError
     from jail.policy import compile_filter
     from jail.trace import NATIVE
+    from jail.tracefile import read_earlier
 
-    with open(path, "rb") as file:
-        text = file.read()
+    text = read_earlier(path)
+    if text is None:
+        return None
     compile_filter(text, NATIVE, path=path)  # says what is wrong with it, and where
     policy: Policy = json.loads(text)
     if "syscalls" not in policy:

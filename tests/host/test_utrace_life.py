@@ -2,6 +2,7 @@
 """A program does not notice that utrace traces it; where the trace goes; what utrace refuses."""
 
 import json
+import os
 import re
 import signal
 from pathlib import Path
@@ -98,6 +99,27 @@ def test_policy_that_is_wrong_is_not_added_to(host: "Host", busy: "Probes", tmp_
         result = host.run(host.utrace, "--add", "-f", file, busy["glibc"])
         assert result.status == 125 and reason in result.err
         assert file.read_text() == text
+
+
+def test_policy_of_another_user_is_not_added_to_where_anybody_can_put_one(
+    host: "Host", busy: "Probes", tmp_path: Path
+) -> None:
+    folder = tmp_path / "everybodys"
+    folder.mkdir()
+    file, other = folder / "t", folder / "other"
+    trace(host, file, busy["glibc"], "calls", 2)
+    for mode, user, name in ((0o1777, 65534, "t"), (0o1777, 0, "other")):
+        folder.chmod(mode)
+        os.chown(file, user, -1)
+        other.unlink(missing_ok=True)
+        other.symlink_to(file)
+        result = host.run(host.utrace, "--add", "-f", folder / name, busy["glibc"], "calls", 3)
+        assert result.status == 125 and f"{folder / name}: " in result.err
+    assert json.loads(file.read_text())["counts"]["getppid"] == 2
+    # it is the directory that makes the difference
+    folder.chmod(0o755)
+    os.chown(file, 65534, -1)
+    assert trace(host, file, busy["glibc"], "calls", 3, options=("--add",)).counts["getppid"] == 5
 
 
 def test_default_place_has_name_and_pid(host: "Host", busy: "Probes") -> None:

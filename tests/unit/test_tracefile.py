@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from jail.errors import JailError
-from jail.tracefile import TraceFile, default_path
+from jail.tracefile import TraceFile, default_path, read_earlier
 
 
 def test_file_appears_at_once_and_alone(tmp_path: Path) -> None:
@@ -90,3 +90,14 @@ def test_place_that_cannot_be_written_is_an_error(tmp_path: Path, place: str) ->
 
 def test_default_place() -> None:
     assert default_path("/usr/sbin/dnsmasq", 12) == "/tmp/dnsmasq.json.12"
+
+
+def test_earlier_trace_is_read_and_no_link_where_anybody_can_put_one(tmp_path: Path) -> None:
+    (tmp_path / "t").write_text("old")
+    (tmp_path / "link").symlink_to("t")
+    assert read_earlier(f"{tmp_path}/none") is None
+    assert [read_earlier(f"{tmp_path}/{name}") for name in ("t", "link")] == [b"old", b"old"]
+    tmp_path.chmod(0o1777)
+    assert read_earlier(f"{tmp_path}/t") == b"old"
+    with pytest.raises(OSError):
+        read_earlier(f"{tmp_path}/link")
