@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         pidfile: str
         trace: Tracing | None
         notify_abi: str
+        listener_fd: int
         console_fd: int
 
     class Lines(Protocol):

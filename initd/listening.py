@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: MIT
 """The denied calls of one process that ask initd: its listener is taken, and each call is answered in the loop.
 
-The service waits for its listener to be taken before its main; it is looked for in ever longer steps. One that asks
+The launch has taken it where door 1 has one. Else the service waits for that before its main, and it is looked for
+in ever longer steps. One that asks
 without end gets RATE answers a second and waits for the others, not we. Imported only where a filter asks.
 """
+
+import os
 
 from initd.loop import READ
 from jail.errors import JailError
@@ -43,14 +46,19 @@ class Listening:
         abi: str,
         tell: "Callable[[Denial], None]",
         kill: "Callable[[], None]",
+        fd: int = -1,
     ) -> None:
-        """`pid` is the service's, `abi` its program's; `tell` takes each denied call."""
+        """`pid` is the service's, `abi` its program's; `tell` takes each denied call; `fd` is its listener or -1."""
         self._loop, self._log, self._definition = loop, log, definition
         self._pid, self._abi, self._tell, self._kill = pid, abi, tell, kill
         self._notifier: Notifier | None = None
         self._tokens, self._then_s = float(BURST), loop.now()
         self._wait_s = FIRST_LOOK_S
-        self._timer: Timer | None = loop.after(self._wait_s, self._look)
+        self._timer: Timer | None = None
+        if fd >= 0:
+            self._listen(fd)
+        else:
+            self._timer = loop.after(self._wait_s, self._look)
 
     def _look(self) -> None:
         self._timer = None
@@ -65,6 +73,9 @@ class Listening:
             self._wait_s = min(2 * self._wait_s, LAST_LOOK_S)
             self._timer = self._loop.after(self._wait_s, self._look)
             return
+        self._listen(fd)
+
+    def _listen(self, fd: int) -> None:
         definition = self._definition
         try:
             self._notifier = Notifier(
@@ -77,6 +88,8 @@ class Listening:
             )
             self._watch()
         except (JailError, OSError) as error:
+            if self._notifier is None:
+                os.close(fd)
             self._fail(str(error))
 
     def _fail(self, reason: str) -> None:

@@ -93,6 +93,8 @@ class Process:
         except BaseException:
             # who asked is told that there is none: one that ran on would have nobody, and a second beside it
             self._on_end = lambda status: None
+            if self._listening is None and started.listener_fd >= 0:
+                os.close(started.listener_fd)
             self.kill_all()
             raise
 
@@ -121,6 +123,7 @@ class Process:
                 started.notify_abi,
                 host.denials.note,
                 self.kill_all,
+                started.listener_fd,
             )
         if definition.pidfile:
             self._write_pidfile(definition.pidfile, self.pid)

@@ -34,12 +34,13 @@ class Started:
     pid: our child, for a jail its PID 1, which forwards signals. service_pid: the service.
     stdout_fd, stderr_fd: read ends, non-blocking, or -1. pidfile: of the jail, "" if none was written.
     trace: if the child is the tracer, which will tell the pid of the service. notify_abi: of its program, if
-    its denied calls wait for our answers. console_fd: the master of its console, or -1.
+    its denied calls wait for our answers; listener_fd: what they ask, if the launch has taken it, or -1.
+    console_fd: the master of its console, or -1.
     """
 
     __slots__ = (
-        "console_fd", "notify_abi", "pid", "pidfile", "service_pid", "stderr_fd", "stdout_fd", "trace",
-        "warnings",
+        "console_fd", "listener_fd", "notify_abi", "pid", "pidfile", "service_pid", "stderr_fd", "stdout_fd",
+        "trace", "warnings",
     )  # fmt: skip
 
     def __init__(self, pid: int, service_pid: int, output: Stdio, warnings: list[str]) -> None:
@@ -50,7 +51,7 @@ class Started:
         self.pidfile = ""
         self.trace: Tracing | None = None
         self.notify_abi = ""
-        self.console_fd = -1
+        self.console_fd = self.listener_fd = -1
 
 
 class Plans:
@@ -183,7 +184,8 @@ def spawn(
         stdio.close_service_fds()
     plans.shared.made(definition, packed.namespaces, jail.pid)
     started = Started(jail.pid, jail.service_pid, stdio, list(packed.warnings))
-    started.notify_abi, started.console_fd = packed.notify_abi, console_fd
+    started.notify_abi, started.listener_fd = packed.notify_abi, jail.listener_fd
+    started.console_fd = console_fd
     if definition.jail and definition.jail.pidfile:
         _write_pidfile(definition.jail.pidfile, started)
     return started
@@ -203,6 +205,8 @@ def _launch(
         try:
             return jail, passage.take()
         except OSError:  # no descriptor is left
+            if jail.listener_fd >= 0:
+                os.close(jail.listener_fd)
             os.kill(jail.pid, signal.SIGKILL)
             os.waitpid(jail.pid, 0)
             raise

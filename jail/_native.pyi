@@ -24,6 +24,7 @@ class FFI:
         message: FFI.CData
         pid: int
         service_pid: int
+        listener_fd: int
         step: int
         error: int
         abi: int

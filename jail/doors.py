@@ -107,37 +107,36 @@ def hold(
         plan.warnings.append(f"{spec.extroot} has no {SHIM}: the start-up calls stay allowed")
     # the door that a variable of the service's own opens would be no door
     env = {name: value for name, value in env.items() if name != "SECCOMP_MODE"}
-    mode, word = mode_of(spec, shim)
-    if mode & lib.POLICY_NOTIFY:
+    mode, word = mode_of(spec.mode, shim, spec.notify)
+    if spec.notify:
         plan.notify_abi = program.abi
-    elif spec.notify or spec.mode == COMPLAIN:
-        plan.warnings += _unheard(path, shim)
+    elif spec.mode == COMPLAIN:
+        plan.warnings += _unheard(path)
     step = door1(spec.seccomp, program, capabilities, plan.notes, mode)
     return program, [step], {**env, **shim_environment(shim, spec.seccomp, env, word)}
 
 
-def mode_of(spec: "JailSpec", shim: str) -> tuple[int, str]:
+def mode_of(mode: str, shim: str, notify: bool) -> tuple[int, str]:
     """What the compiler is told, and what the shim reads: "" for a policy that is just enforced."""
-    flags, word = (lib.POLICY_COMPLAIN, COMPLAIN) if spec.mode == COMPLAIN else (0, "")
-    # the listener is door 2's: without that nobody would hear what the filter asks
-    if not spec.notify or not shim:
+    flags, word = (lib.POLICY_COMPLAIN, COMPLAIN) if mode == COMPLAIN else (0, "")
+    if not notify:
         return flags, word
     if not lib.notify_works():
         raise ConfigError("notify: this kernel lets nobody answer denied calls (before Linux 5.6?)")
-    return flags | lib.POLICY_NOTIFY, f"{spec.mode},notify"
+    # there is one listener for all filters of a process: door 2's, where a shim puts that on
+    return flags | lib.POLICY_NOTIFY | (0 if shim else lib.POLICY_LISTENER), f"{mode},notify"
 
 
-def _unheard(path: str, shim: str) -> list[str]:
+def _unheard(path: str) -> list[str]:
     """What is to be said of a program whose denied calls nobody answers: where there are no records, nobody hears."""
     from jail.silence import is_silent
 
     reason = is_silent()
     if not reason:
         return []
-    why = "this kernel has nobody answer them" if shim else "it loads no shim, which would ask"
     return [
-        f"{path}: nobody is told of denied calls: the kernel has no records ({reason}), and {why}; mode trace"
-        " records what it calls"
+        f"{path}: nobody is told of denied calls: the kernel has no records ({reason}), and lets nobody answer"
+        " them; mode trace records what it calls"
     ]
 
 
@@ -161,7 +160,7 @@ def _tracing() -> steps.Step:
 
 
 def door1(path: str, program: Closure, capabilities: int, notes: list[str], mode: int = 0) -> steps.Step:
-    """Compile the filter that is in force from execve on; `mode` is of POLICY_COMPLAIN and POLICY_NOTIFY.
+    """Compile the filter that is in force from execve on; `mode` is of POLICY_COMPLAIN, _NOTIFY and _LISTENER.
 
     Raises ConfigError for a policy that is missing or wrong, or a program of an architecture not known here.
     """
@@ -201,6 +200,11 @@ def _compile(text: bytes, path: str, abi: str, startup: bytes, capabilities: int
         capabilities=capabilities,
         mode=mode,
     )
+    if mode & lib.POLICY_LISTENER:
+        # who listens needs no record; and there are no threads yet, whose ids TSYNC would return for a listener
+        flags = compiled.flags & ~(lib.SECCOMP_FILTER_FLAG_LOG | lib.SECCOMP_FILTER_FLAG_TSYNC)
+        flags |= lib.SECCOMP_FILTER_FLAG_NEW_LISTENER
+        return _gated(compiled, abi, flags, "the filter of door 1, with a listener", mode)
     # a call that is refused with an errno has a record only where the filter asks for one
     flags = compiled.flags | lib.SECCOMP_FILTER_FLAG_LOG
     return _gated(compiled, abi, flags, "the filter of door 1", mode)

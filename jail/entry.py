@@ -145,7 +145,7 @@ def _door(
         return [default_door(closure(path, root=jail.root), capabilities | asked_for)], env
     _check_policy(spec.seccomp, jail)
     program, shim = link(path, jail.root)
-    mode, word = mode_of(spec, "")  # nobody would answer what it asks
+    mode, word = mode_of(spec.mode, shim, notify=False)  # nobody would answer what it asks
     step = door1(spec.seccomp, program, capabilities, [], mode)
     return [step], {**env, **shim_environment(shim, spec.seccomp, env, word)}
 

@@ -19,13 +19,17 @@ WORD = (1 << 64) - 1
 
 
 class Jail:
-    """A jail that runs. Its end is the end of the child `pid`, with the service's status."""
+    """A jail that runs. Its end is the end of the child `pid`, with the service's status.
 
-    __slots__ = ("pid", "service_pid")
+    `listener_fd` is that of a filter of door 1 which asks, for a Notifier; else -1.
+    """
 
-    def __init__(self, pid: int, service_pid: int) -> None:
+    __slots__ = ("listener_fd", "pid", "service_pid")
+
+    def __init__(self, pid: int, service_pid: int, listener_fd: int = -1) -> None:
         self.pid = pid
         self.service_pid = service_pid
+        self.listener_fd = listener_fd
 
 
 def launch(
@@ -64,7 +68,7 @@ def launch(
     )
     result = ffi.new("struct launch_result *")
     if lib.launch(code, len(code), request, result) == 0:
-        return Jail(result.pid, result.service_pid)
+        return Jail(result.pid, result.service_pid, result.listener_fd)
     if packed.group:
         packed.group.remove()
     cause = OSError(result.error, os.strerror(result.error))

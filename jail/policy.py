@@ -44,7 +44,7 @@ def compile_filter(
     """Turn a policy into classic BPF for `arch`, one of ARCHES.
 
     `startup` is a policy whose rules come first at door 1; `kernel` is major << 16 | minor, by default the
-    running one; `capabilities` is a bit mask; `mode` is of POLICY_COMPLAIN and POLICY_NOTIFY.
+    running one; `capabilities` is a bit mask; `mode` is of POLICY_COMPLAIN, _NOTIFY and _LISTENER.
     Raises ConfigError, "path:line:column: reason".
     """
     request, kept = _request(text, arch, startup, capabilities, kernel)

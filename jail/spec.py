@@ -98,7 +98,7 @@ class JailSpec:
         self.no_default_filter = False  # in a jail without a policy
         self.allow_userns = False  # processes of the jail may make user namespaces
         self.mode = ENFORCE
-        self.notify = False  # whoever starts it answers denied calls, if the program loads the shim
+        self.notify = False  # whoever starts it answers denied calls
         self.hostname = ""
         self.console = False  # a terminal of the jail's own is 0, 1 and 2, and /dev/console
         self.procfs = False

@@ -77,6 +77,8 @@ class Watcher:
     def wait(self, jail: "Jail") -> int:
         """Until the jail has ended; returns its exit status. The signals that were held go to it."""
         self._service_pid = jail.service_pid
+        if jail.listener_fd >= 0:
+            self._listen(jail.listener_fd)
         woken_fd = _forward_signals(jail.pid)
         self._poll.register(woken_fd, select.POLLIN)
         while True:
@@ -109,15 +111,18 @@ class Watcher:
         except (FileNotFoundError, ProcessLookupError):
             return  # it has ended
         if fd >= 0:
-            self._notifier = Notifier(
-                fd,
-                self._spec.seccomp,
-                self._plan.notify_abi,
-                self._service_pid,
-                complains=self._spec.mode == "complain",
-                tell=self._note,
-            )
-            self._poll.register(fd, select.POLLIN)
+            self._listen(fd)
+
+    def _listen(self, fd: int) -> None:
+        self._notifier = Notifier(
+            fd,
+            self._spec.seccomp,
+            self._plan.notify_abi,
+            self._service_pid,
+            complains=self._spec.mode == "complain",
+            tell=self._note,
+        )
+        self._poll.register(fd, select.POLLIN)
 
     def _drain(self) -> None:
         """A record goes through a thread of the kernel, and may come after the end."""

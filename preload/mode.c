@@ -8,6 +8,11 @@
 
 #include <linux/seccomp.h>
 
+bool has_listener(unsigned int flags)
+{
+	return flags & POLICY_NOTIFY && (!(flags & POLICY_DOOR1) || flags & POLICY_LISTENER);
+}
+
 /* Comes first: whatever the policy says of prctl, this one has to reach the supervisor. */
 int add_mark(const struct reading *reading)
 {
@@ -23,8 +28,7 @@ static uint32_t verdict(unsigned int flags, uint32_t action)
 	if (kind == SECCOMP_RET_ALLOW || kind == SECCOMP_RET_LOG)
 		return action;
 	if (flags & POLICY_COMPLAIN)
-		return flags & POLICY_NOTIFY && !(flags & POLICY_DOOR1) ? SECCOMP_RET_USER_NOTIF
-									: SECCOMP_RET_LOG;
+		return has_listener(flags) ? SECCOMP_RET_USER_NOTIF : SECCOMP_RET_LOG;
 	if (!(flags & POLICY_NOTIFY))
 		return action;
 	/* the rest is what nobody but the kernel can do */

@@ -149,10 +149,10 @@ int read_request(const struct policy_request *request, struct arena *arena, stru
 		ret = read_head(&reading, policy);
 	if (!ret)
 		ret = check_startup(&reading, policy);
+	if (!ret && has_listener(request->flags))
+		ret = add_mark(&startup);
 	if (!ret && request->flags & POLICY_DOOR1)
 		ret = read_door1(&reading, &startup, policy);
-	else if (!ret && request->flags & POLICY_NOTIFY)
-		ret = add_mark(&startup);
 	if (!ret)
 		ret = read_rules(&reading, policy, false);
 	apply_mode(request, rules);

@@ -19,6 +19,7 @@
 #define POLICY_DOOR1 2 /* at exec: start-up rules and the pinned execve come first */
 #define POLICY_COMPLAIN 4 /* what would be denied is logged, and allowed */
 #define POLICY_NOTIFY 8 /* a supervisor decides on what would be denied; see below */
+#define POLICY_LISTENER 16 /* with both: there is no door 2, and door 1 has the listener */
 
 struct policy_request {
 	const char *arch; /* "x86_64", "i386", "mips", "mipsel", "arm", "aarch64", "riscv64" */
@@ -44,7 +45,8 @@ struct policy_result {
  * With POLICY_NOTIFY the answer for what kills the process or fails with an errno is USER_NOTIF:
  * a supervisor that listens gives the real one, and without one the call fails with ENOSYS. At
  * door 2 so does prctl(MARK_LISTENER), by which the shim waits for the supervisor. With
- * POLICY_COMPLAIN too all that is denied is asked about at door 2, and logged at door 1.
+ * POLICY_COMPLAIN too all that is denied is asked about at door 2, and logged at door 1. With
+ * POLICY_LISTENER door 1 is as door 2 in all this, and the launcher waits in that prctl.
  *
  * Compile a policy. With POLICY_DOOR1 the order of precedence is: the policy's own `startup`
  * names; the rules of the start-up text, of which only those with the comment "shim" count if

@@ -124,6 +124,8 @@ int add_exact(const struct reading *reading, const char *call, uint32_t action,
 	      const uint64_t *values, unsigned int n);
 
 /* mode.c: what the request's mode puts before all rules, and makes of all verdicts. */
+/* Whether what such a filter asks about is heard. */
+bool has_listener(unsigned int flags);
 int add_mark(const struct reading *reading);
 void apply_mode(const struct policy_request *request, struct rules *rules);
 

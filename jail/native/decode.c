@@ -171,6 +171,7 @@ int decode_plan(const unsigned char *plan, size_t size, struct launch_state *sta
 
 		if (step->op != STEP_FILTER)
 			continue;
+		state->asks |= step_asks(step);
 		step->code = pin_filter(step, &state->steps[state->n_steps - 1]);
 		result = step->code ? 0 : -ENOMEM;
 	}

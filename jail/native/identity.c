@@ -230,6 +230,8 @@ int step_filter(struct launch_state *state, struct step *step)
 		.filter = (struct sock_filter *)step->code,
 	};
 
+	if (step_asks(step))
+		return ask_from_here(state, &program, step->a[0]);
 	if (!syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, (unsigned int)step->a[0], &program))
 		return 0;
 	/* Flags add a log line or speed, no restriction: a kernel that has not heard of them holds as well */

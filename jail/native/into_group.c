@@ -57,7 +57,7 @@ int clone_into_group(struct launch_state *state, int (*first)(void *))
 
 	while (i < state->n_steps && state->steps[i].op != STEP_CGROUP)
 		i++;
-	if (i == state->n_steps || state->request->trace ||
+	if (i == state->n_steps || state->request->trace || (state->asks && !state->stub_exec) ||
 	    !(state->request->flags & LAUNCH_INTO_GROUP) ||
 	    state->request->flags & (LAUNCH_OLD_KERNEL | LAUNCH_JOIN_GROUP))
 		return -1;

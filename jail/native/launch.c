@@ -137,6 +137,8 @@ static void release_service(struct launch_state *state, int pid, int *go_fd, int
 	if (!state->error && state->request->trace &&
 	    (!state->stub_exec || state->stub == PROGRESS_EXEC))
 		report(state, attach_tracer(state, pid, *go_fd, done_fd));
+	if (!state->error && state->asks && (!state->stub_exec || state->stub == PROGRESS_EXEC))
+		report(state, take_listener(state, pid, done_fd));
 	close(*go_fd); /* who has not been let go reads end-of-file and ends */
 	*go_fd = -1;
 	/* The other end is open in the service's process alone; its stack is our memory until then */
@@ -163,11 +165,14 @@ static void conclude(struct launch_state *state, int pid, struct launch_result *
 	    (!state->stub_exec || state->stub == PROGRESS_EXEC)) {
 		result->pid = pid;
 		result->service_pid = state->stub_exec ? state->service_pid : pid;
+		result->listener_fd = state->listener_fd;
 		result->step = -1;
 		return;
 	}
 	report(state,
 	       -ECHILD); /* gone without a word: killed from outside, or by a lack of memory */
+	if (state->listener_fd >= 0)
+		close(state->listener_fd);
 	if (pid > 0)
 		end_first(state, pid);
 	result->step = state->step;
@@ -182,8 +187,9 @@ static void clone_first(struct launch_state *state, char *stack, int life[2], in
 	state->life_fd = life[0];
 	state->life_write_fd = life[1];
 	state->ready_fd = done[1];
-	/* Without a stub the first process is the service, and nobody attaches to it from inside a vfork */
-	if (state->request->trace && !state->stub_exec)
+	/* Without a stub the first process is the service, and nobody attaches to it or takes its listener
+	 * from inside a vfork */
+	if ((state->request->trace || state->asks) && !state->stub_exec)
 		wait = 0;
 	pid = clone_into_group(state, first_main);
 	if (pid < 0)
@@ -244,7 +250,7 @@ int launch(const unsigned char *plan, size_t size, const struct launch_request *
 	struct launch_state *state;
 	char *top;
 
-	*result = (struct launch_result){.step = -1};
+	*result = (struct launch_result){.step = -1, .listener_fd = -1};
 	state = mmap(NULL, bytes, PROT_READ | PROT_WRITE, kind | MAP_ANONYMOUS, -1, 0);
 	if (state == MAP_FAILED) {
 		result->error = errno;
@@ -256,6 +262,7 @@ int launch(const unsigned char *plan, size_t size, const struct launch_request *
 	state->outer_fd = state->inner_fd = -1;
 	state->request = request;
 	state->lower_fd = state->upper_fd = state->work_fd = state->console_fd = -1;
+	state->listener_fd = -1;
 	/* Into a user namespace goes a child of the first one's making */
 	state->outer_namespaces = request->namespaces & CLONE_NEWUSER ? 0 : request->namespaces;
 	state->isolated = request->namespaces & CLONE_NEWNS;

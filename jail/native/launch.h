@@ -33,6 +33,7 @@ struct launch_result {
 	int service_pid; /* the service, as seen from here */
 	int step; /* index of the step that failed, -1 for the clone, or LAUNCH_READ_PROC */
 	int error; /* its errno */
+	int listener_fd; /* of the filter that asks, if the plan has one: a new descriptor, else -1 */
 };
 
 /*

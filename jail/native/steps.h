@@ -54,6 +54,8 @@ struct launch_state {
 	unsigned long outer_namespaces; /* of the first child */
 	unsigned int inside; /* index of the first step in it */
 	int console_fd; /* the jail's terminal */
+	int listener_fd; /* the parent's copy of door 1's, or -1 */
+	bool asks; /* there is a filter with a listener */
 	int rules_fd; /* Landlock's, in the service's process */
 	pid_t first_pid; /* PID 1 as it sees itself */
 	char pid_text[12]; /* the same in digits, the stub's last argument */
@@ -67,6 +69,7 @@ struct launch_state {
 	volatile int inside_pid; /* the same as /proc has it */
 	volatile int current; /* index of the step under way */
 	volatile enum progress stub, service;
+	volatile bool asking; /* the service's process has put such a filter on, and waits in it */
 };
 
 /* Fill state->steps from a packed plan, which has to stay. Returns 0 or -errno; free_steps() in any case. */
@@ -156,6 +159,17 @@ bool await_tracer(struct launch_state *state);
 
 /* The parent: attach to the service, a descendant of its child `pid`, let it go, see it through its exec. */
 int attach_tracer(struct launch_state *state, int pid, int go_fd, int done_fd);
+
+/* Whether a step puts on a filter that asks a supervisor. */
+bool step_asks(const struct step *step);
+
+/* The service's process: put that filter on, and wait until the parent has the listener. Returns 0 or -errno. */
+struct sock_fprog;
+int ask_from_here(struct launch_state *state, const struct sock_fprog *program, unsigned int flags);
+
+/* The parent: take the listener of the service, a descendant of its child `pid`, and see it through its exec. Returns
+ * 0, also if it has ended instead, or -errno. */
+int take_listener(struct launch_state *state, int pid, int done_fd);
 
 /* Whether the kernel has the mount calls of Linux 5.12. */
 bool has_modern_mounts(void);

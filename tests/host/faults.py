@@ -77,6 +77,8 @@ def launch_here(request: dict[str, Any], plan: Any) -> dict[str, Any]:
         started = marked(plan, flags, stdio, net_fd=net_fd, console_fd=console_fd)
         if console:
             request["master"] = console.take()
+        if started.listener_fd >= 0:
+            os.close(started.listener_fd)  # nobody answers here: what is denied fails, each time alike
         return {"pid": started.pid, "service": started.service_pid}
     except JailError as error:
         return {"status": error.status, "said": str(error)}

@@ -50,8 +50,10 @@ def hear(initd: Supervised) -> list[dict[str, Any]]:
     return heard
 
 
-def start(initd: Supervised, host: "Host", policy: Path, *verbs: object, jail: Any = JAIL) -> None:
-    table: dict[str, Any] = {"command": [str(host.probes["glibc"]), *map(str, verbs)], "seccomp": str(policy)}
+def start(
+    initd: Supervised, host: "Host", policy: Path, *verbs: object, jail: Any = JAIL, kind: str = "glibc"
+) -> None:
+    table: dict[str, Any] = {"command": [str(host.probes[kind]), *map(str, verbs)], "seccomp": str(policy)}
     initd.set("s", one=table | {"stdout": True} | ({"jail": jail} if jail else {}))
 
 
@@ -97,6 +99,27 @@ def check_silent(initd: Supervised, action: str) -> None:
         initd.wait_log("s::one: probe-glibc[")
         initd.wait_log(told)
         assert told in initd.instance("s")["last_denial"]
+    initd.stop()
+
+
+@pytest.mark.skipif(
+    is_silent and not needs_supervisor(), reason="this kernel writes no records and has no notifier"
+)
+@pytest.mark.parametrize("jail", [None, JAIL], ids=["plain", "jail"])
+@pytest.mark.parametrize("action", [KILL, ERRNO])
+def test_static_program_is_told_of_too(host: "Host", initd: Supervised, action: str, jail: Any) -> None:
+    """It loads no shim: where there are no records, door 1 asks."""
+    policy = host.policy("pause", "rt_sigsuspend", "ppoll", default=action)
+    start(initd, host, policy, "call", "getppid", "-", "call", "write", "-", jail=jail, kind="static-musl")
+    listed = initd.wait("s", state="stopped")
+    is_dead = action == KILL
+    assert listed["last_exit"] == (f"signal {signal.SIGSYS} (SIGSYS)" if is_dead else "exit status 0")
+    deed = "was killed for" if is_dead else "was refused"
+    initd.wait_log(f" {deed} getppid (" if not is_silent else f" {deed} getppid(")
+    [line] = [line for line in denials(initd) if "getppid" in line]
+    assert "s::one: probe-static-m" in line and line.endswith(
+        'to allow it, add "getppid" to the "names" of its rule 1 (SCMP_ACT_ALLOW)'
+    )
     initd.stop()
 
 

@@ -87,6 +87,13 @@ JAILS: dict[str, dict[str, Any]] = {
     "layers": {"options": ["-T", "1m", "-p", "-r", "/etc/group"]},
     "old-kernel": {"options": ["-U", "65534", "-p", "-r", "/etc"], "flags": ["LAUNCH_OLD_KERNEL"]},
     "command": {"options": ["-P", "FOLDER/pid", "-S", "POLICY"], "command": True},
+    # door 1 has the listener
+    "listener": {"options": ["-p", "--notify", "-S", "POLICY"], "kind": "static-musl"},
+    "listener-plain": {
+        "options": ["-U", "65534", "--notify", "-S", "POLICY"],
+        "spec": {"isolate": False, "stub": False},
+        "kind": "static-musl",
+    },
 }
 # what the probe tells; sched_yield first, which says that main has begun
 VERBS = "call sched_yield - fds ids caps modes process env signals cat /proc/self/mountinfo mkdir /x create /dev/x"
@@ -108,7 +115,7 @@ class Walk:
         options = [
             words.get(word, word.replace("FOLDER", words["FOLDER"])) for word in JAILS[name]["options"]
         ]
-        argv = [*options, "--", str(host.probes["glibc"]), *VERBS.split()]
+        argv = [*options, "--", str(host.probes[JAILS[name].get("kind", "glibc")]), *VERBS.split()]
         self.is_thorough = name == "policy"
         self.request = {**JAILS[name], "argv": argv, "inject": str(inject)}
 
@@ -168,9 +175,12 @@ def is_worth_a_walk(process: int, after: int, name: str) -> bool:
     """Past an exec these are as the others; a plain service has no second child."""
     if name == "user":
         return False
+    # the parent looks for the filter as often as it takes, so that its calls cannot be counted
+    if "listener" in name and (process == PARENT or after):
+        return False
     if name in AS_OTHERS_PAST_EXEC and after:
         return False
-    return not (name == "plain" and process == SERVICE)
+    return not (name.endswith("plain") and process == SERVICE)
 
 
 CASES = [

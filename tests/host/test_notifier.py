@@ -2,31 +2,31 @@
 """Denied calls that a supervisor answers: what it says of each, what comes of it, and what does without it."""
 
 import errno
-import importlib.util
 import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from supervised import Supervised, wait_until
+from byhand import NATIVE, ByHand
+from supervised import Supervised
 
-from jail._native import ffi, lib
-from jail.denial import Denial
-from jail.notifier import Notifier, take
+from jail._native import lib
+from jail.notifier import Notifier
 
 if TYPE_CHECKING:
     from tests.conftest import Host
 
-NATIVE = ffi.string(lib.native_arch()).decode()
 CALLS = ("call", "getppid", "-", "call", "sched_yield", "-")
 KILLED = 128 + signal.SIGSYS
 NOTIFY = ("--notify",)
+# what loads no shim has the listener at door 1
+STATIC = ("static-glibc", "static-musl")
+KINDS = ("glibc", "musl", "script", *STATIC, "i386")
 
 pytestmark = pytest.mark.skipif(
     not lib.notify_works(), reason="this kernel has no notifier (before Linux 5.6)"
@@ -37,7 +37,7 @@ def events(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-@pytest.mark.parametrize("kind", ["glibc", "musl", "script"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_refused_call_gets_the_errno_of_the_policy(host: "Host", kind: str, tmp_path: Path) -> None:
     policy, log = host.policy("prctl"), tmp_path / "events"
     seen = host.probe("modes", *CALLS, kind=kind, options=[*NOTIFY, "-M", log, "-S", policy])
@@ -48,24 +48,27 @@ def test_refused_call_gets_the_errno_of_the_policy(host: "Host", kind: str, tmp_
         ("getppid", errno.EXFULL),
         ("sched_yield", errno.EXFULL),
     ]
-    assert {(one["source"], one["abi"], one["policy"]) for one in told} == {("notifier", NATIVE, str(policy))}
+    abi = "i386" if kind == "i386" else NATIVE
+    assert {(one["source"], one["abi"], one["policy"]) for one in told} == {("notifier", abi, str(policy))}
     assert host.probe(*CALLS, kind=kind, options=["--no-default-filter"])["call:getppid"] == "ok"
 
 
-def test_listener_is_gone_before_main_though_the_policy_forbids_its_end(host: "Host") -> None:
+@pytest.mark.parametrize("kind", ["glibc", *STATIC])
+def test_listener_is_gone_before_main_though_the_policy_forbids_its_end(host: "Host", kind: str) -> None:
     """close is not in the policy, and the shim closes its copy all the same: the supervisor lets that one pass."""
     policy = host.policy(
         "openat", "open", "read", "getdents64", "fstat", "newfstatat", "readlinkat", "readlink"
     )
     close = lib.call_number(NATIVE.encode(), b"close")
-    seen = host.probe("fds", "call", close, "9", options=[*NOTIFY, "-p", "-S", policy])
-    assert seen[f"call:{close}"] == "EXFULL"
+    seen = host.probe("fds", "call", close, "9", kind=kind, options=[*NOTIFY, "-p", "-S", policy])
+    assert seen.all("fd") and seen[f"call:{close}"] == "EXFULL"
     assert not any("seccomp" in line for line in seen.all("fd")), seen
 
 
-def test_forbidden_call_kills_by_sigsys_and_is_explained(host: "Host") -> None:
+@pytest.mark.parametrize("kind", ["glibc", *STATIC])
+def test_forbidden_call_kills_by_sigsys_and_is_explained(host: "Host", kind: str) -> None:
     policy = host.policy("prctl", default="SCMP_ACT_KILL_PROCESS")
-    seen = host.probe("modes", *CALLS, options=[*NOTIFY, "-S", policy])
+    seen = host.probe("modes", *CALLS, kind=kind, options=[*NOTIFY, "-S", policy])
     assert seen.status == KILLED and seen["seccomp"] == "2" and not seen.all("call:getppid")
     assert "was killed for getppid" in seen.err and str(policy) in seen.err
 
@@ -74,6 +77,40 @@ def test_who_ignores_sigsys_is_killed_nevertheless(host: "Host") -> None:
     policy = host.policy("rt_sigaction", default="SCMP_ACT_KILL_PROCESS")
     seen = host.probe("ignore", signal.SIGSYS, *CALLS, options=[*NOTIFY, "-S", policy])
     assert seen.status == 128 + signal.SIGKILL and not seen.all("call:getppid"), seen
+
+
+@pytest.mark.parametrize("startup", [None, ["brk"]])
+def test_exec_that_fails_is_told_where_door_1_listens(host: "Host", startup: list[str] | None) -> None:
+    """Also where its end is a call that the policy refuses, which nobody answers."""
+    policy, program, other = host.policy("read"), host.folder / "replaced", host.folder / "damaged"
+    policy.write_text(json.dumps(json.loads(policy.read_text()) | ({"startup": startup} if startup else {})))
+    shutil.copyfile(host.probes["static-musl"], program)
+    program.chmod(0o755)
+    other.write_text("no program any more")
+    other.chmod(0o755)
+    request = {
+        "argv": [*NOTIFY, "-S", str(policy), "--", str(program)],
+        "spec": {"isolate": False, "stub": False},
+        "replace": [str(program), str(other)],
+    }
+    seen = host.run(sys.executable, "-I", Path(__file__).with_name("driver.py"), json.dumps(request))
+    report = json.loads(seen.err)
+    assert report["launches"] == [{"failed": f"execute {program}", "errno": errno.ENOEXEC, "status": 126}]
+    assert report["unchanged"]
+
+
+def test_second_listener_is_refused_at_door_1(host: "Host") -> None:
+    """All filters of a process have one: under somebody else's the start is refused."""
+    policy = host.folder / "nothing.json"
+    rule = {"names": ["sched_yield"], "action": "SCMP_ACT_ERRNO"}
+    policy.write_text(json.dumps({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [rule]}))
+    words = ("-n", "t", *NOTIFY, "-S", host.policy("read"), "--", host.probes["static-musl"])
+    made = ByHand(host, policy, *words, program=host.ujail)
+    made.serve_until(lambda: made.process.poll() is not None)
+    made.notifier.close()
+    out = made.finish()
+    assert made.process.returncode == 125 and "the filter of door 1, with a listener" in out, out
+    assert out.endswith("Device or resource busy\n")
 
 
 def test_process_that_did_not_ask_is_not_killed(host: "Host") -> None:
@@ -100,9 +137,10 @@ def test_whole_process_is_killed_for_the_call_of_a_thread(host: "Host") -> None:
         assert (seen.status, seen.out) == (status, "" if status else "alive\n"), seen
 
 
-def test_complaining_supervisor_lets_all_pass_and_tells(host: "Host", tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["glibc", *STATIC, "i386"])
+def test_complaining_supervisor_lets_all_pass_and_tells(host: "Host", tmp_path: Path, kind: str) -> None:
     policy, log = host.policy(default="SCMP_ACT_KILL_PROCESS"), tmp_path / "events"
-    seen = host.probe(*CALLS, options=[*NOTIFY, "-m", "complain", "-M", log, "-S", policy])
+    seen = host.probe(*CALLS, kind=kind, options=[*NOTIFY, "-m", "complain", "-M", log, "-S", policy])
     assert (seen.status, seen["call:getppid"], seen["call:sched_yield"]) == (0, "ok", "ok"), seen
     assert {"getppid", "sched_yield"} <= {one["syscall"] for one in events(log) if one["action"] == "log"}
 
@@ -146,49 +184,6 @@ def test_ujail_that_listens_is_as_ujail_that_waits(host: "Host") -> None:
     assert host.finish(process).status == 0
 
 
-class ByHand:
-    """A program under the shim alone, and this process as its supervisor."""
-
-    def __init__(self, host: "Host", policy: Path, *verbs: object, complains: bool = False) -> None:
-        found = importlib.util.find_spec("jail._native")
-        assert found and found.origin
-        shim = str(Path(found.origin).parent / "libpreload-seccomp.so")
-        mode = "complain,notify" if complains else "enforce,notify"
-        env = {"SECCOMP_FILE": str(policy), "LD_PRELOAD": shim, "SECCOMP_MODE": mode}
-        self.process = subprocess.Popen(
-            [str(host.probes["glibc"]), *map(str, verbs)],
-            env=env,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        self.told: list[Denial] = []
-        self.fd = -1
-        wait_until(self._is_taken, lambda: "no listener")
-        self.notifier = Notifier(
-            self.fd, str(policy), NATIVE, self.process.pid, complains=complains, tell=self.told.append
-        )
-
-    def _is_taken(self) -> bool:
-        self.fd = take(self.process.pid)
-        return self.fd >= 0
-
-    def serve_until(self, is_done: Any) -> None:
-        def work() -> bool:
-            if self.notifier.is_asked():
-                self.notifier.serve()
-            return bool(is_done())
-
-        wait_until(work, lambda: [one.call for one in self.told])
-
-    def finish(self) -> str:
-        assert self.process.stdin is not None and self.process.stdout is not None
-        self.process.stdin.close()
-        out = self.process.stdout.read().decode()
-        self.process.stdout.close()
-        self.process.wait()
-        return out
-
-
 def test_without_the_supervisor_denied_calls_fail(host: "Host") -> None:
     made = ByHand(host, host.policy("read"), *CALLS, "stay", *CALLS)
     made.serve_until(lambda: [one.call for one in made.told][-2:] == ["getppid", "sched_yield"])
@@ -226,10 +221,13 @@ def test_errors_that_are_none_and_policies_that_changed(host: "Host") -> None:
 
 
 @pytest.mark.parametrize("jail", [None, {"procfs": True}], ids=["plain", "jail"])
-def test_initd_answers_for_its_services(host: "Host", initd: Supervised, tmp_path: Path, jail: Any) -> None:
+@pytest.mark.parametrize("kind", ["glibc", "static-musl"])
+def test_initd_answers_for_its_services(
+    host: "Host", initd: Supervised, tmp_path: Path, kind: str, jail: Any
+) -> None:
     policy, log = host.policy("read", "pause"), tmp_path / "events"
     table: dict[str, Any] = {
-        "command": [str(host.probes["glibc"]), *CALLS, "hold"],
+        "command": [str(host.probes[kind]), *CALLS, "hold"],
         "stdout": True,
         "seccomp": str(policy),
         "seccomp_notify": True,

@@ -33,7 +33,7 @@ class FakeStarted:
         self.pidfile = ""
         self.trace: Tracing | None = None
         self.notify_abi = ""
-        self.console_fd = -1
+        self.console_fd = self.listener_fd = -1
 
 
 class FakeChildren:

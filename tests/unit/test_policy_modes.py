@@ -67,6 +67,14 @@ def test_supervisor_sees_all_that_is_complained_of_behind_door_1(target: Target)
     assert (early["getpid"], late["getpid"]) == (LOG, LOG) and late["write"] == ALLOW
 
 
+@targets
+@pytest.mark.parametrize("mode", [SUPERVISED, COMPLAIN | SUPERVISED])
+def test_door_1_with_the_listener_asks_as_door_2_does(target: Target, mode: int) -> None:
+    alone, late = verdicts(target, mode | int(lib.POLICY_LISTENER), door1=True), verdicts(target, mode)
+    assert late.pop("brk") == NOTIFY and alone.pop("brk") == ALLOW  # of the start-up list
+    assert alone == late and alone["mark"] == NOTIFY
+
+
 @pytest.mark.parametrize("mode", [0, COMPLAIN, SUPERVISED])
 def test_same_mistakes_are_refused_in_every_mode(mode: int) -> None:
     from jail.errors import ConfigError
