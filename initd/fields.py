@@ -105,14 +105,17 @@ class Fields:
         self._fault(key, "not an array of strings")
         return []
 
+    def _named(self, key: str) -> "list[tuple[str, Value]]":
+        values = self._table.get(key, {})
+        if isinstance(values, dict):
+            return list(values.items())
+        self._fault(key, "not a table")
+        return []
+
     def words(self, key: str) -> dict[str, str]:
         """A table of strings; whole numbers become strings."""
-        values = self._table.get(key, {})
-        if not isinstance(values, dict):
-            self._fault(key, "not a table")
-            return {}
         out = {}
-        for name, value in values.items():
+        for name, value in self._named(key):
             if isinstance(value, bool) or not isinstance(value, int | str):
                 self._fault(key, f"{show(name)} is not a string")
             else:
@@ -121,12 +124,8 @@ class Fields:
 
     def flags(self, key: str) -> dict[str, bool]:
         """A table of flags."""
-        values = self._table.get(key, {})
-        if not isinstance(values, dict):
-            self._fault(key, "not a table")
-            return {}
         out = {}
-        for name, value in values.items():
+        for name, value in self._named(key):
             flag = as_flag(value)
             if flag is None:
                 self._fault(key, f'{show(name)} is neither "0" nor "1"')

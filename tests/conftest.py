@@ -18,9 +18,12 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
+
+if TYPE_CHECKING:
+    from initd_world import World
 
 HERE = Path(__file__).resolve().parent
 DRIVER = HERE / "host" / "driver.py"
@@ -398,6 +401,16 @@ def host(run_folder: Path) -> Host:
 def busy(host: Host) -> Probes:
     """The program that tracers are tried on, in all its kinds."""
     return Probes(host.folder, HERE / "host" / "busy.c")
+
+
+@pytest.fixture
+def world() -> Iterator["World"]:
+    """A model of services; a file that wants a world of another kind makes its own."""
+    from initd_world import World
+
+    made = World()
+    yield made
+    made.close()
 
 
 @pytest.fixture(autouse=True)

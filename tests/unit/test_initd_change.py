@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What a second `set` does to an instance that runs: nothing, a signal, or a new process."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,13 +12,6 @@ if TYPE_CHECKING:
     from initd.ubus.blob import Table
 
 TERM, HUP = 15, 1
-
-
-@pytest.fixture
-def world() -> Iterator[World]:
-    made = World()
-    yield made
-    made.close()
 
 
 @pytest.fixture

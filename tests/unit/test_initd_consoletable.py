@@ -27,8 +27,8 @@ class Held:
 
     def hold(self, name: str, instance: str) -> int:
         master, slave = os.openpty()
-        self.consoles.hold(name, instance, master)
         self.fds.append(slave)
+        self.consoles.hold(name, instance, master)
         return slave
 
     def attach(self, name: str, instance: str | None = None) -> socket.socket:

@@ -14,8 +14,7 @@ from jail.calls import NATIVE
 
 
 @pytest.mark.parametrize("instances", [{}, {"a": {"command": ["/bin/x"]}}])
-def test_what_does_not_run_is_gone_at_once(instances: dict[str, object]) -> None:
-    world = World()
+def test_what_does_not_run_is_gone_at_once(world: World, instances: dict[str, object]) -> None:
     world.set("svc", **instances)
     if instances:
         world.end(FIRST_PID)
@@ -25,8 +24,7 @@ def test_what_does_not_run_is_gone_at_once(instances: dict[str, object]) -> None
     assert world.call("delete", {"name": "svc"})[0] == wire.NOT_FOUND
 
 
-def test_what_runs_is_gone_when_it_has_ended() -> None:
-    world = World()
+def test_what_runs_is_gone_when_it_has_ended(world: World) -> None:
     world.set("svc", a={"command": ["/bin/x"]}, b={"command": ["/bin/y"]})
     world.end(FIRST_PID)
     world.call("delete", {"name": "svc"})
@@ -35,8 +33,7 @@ def test_what_runs_is_gone_when_it_has_ended() -> None:
     assert world.faults == [] and not world.services.table
 
 
-def test_all_is_stopped_though_some_do_not_run() -> None:
-    world = World()
+def test_all_is_stopped_though_some_do_not_run(world: World) -> None:
     ends: list[bool] = []
     for name in ("one", "two", "three"):
         world.set(name, a={"command": ["/bin/x"]})
@@ -58,11 +55,10 @@ class Asking(FakeStarted):
 
 @pytest.mark.parametrize("kind", [FakeStarted, Asking])
 def test_nothing_of_what_is_gone_stays_until_circles_are_looked_for(
-    kind: type[FakeStarted], monkeypatch: pytest.MonkeyPatch
+    world: World, kind: type[FakeStarted], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(initd_world, "FakeStarted", kind)
     monkeypatch.setattr("initd.listening.take", lambda pid: -1)
-    world = World()
     gc.collect()
     gc.disable()
     try:

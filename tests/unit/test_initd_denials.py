@@ -4,7 +4,6 @@
 import json
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,13 +20,6 @@ from jail.denial import NOTIFIER, Denial
 ERRNO, KILL = lib.SECCOMP_RET_ERRNO, lib.SECCOMP_RET_KILL_PROCESS
 AUDIT = lib.arch_audit(calls.NATIVE.encode())
 GONE = 1 << 23  # above what the kernel gives
-
-
-@pytest.fixture
-def world() -> Iterator[World]:
-    made = World()
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,13 +17,6 @@ from jail.errors import ConfigError, SetupError
 RUN = {"command": ["/bin/d"]}
 RESPAWN = {**RUN, "respawn": ["10", "5", "2"]}
 TERM, KILL, HUP = signal.SIGTERM, signal.SIGKILL, signal.SIGHUP
-
-
-@pytest.fixture
-def world() -> Iterator[World]:
-    made = World()
-    yield made
-    made.close()
 
 
 def bring(world: World, state: str) -> Instance:

@@ -2,7 +2,6 @@
 """The listener of one process in the loop: how long it may take, and its end."""
 
 import os
-from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -31,13 +30,6 @@ class Ended:
 
     def close(self) -> None:
         os.close(self.fd)
-
-
-@pytest.fixture
-def world() -> Iterator[World]:
-    made = World()
-    yield made
-    made.close()
 
 
 def test_listener_that_nobody_asks_any_more_is_closed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

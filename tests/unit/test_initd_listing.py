@@ -1,9 +1,6 @@
 # SPDX-License-Identifier: MIT
 """`service list`: each field, in procd's order, and what is ours after it."""
 
-from collections.abc import Iterator
-
-import pytest
 from initd_world import FIRST_PID, World
 
 TYPE_CHECKING = False
@@ -93,13 +90,6 @@ EXPECTED = {
     "seccomp_mode": "trace",
     "warnings": ['respwan: unknown, ignored: did you mean "respawn"?'],
 }
-
-
-@pytest.fixture
-def world() -> Iterator[World]:
-    made = World()
-    yield made
-    made.close()
 
 
 def test_all_fields_in_their_order(world: World) -> None:

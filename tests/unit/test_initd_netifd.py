@@ -2,7 +2,7 @@
 """What netifd is told of a jail's network: with the jail's name and the namespace, at its start and at its end."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -76,13 +76,6 @@ def test_nobody_is_told_of_the_hosts_network_or_of_what_has_ended() -> None:
     assert hand(bus, FakeLog(), define(name="j", procfs=True), os.getpid()) is None
     assert hand(bus, FakeLog(), define(name="j", netns=True), 1 << 22) is None
     assert bus.calls == []
-
-
-@pytest.fixture
-def world() -> Iterator[World]:
-    made = World()
-    yield made
-    made.close()
 
 
 def test_each_process_is_told_of_once_at_either_end(world: World) -> None:

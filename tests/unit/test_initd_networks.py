@@ -18,13 +18,6 @@ OTHER: dict[str, Any] = {**NET, "jail": {"name": "x", "net": ["veth:eth1"]}}
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
-    made = World()
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def network() -> Iterator[tuple[Made, int]]:
     """A network, and the end of a pipe that tells whether it is still held."""
     here, there = os.pipe()

@@ -8,8 +8,7 @@ from initd.reminder import DAY_S, Reminder
 LINE = "warning still in mode complain, so that no policy holds them: s::one, s::two"
 
 
-def test_services_left_in_a_lax_mode_are_named_each_day() -> None:
-    world = World()
+def test_services_left_in_a_lax_mode_are_named_each_day(world: World) -> None:
     Reminder(world.loop, world.host.log, [world.services])
     lax = {"command": ["/x"], "seccomp": "/p.json", "seccomp_mode": "complain"}
     world.set("s", one=lax, two=lax, three={**lax, "seccomp_mode": "enforce"}, four={"command": ["/x"]})

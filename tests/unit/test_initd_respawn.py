@@ -1,19 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Starting again what ended unasked: counting, waiting, giving up, and what brings it back."""
 
-from collections.abc import Iterator
-
 import pytest
 from initd_world import FIRST_PID, World
 
 from initd import respawn
-
-
-@pytest.fixture
-def world() -> Iterator[World]:
-    made = World()
-    yield made
-    made.close()
 
 
 def run(*given: str) -> dict[str, object]:

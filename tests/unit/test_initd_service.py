@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The object `service`: every method with what it does, its statuses for wrong arguments, its notifications."""
 
-from collections.abc import Iterator
-
 import pytest
 from initd_world import FIRST_PID, World, call
 
@@ -19,13 +17,6 @@ if TYPE_CHECKING:
 D: "Table" = {"command": ["/bin/d"]}
 E: "Table" = {"command": ["/bin/e"]}
 INVALID, NOT_FOUND = wire.INVALID_ARGUMENT, wire.NOT_FOUND
-
-
-@pytest.fixture
-def world() -> Iterator[World]:
-    made = World()
-    yield made
-    made.close()
 
 
 def names(world: World, service: str = "s") -> list[str]:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The object `system`, and the watchdog behind it; a file stands for the device."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -38,9 +39,12 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
+def world(tmp_path: Path) -> Iterator[World]:
     (tmp_path / "watchdog").touch()
-    return World(tmp_path / "watchdog")
+    made = World(tmp_path / "watchdog")
+    yield made
+    made.dog.is_magic = True
+    made.dog.stop()  # closes
 
 
 def test_it_is_offline_until_somebody_starts_it(world: World) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from ubus_world import NOBODY, World, clean_world, frames_in, is_closed, open_fds
+from ubus_world import NOBODY, World, clean_world, frames_in, is_closed, open_fds, send_all
 
 from initd.loop import Loop
 from initd.ubus import broker as broker_module
@@ -189,20 +189,12 @@ def test_peers_without_privilege_share_a_bounded_memory(world: World) -> None:
     good = world.client()
     half = wire.pack_frame(wire.PING, 1, 0, bytes(MAX_BYTES - 4))[:-4]
     hoarders = [world.raw(NOBODY) for _ in range(broker_module.HELD_MAX // len(half) + 4)]
-    rest = {client: half for client in hoarders}
-    for _ in range(70 * len(hoarders)):
-        for client, data in list(rest.items()):
-            try:
-                rest[client] = data[client.send(data) :]
-            except BlockingIOError:
-                continue
-            except OSError:
-                del rest[client]
-        world.turn()
+
+    def check() -> None:
         assert world.broker._held_bytes <= broker_module.HELD_MAX + (1 << 15)
-        if not any(rest.values()):
-            break
-    assert 0 < len(rest) < len(hoarders)
+
+    send_all(world, hoarders, half, check)
+    assert 0 < sum(map(is_closed, hoarders)) < len(hoarders)
     for client in hoarders:
         client.close()
     assert world.lookup(good, None)[0] == wire.OK

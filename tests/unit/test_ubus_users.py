@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ubus_world import NOBODY, World, clean_world, frames_in, is_closed
+from ubus_world import NOBODY, World, clean_world, frames_in, is_closed, send_all
 
 from initd.ubus import broker as broker_module
 from initd.ubus import turns, wire
@@ -18,24 +18,6 @@ from initd.ubus.blob import MAX_BYTES
 def world(tmp_path: Path) -> Iterator[World]:
     with clean_world(tmp_path) as made:
         yield made
-
-
-def send_all(world: World, clients: list[socket.socket], part: bytes) -> None:
-    """As far as each is let."""
-    rest = dict.fromkeys(clients, part)
-    while rest:
-        for client, data in list(rest.items()):
-            try:
-                rest[client] = data[client.send(data) :]
-            except BlockingIOError:
-                continue
-            except OSError:
-                rest[client] = b""
-            if not rest[client]:
-                del rest[client]
-        world.turn()
-    for _ in range(20):  # what the sockets still hold
-        world.turn()
 
 
 def test_who_hoards_loses_it_and_not_another_user(world: World) -> None:

@@ -147,6 +147,27 @@ def frames_in(data: bytes) -> list[wire.Frame]:
     return frames
 
 
+def send_all(
+    world: World, clients: list[socket.socket], part: bytes, check: Callable[[], None] = lambda: None
+) -> None:
+    """As far as each is let; `check` is called after each turn."""
+    rest = dict.fromkeys(clients, part)
+    while rest:
+        for client, data in list(rest.items()):
+            try:
+                rest[client] = data[client.send(data) :]
+            except BlockingIOError:
+                continue
+            except OSError:
+                rest[client] = b""
+            if not rest[client]:
+                del rest[client]
+        world.turn()
+        check()
+    for _ in range(20):  # what the sockets still hold
+        world.turn()
+
+
 def is_closed(client: socket.socket) -> bool:
     try:
         while client.recv(1 << 16):

@@ -112,11 +112,19 @@ function is_plain_type(name, text, first) {
 }
 
 # Split the arguments of a type at commas outside of brackets and quotes
-function arguments(text, into,    n, i, char, depth, quote) {
+function arguments(text, into,    n, at) {
 	if (text == "")
 		return 0
-	n = 1
-	into[1] = ""
+	for (n = 1; at = outside(text, ","); n++) {
+		into[n] = substr(text, 1, at - 1)
+		text = substr(text, at + 1)
+	}
+	into[n] = text
+	return n
+}
+
+# Where the first such character stands outside of brackets and quotes, or 0
+function outside(text, mark,    i, char, depth, quote) {
 	for (i = 1; i <= length(text); i++) {
 		char = substr(text, i, 1)
 		if (quote != "")
@@ -127,12 +135,10 @@ function arguments(text, into,    n, i, char, depth, quote) {
 			depth++
 		else if (char == ")")
 			depth--
-		if (char == "," && !depth && quote == "")
-			into[++n] = ""
-		else
-			into[n] = into[n] char
+		else if (char == mark && !depth)
+			return i
 	}
-	return n
+	return 0
 }
 
 function unquoted(text) {

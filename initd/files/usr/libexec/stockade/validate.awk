@@ -22,21 +22,9 @@ function broken(text) {
 }
 
 # The rule's type ends at the first ":" outside of brackets and quotes
-function type_length(rule,    i, char, depth, quote) {
-	for (i = 1; i <= length(rule); i++) {
-		char = substr(rule, i, 1)
-		if (quote != "")
-			quote = char == quote ? "" : quote
-		else if (char == "\"" || char == "'")
-			quote = char
-		else if (char == "(")
-			depth++
-		else if (char == ")")
-			depth--
-		else if (char == ":" && !depth)
-			return i - 1
-	}
-	return length(rule)
+function type_length(rule,    at) {
+	at = outside(rule, ":")
+	return at ? at - 1 : length(rule)
 }
 
 function is_valid(name, type,    i) {
