@@ -29,6 +29,7 @@ TERMINALS = 5  # the group of terminals
 # kernel has are masked; /proc/sys as a whole is read-only besides.
 PROC_MASKS = (
     *("acpi", "asound", "bus", "fs", "irq", "kallsyms", "kcore", "keys", "key-users", "kmem"),
+    *("dynamic_debug", "lock_stat", "profile"),  # no capability is asked for there, a uid is enough
     *(
         "kpagecgroup",
         "kpagecount",

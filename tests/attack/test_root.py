@@ -93,6 +93,7 @@ def test_make_the_hosts_disk_as_a_device(host: "Host") -> None:
 def test_write_to_the_kernels_switches(host: "Host") -> None:
     paths = ["/proc/sys/kernel/core_pattern", "/proc/sys/kernel/modprobe", "/proc/sys/vm/drop_caches"]
     paths += ["/proc/sysrq-trigger", "/proc/irq/default_smp_affinity", "/proc/sys/kernel/hostname"]
+    paths += ["/proc/dynamic_debug/control", "/proc/lock_stat", "/proc/profile"]
     there = [path for path in paths if os.path.exists(path)]
     assert there
     denied(host.probe(*[word for path in there for word in ("write", path)], options=PROC))
