@@ -63,7 +63,8 @@ def lint(operands: list[str], options: Options) -> int:
     from jail.policy_lint import lint as work
 
     arch = arch_of(options)
-    lines = [line for path in operands for line in work(load(path, arch), arch)]
+    everything = "all" in options.given
+    lines = [line for path in operands for line in work(load(path, arch), arch, everything=everything)]
     print_lines(lines)
     return NO if lines else YES
 

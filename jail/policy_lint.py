@@ -84,16 +84,20 @@ TWINS = (
 TIME64 = ("_time64", "64")
 
 
-def lint(policy: Policy, arch: str) -> list[str]:
+def lint(policy: Policy, arch: str, *, everything: bool = False) -> list[str]:
     """A line for each thing; "path:line:column: reason" where it has a place.
 
-    What the policy's `accepted` has a reason for is not said; but what it has and is not there is.
+    What the policy's `accepted` has a reason for is not said, unless `everything` is wanted; but what it has and is
+    not there is.
     """
     lines = compiler_lint(policy.text, arch, path=policy.path, most=MOST)
     found = _doubts(policy, arch)
     reasons = policy.head.get("accepted")
     accepted = reasons if isinstance(reasons, dict) else {}
     said = [line for what, line in found.items() if not accepted.get(what)]
+    if everything:
+        why = "; the policy's reason: "
+        said += [f"{line}{why}{accepted[what]}" for what, line in found.items() if accepted.get(what)]
     anywhere = {what for each in (ARCHES if accepted else ()) for what in _doubts(policy, each)}
     said += [f"accepts {what!r}, which is not so" for what in accepted if what not in anywhere]
     return lines + [f"{policy.path}: {each}" for each in (*said, *_missing(policy, arch))]

@@ -428,6 +428,19 @@ def test_danger_with_a_reason_is_not_said_and_one_that_is_not_there_is() -> None
     assert "allows execve with" in lines_of(both, accepted={"execve with mprotect": ""})
 
 
+def test_reasons_of_a_strangers_policy_hide_nothing_on_request(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "p.json"
+    head = {"defaultAction": policyfile.KILL, "accepted": {"ptrace": "why not"}}
+    names = ["ptrace", "exit_group", "rt_sigreturn", "restart_syscall"]
+    file.write_text(json.dumps({**head, "syscalls": [rule(*names)]}))
+    assert run(capfd, "policy", "lint", file)[:2] == (0, "")
+    status, out, _ = run(capfd, "policy", "lint", "--all", file)
+    assert status == 1
+    assert "allows ptrace: " in out and out.endswith("; the policy's reason: why not\n")
+
+
 def test_explain_says_what_it_knows() -> None:
     text = "\n".join(explain("mount"))
     assert "cap_sys_admin" in text and "@mount" in text and "mips 4021" in text
