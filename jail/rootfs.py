@@ -98,7 +98,8 @@ class Rootfs:
             folder, name = path, ""
         here = self.real.get(folder)
         if here is None:
-            here = self.real[folder] = follow(folder, self._host_link)
+            is_straight = lib.is_straight(steps.as_bytes(folder))
+            here = self.real[folder] = folder if is_straight else follow(folder, self._host_link)
         if name:
             here = f"{here}/{name}"
             if S_ISLNK(self._lstat(here).st_mode):

@@ -9,6 +9,9 @@
 /* Leave this process's network namespace for a new one. Returns 0 or -errno. */
 int make_network(void);
 
+/* 1: an absolute path of something that is there, with no link on the way, and no "." or "..". Else 0. */
+int is_straight(const char *path);
+
 /* The version of Landlock in this kernel; 4 and later know ports. -errno where there is none. */
 int landlock_abi(void);
 
