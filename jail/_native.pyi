@@ -27,6 +27,8 @@ class FFI:
         listener_fd: int
         step: int
         error: int
+        was_killed: int
+        signal: int
         abi: int
         number: int
         what: int

@@ -69,10 +69,19 @@ def launch(
     result = ffi.new("struct launch_result *")
     if lib.launch(code, len(code), request, result) == 0:
         return Jail(result.pid, result.service_pid, result.listener_fd)
+    cause = OSError(result.error, _how_killed(packed, result) or os.strerror(result.error))
     if packed.group:
         packed.group.remove()
-    cause = OSError(result.error, os.strerror(result.error))
     raise _failure(packed, result.step, cause) from cause
+
+
+def _how_killed(packed: Packed, result: "FFI.CData") -> str:
+    """What ended a process of the launch, where that was none of its steps; "" where one failed."""
+    if not result.was_killed:
+        return ""
+    oom = packed.group.describe_oom() if packed.group else ""
+    by = f" by signal {result.signal}" if result.signal else ""
+    return f"killed{by} in the middle of the launch, {oom or 'from outside or for want of memory'}"
 
 
 def _failure(packed: Packed, step: int, cause: OSError) -> SetupError:

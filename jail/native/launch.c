@@ -146,17 +146,20 @@ static void release_service(struct launch_state *state, int pid, int *go_fd, int
 		;
 }
 
-static void end_first(struct launch_state *state, int pid)
+/* Returns the signal that it was killed by before, or 0. */
+static int end_first(struct launch_state *state, int pid)
 {
-	int status, ended;
+	int status, signal, ended = waitpid(pid, &status, WNOHANG);
 
+	signal = ended == pid && WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 	/* the tracer may have waited for it already, and then the pid is nobody's */
-	if (waitpid(pid, &status, WNOHANG) == 0)
+	if (ended == 0)
 		kill(pid, SIGKILL);
 	/* tracees have to be waited for before PID 1 of their namespace ends */
 	do
 		ended = waitpid(state->request->trace ? -1 : pid, &status, __WALL);
 	while (ended != pid && (ended > 0 || errno == EINTR));
+	return signal;
 }
 
 static void conclude(struct launch_state *state, int pid, struct launch_result *result)
@@ -169,12 +172,12 @@ static void conclude(struct launch_state *state, int pid, struct launch_result *
 		result->step = -1;
 		return;
 	}
-	report(state,
-	       -ECHILD); /* gone without a word: killed from outside, or by a lack of memory */
+	result->was_killed = !state->error; /* gone without a word, which no step is */
+	report(state, -ECHILD);
 	if (state->listener_fd >= 0)
 		close(state->listener_fd);
 	if (pid > 0)
-		end_first(state, pid);
+		result->signal = end_first(state, pid);
 	result->step = state->step;
 	result->error = -state->error;
 }

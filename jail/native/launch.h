@@ -34,6 +34,8 @@ struct launch_result {
 	int step; /* index of the step that failed, -1 for the clone, or LAUNCH_READ_PROC */
 	int error; /* its errno */
 	int listener_fd; /* of the filter that asks, if the plan has one: a new descriptor, else -1 */
+	int was_killed; /* no step has failed: a process of ours was gone in the middle of it */
+	int signal; /* by which, 0 where that is not known */
 };
 
 /*

@@ -271,3 +271,33 @@ def test_direct_start_that_fails_leaves_nothing(host: "Host", tmp_path: Path, ki
     assert report["unchanged"]
     [only] = report["launches"]
     assert (only["failed"], only["status"]) == (f"execute {program}", 126)
+
+
+KILLED = """\
+import sys
+from jail.errors import SetupError
+from jail.launch import launch
+from jail.plan import make_plan
+from jail.spec import JailSpec
+
+spec = JailSpec("t", [sys.argv[1], "exit", "0"])
+spec.plain, spec.isolate, spec.stub, spec.no_new_privs = True, False, False, False
+spec.validate()
+try:
+    print("pid" if launch(make_plan(spec)).pid else "")
+except SetupError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("is_killed", [True, False])
+def test_launch_that_is_killed_half_way_says_so(host: "Host", tmp_path: Path, is_killed: bool) -> None:
+    """By a policy of the launcher's own, at one of the calls that the steps make."""
+    policy = tmp_path / "policy.json"
+    action = "SCMP_ACT_KILL_PROCESS" if is_killed else "SCMP_ACT_ALLOW"
+    rule = {"names": ["setsid"], "action": action}
+    policy.write_text(json.dumps({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [rule]}))
+    words = ("-c", "-S", policy, "--", sys.executable, "-Ic", KILLED, host.probes["glibc"])
+    seen = host.run(host.ujail, *words)
+    said = f"start a session: killed by signal {int(signal.SIGSYS)} in the middle of the launch"
+    assert seen.out.strip() == (f"{said}, from outside or for want of memory" if is_killed else "pid"), seen
