@@ -5,7 +5,7 @@ The group of a jail with limits is emptied and removed, a death for want of memo
 with `-d` what the policy denied to the service's children.
 """
 
-import _signal  # type: ignore[import-not-found]  # the C half of `signal`, without enum
+import _signal  # the C half of `signal`, without enum
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

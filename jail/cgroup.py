@@ -5,7 +5,7 @@ The kernel reads the values, so `16M` and `max` are what it takes them for. Only
 are made: joining one can cost milliseconds, which a service without limits need not pay.
 """
 
-import _signal  # type: ignore[import-not-found]  # the C half of `signal`, without enum
+import _signal  # the C half of `signal`, without enum
 import os
 from errno import EBUSY, ENOENT
 

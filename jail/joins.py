@@ -8,6 +8,11 @@ compares.
 from jail._native import lib
 from jail.errors import ConfigError, UsageError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jail.plan import Plan
+    from jail.spec import JailSpec
+
 PID_MAX = 1 << 22  # the kernel's own limit
 PID_DIGITS = 10  # as many are no pid
 # name → what clone would make anew, and what stands below /proc/PID/ns
@@ -104,3 +109,18 @@ def _kind(name: str) -> tuple[int, str]:
 
         raise UsageError(f'join: unknown namespace "{name[:40]}"{did_you_mean(name, [*KINDS, *REFUSED])}')
     return KINDS[name]
+
+
+def join(plan: "Plan", spec: "JailSpec") -> int:
+    """Namespaces of others, before all that is ours. Returns their kinds, as clone names them."""
+    from jail import raresteps
+
+    joined = 0
+    for each in make_joins(spec.joins, spec.hostname, spec.netns or spec.is_network_made()):
+        each.find()
+        started = each.started()
+        if not each.name:
+            plan.joins.append((each.pid, started))
+        plan.steps.append(raresteps.setns(each.pid, started, each.files))
+        joined |= each.flags
+    return joined

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Plan → a running jail: the one place with effects, all of them in one native call."""
 
-import _signal  # type: ignore[import-not-found]  # the C half of `signal`, without enum
+import _signal  # the C half of `signal`, without enum
 import os
 from errno import EACCES, ENOENT, ENOEXEC
 

@@ -107,7 +107,7 @@ def _open(value: int) -> str:
 
 
 def _signals() -> "dict[int, str]":
-    import _signal  # type: ignore[import-not-found]
+    import _signal
 
     return {value: name for value, name in _of("SIG", _signal).items() if "_" not in name}
 

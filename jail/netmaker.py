@@ -7,7 +7,7 @@ once it is closed, by whatever end of this process, devices that were moved in g
 
 import os
 import sys
-from _signal import SIGKILL  # type: ignore[import-not-found]  # the C half of `signal`, without enum
+from _signal import SIGKILL  # the C half of `signal`, without enum
 from select import POLLIN, poll
 
 from jail.errors import ConfigError, SetupError, UsageError

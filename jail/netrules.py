@@ -9,7 +9,8 @@ from _socket import IPPROTO_ICMPV6, IPPROTO_TCP, IPPROTO_UDP, inet_pton
 from struct import pack
 
 from jail._native import lib
-from jail.networds import BITS, Network, PortRule, address_of
+from jail.addresses import BITS, address_of
+from jail.networds import Network, PortRule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

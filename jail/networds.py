@@ -5,17 +5,16 @@ Refuses all that needs no look at the host. Read where the words are given, and 
 the network.
 """
 
-from _socket import AF_INET, AF_INET6, inet_pton  # the C half of `socket`, without selectors and enum
 from binascii import crc32
 
 from jail._native import lib
+from jail.addresses import address_of, check_device_name, check_mac, network_of
 from jail.errors import UsageError
 
 KINDS = ("veth", "macvlan", "dev", "netns")
 NETNS_FOLDER = "/run/netns"  # where ip-netns(8) keeps them
 MTU_MIN, MTU_MAX = 68, 65535
 PORT_MAX = 65535
-BITS = {AF_INET: 32, AF_INET6: 128}
 # keys with a list, and with one value; which kinds take them
 LISTS = ("addr", "gw", "route", "dns", "host")
 SINGLE = ("bridge", "mtu", "mac", "name", "peer", "mode")
@@ -182,7 +181,7 @@ def _check_settings(device: Device) -> None:
     if device.single.get("mode", MODES[0]) not in MODES:
         raise UsageError(f"net: mode: {device.single['mode'][:40]!r} is none of {', '.join(MODES)}")
     if "mac" in device.single:
-        _check_mac(device.single["mac"])
+        check_mac(device.single["mac"])
     if "bridge" in device.single and "host" in device.lists:
         raise UsageError("net: a port of a bridge has no address: host and bridge do not go together")
     _check_ways(device, _check_addresses(device))
@@ -225,49 +224,6 @@ def _check_device_name(name: str) -> None:
     check_device_name("net", name)
     if name == "lo":
         raise UsageError("net: 'lo' cannot be the name of a device")
-
-
-def check_device_name(what: str, name: str) -> None:
-    """Raise UsageError for what the kernel takes for no name of a device."""
-    is_fine = (
-        name.isascii() and name.isprintable() and not set(name) & set("/: %") and name not in (".", "..")
-    )
-    if not name or not is_fine or len(name) >= lib.IFNAMSIZ:
-        raise UsageError(f"{what}: {name[:40]!r} cannot be the name of a device")
-
-
-def _check_mac(text: str) -> None:
-    parts = text.split(":")
-    digits = set("0123456789abcdefABCDEF")
-    if (
-        len(parts) != 6
-        or any(len(part) != 2 or set(part) - digits for part in parts)
-        or int(parts[0], 16) & 1
-    ):
-        raise UsageError(f"net: mac: {text[:40]!r} is no address of one device")
-
-
-def address_of(key: str, text: str) -> int:
-    """The family of an address. Raises UsageError."""
-    for family in (AF_INET, AF_INET6):
-        try:
-            inet_pton(family, text)
-            return int(family)
-        except OSError:
-            continue
-        except ValueError:
-            break
-    raise UsageError(f"net: {key}: {text[:60]!r} is no address")
-
-
-def network_of(key: str, text: str) -> int:
-    """The family of an address with or without a length behind it. Raises UsageError."""
-    address, slash, length = text.partition("/")
-    family = address_of(key, address)
-    is_number = length.isascii() and length.isdigit() and len(length) <= 3
-    if slash and not (is_number and int(length) <= BITS[family]):
-        raise UsageError(f"net: {key}: {text[:60]!r}: no such length")
-    return family
 
 
 def _rule(what: str, text: str) -> PortRule:

@@ -6,7 +6,7 @@ give. Who does not answer lets nothing pass: without a supervisor these calls fa
 loop and by `ujail` while it waits.
 """
 
-import _signal  # type: ignore[import-not-found]  # the C half of `signal`, without enum
+import _signal  # the C half of `signal`, without enum
 import os
 import select
 from errno import EAGAIN, EINTR, EINVAL, ENOENT, ENOSYS, EPERM

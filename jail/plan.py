@@ -105,10 +105,7 @@ class Plan:
 
 
 def make_plan(spec: JailSpec) -> Plan:
-    """Read all that the jail needs.
-
-    Raises ConfigError; its status is 126 or 127 when the program itself is the reason.
-    """
+    """Read all that the jail needs. Raises ConfigError, of status 126 or 127 where the program is the reason."""
     plan = Plan(spec.name)
     path = find_program(spec)
     maps = None
@@ -124,19 +121,9 @@ def make_plan(spec: JailSpec) -> Plan:
         plan.program_version = version_of(os.stat(path))
     program, door, env = _door(plan, spec, path, bounding_of(sets, identity), env)
     plan.warnings += weaknesses(spec, sets)
-    if spec.has_port_rules():
-        from jail.doors import ports_door
-
-        door.insert(0, ports_door(program or closure(path, root=spec.extroot or "/")))
     joined = _outside(plan, spec)
     if spec.isolate:
         assert program
-        if maps:
-            _map(plan, spec, maps)
-        if spec.cgroupns:
-            from jail import raresteps
-
-            plan.steps.append(raresteps.cgroup_namespace())
         _isolate(plan, spec, path, program, maps, identity.uid if identity else 0)
         if may_mount(spec, sets):
             plan.places = None
@@ -165,17 +152,27 @@ def _door(
     if spec.seccomp or spec.mode == TRACE:
         from jail.doors import hold
 
-        return hold(spec, path, capabilities, env, plan)
-    if spec.isolate:
+        program, door, env = hold(spec, path, capabilities, env, plan)
+    elif spec.isolate:
         program = closure(path, root=spec.extroot or "/")
-        return program, _default_door(plan, spec, program, capabilities), env
-    return None, [], env
+        door = _default_door(spec, program, capabilities)
+    else:
+        program, door = None, []
+    if spec.has_port_rules():
+        from jail.doors import ports_door
+
+        door.insert(0, ports_door(program or closure(path, root=spec.extroot or "/")))
+    return program, door, env
 
 
 def _outside(plan: Plan, spec: JailSpec) -> int:
     """What comes before anything of the jail's own. Returns the kinds of namespaces that are joined."""
     join_group(plan, spec)
-    joined = _join(plan, spec) if spec.joins else 0
+    joined = 0
+    if spec.joins:
+        from jail.joins import join
+
+        joined = join(plan, spec)
     if spec.is_network_made():
         from jail import raresteps
 
@@ -216,7 +213,7 @@ def may_mount(spec: JailSpec, sets: "CapabilitySets | None") -> bool:
     return spec.allow_userns or bool(sets and sets.bounding >> CAP_SYS_ADMIN & 1)
 
 
-def _default_door(plan: Plan, spec: JailSpec, program: Closure, capabilities: int) -> list[steps.Step]:
+def _default_door(spec: JailSpec, program: Closure, capabilities: int) -> list[steps.Step]:
     """The filter of a jail that names no policy."""
     if spec.no_default_filter:
         return []
@@ -224,22 +221,6 @@ def _default_door(plan: Plan, spec: JailSpec, program: Closure, capabilities: in
 
     # in a user namespace of its own a process has all capabilities, and what they are for is asked for with it
     return [default_door(program, capabilities | (1 << CAP_SYS_ADMIN if spec.allow_userns else 0))]
-
-
-def _join(plan: Plan, spec: JailSpec) -> int:
-    """Namespaces of others, before all that is ours. Returns their kinds, as clone names them."""
-    from jail import raresteps
-    from jail.joins import make_joins
-
-    joined = 0
-    for join in make_joins(spec.joins, spec.hostname, spec.netns or spec.is_network_made()):
-        join.find()
-        started = join.started()
-        if not join.name:
-            plan.joins.append((join.pid, started))
-        plan.steps.append(raresteps.setns(join.pid, started, join.files))
-        joined |= join.flags
-    return joined
 
 
 def oom_step(text: str) -> steps.Step:
@@ -276,6 +257,12 @@ def _isolate(
 
     if program.needs_proc and not spec.has_proc():
         raise ConfigError(f"{path}: its libraries are found through $ORIGIN, which needs /proc: add -p")
+    if maps:
+        _map(plan, spec, maps)
+    if spec.cgroupns:
+        from jail import raresteps
+
+        plan.steps.append(raresteps.cgroup_namespace())
     for _, flag in NAMESPACES:
         if flag == lib.CLONE_NEWUSER:
             continue

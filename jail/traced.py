@@ -8,7 +8,7 @@ trace is still written. The exit status is the service's. Without initd this pro
 traces.
 """
 
-import _signal  # type: ignore[import-not-found]  # the C half of `signal`, without enum
+import _signal  # the C half of `signal`, without enum
 import _socket
 import marshal
 import os

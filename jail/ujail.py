@@ -4,7 +4,7 @@
 One table of options; the usage text is made from it (ujail_help.py). On the path of every start: imports are counted.
 """
 
-import _signal  # type: ignore[import-not-found]  # the C half of `signal`, without enum
+import _signal  # the C half of `signal`, without enum
 import os
 import sys
 
@@ -179,12 +179,9 @@ def _add(spec: JailSpec, option: str, value: str) -> None:
         from jail.joins import parse as parse_join
 
         spec.joins.append(parse_join(value))
-    elif option == "cgroup":
+    elif option in ("cgroup", "limit"):
         name, _, text = value.partition("=")
-        spec.cgroup_files[name] = text
-    elif option == "limit":
-        name, _, text = value.partition("=")
-        spec.limits[name] = text
+        (spec.limits if option == "limit" else spec.cgroup_files)[name] = text
     elif option == "env":
         name, equals, text = value.partition("=")
         if equals:

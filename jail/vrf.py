@@ -6,8 +6,8 @@ import os
 from errno import ENODEV
 
 from jail._native import lib
+from jail.addresses import check_device_name
 from jail.errors import SetupError, UsageError
-from jail.networds import check_device_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

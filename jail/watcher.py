@@ -5,7 +5,7 @@ Its sources are the jail's listener, if its filter asks, and else the kernel's r
 jail, so only where -M or --notify asks for it, or complaining needs it.
 """
 
-import _signal  # type: ignore[import-not-found]  # the C half of `signal`, without enum
+import _signal  # the C half of `signal`, without enum
 import os
 import select
 
