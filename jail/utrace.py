@@ -46,6 +46,7 @@ EXAMPLES = """\
 A dynamic program is recorded from its main on, a static one and all that are executed later from their entry
 points on. Exit status: the program's own, 128+N if signal N killed it; 125 utrace failed, 126 the program cannot
 be executed, 127 it was not found."""
+NAME_BYTES = 220  # of a file and a program; the rest is for numbers
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # where no PATH is set
 
 
@@ -187,6 +188,7 @@ def _write(
     abi, always = record.abi_and_always(trace)
     groups = [[each] for each in trace.programs] if "per-program" in options.given else [trace.programs]
     others: list[list[Program]] = groups[1:]
+    taken: set[str] = set()
     for group in [groups[0], *others]:
         policy, notes = learn.make_policy(
             group, abi, always, early="all" in options.given, arguments="args" in options.given
@@ -200,7 +202,7 @@ def _write(
                 notes.append(f"its rules limit or deny these, and stay as they were: {' '.join(limited)}")
             policy = learn.add_to(before, policy)
         notes += record.add_chance(policy, abi)
-        target = file if group is groups[0] else _beside(file, group[0].name, options)
+        target = file if group is groups[0] else _beside(file, group[0].name, options, taken)
         text = learn.dump(policy) + "\n"
         say(f"wrote {target.commit(text)}")
         for note in notes:
@@ -214,10 +216,19 @@ def _write(
             print(line, file=sys.stderr)
 
 
-def _beside(file: "TraceFile", program: str, options: Options) -> "TraceFile":
+def _beside(file: "TraceFile", program: str, options: Options, taken: set[str]) -> "TraceFile":
+    """FILE.NAME, which no other program has: they have names of their own choice, long ones and equal ones."""
     from jail.tracefile import TraceFile
 
-    return TraceFile(f"{file.path}.{os.path.basename(program)}", replace="file" in options.given)
+    room = NAME_BYTES - len(os.fsencode(os.path.basename(file.path)))
+    name = os.fsdecode(os.fsencode(os.path.basename(program))[: max(room, 1)])
+    path = f"{file.path}.{name}"
+    number = 0
+    while path in taken:
+        number += 1
+        path = f"{file.path}.{name}.{number}"
+    taken.add(path)
+    return TraceFile(path, replace="file" in options.given)
 
 
 def say(line: str) -> None:

@@ -108,6 +108,21 @@ def test_per_program_writes_a_policy_each(host: "Host", busy: "Probes", tmp_path
     assert list(other["programs"]) == [str(two)]
 
 
+def test_names_of_programs_hide_no_policy(host: "Host", busy: "Probes", tmp_path: Path) -> None:
+    names = ["l" * 255, "x", "x"]
+    for number, name in enumerate(names):
+        (tmp_path / f"{number}").mkdir()
+        os.link(busy["static-musl"], tmp_path / f"{number}/{name}")
+    loop = f"for p in {tmp_path}/[0-9]/*; do n=$((n + 1)); $p calls $((n + 20)); done"
+    traced = trace(host, tmp_path / "t", "/bin/sh", "-c", loop, options=("--per-program",))
+    assert traced.status == 0
+    found = {
+        path.name: json.loads(path.read_text())["counts"].get("getppid") for path in tmp_path.glob("t.*")
+    }
+    assert sorted(found.values()) == [21, 22, 23]
+    assert {"t.x", "t.x.1"} < set(found)
+
+
 def test_thread_that_executes_takes_its_process_along(host: "Host", busy: "Probes", tmp_path: Path) -> None:
     two = busy["static-musl"]
     traced = trace(host, tmp_path / "t", busy["glibc"], "thread-exec", two, "calls", 9, "exit", 4)
