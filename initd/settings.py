@@ -23,7 +23,7 @@ OPTIONS: tuple[tuple[str, ...], ...] = (
     ("", "boot", "", "run them with `boot` first and with `shutdown` at the end"),
     ("", "root", "PREFIX", "all of these defaults, and the log socket, lie below a directory"),
     ("Log",),
-    ("S", "stderr", "", "log to stderr instead of syslog"),
+    ("S", "stderr", "", "log to stderr too"),
     ("d", "debug", "LEVEL", "1: log each change of an instance too"),
     ("Help",),
     ("", "help", "", "this text"),

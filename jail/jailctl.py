@@ -36,7 +36,8 @@ OPTIONS: tuple[tuple[str, ...], ...] = (
 ANYWHERE = {"help", "version"}
 HEAD = """\
 usage: jailctl COMMAND [OPTION]... [OPERAND]...
-Policies as a craft: make, compare, check and explain them, and what they denied. "-" is standard input.
+Make, compare, check and explain policies; look at jails that run, enter them, and tell what they were denied. A FILE
+that is "-" is standard input.
 
 Commands:"""
 FOOT = """\
