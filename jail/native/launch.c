@@ -159,6 +159,9 @@ static int end_first(struct launch_state *state, int pid)
 	do
 		ended = waitpid(state->request->trace ? -1 : pid, &status, __WALL);
 	while (ended != pid && (ended > 0 || errno == EINTR));
+	/* its memory goes before it can be waited for: what it died by may be known only now, if not ours */
+	if (ended == pid && WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL)
+		signal = WTERMSIG(status);
 	return signal;
 }
 
