@@ -29,6 +29,17 @@ static bool is_for_them(const siginfo_t *info)
 	return info->si_signo != SIGCHLD && info->si_code != SI_KERNEL;
 }
 
+/* A tracee's stops are told whatever is asked for, and one that has stopped lives: only an end is one. */
+static bool has_ended(pid_t pid)
+{
+	siginfo_t end = {0};
+
+	if (waitid(P_PID, pid, &end, WEXITED | WNOHANG | WNOWAIT))
+		return true;
+	return end.si_pid && (end.si_code == CLD_EXITED || end.si_code == CLD_KILLED ||
+			      end.si_code == CLD_DUMPED);
+}
+
 static int meant(int number)
 {
 	return number == TRACE_SIGNAL_END ? SIGKILL : number;
@@ -37,13 +48,12 @@ static int meant(int number)
 static void on_signal(int number, siginfo_t *info, void *context)
 {
 	const int error = errno;
-	siginfo_t end = {0};
 	bool lives;
 	size_t i;
 
 	if (!first_process || !is_for_them(info))
 		return;
-	lives = !waitid(P_PID, first_process, &end, WEXITED | WNOHANG | WNOWAIT) && !end.si_pid;
+	lives = !has_ended(first_process);
 	if (lives)
 		kill(first_process, meant(number));
 	for (i = 0; i < N_SIGNALS; i++)

@@ -57,7 +57,9 @@ def test_refused_call_gets_the_errno_of_the_policy(host: "Host", kind: str, tmp_
 def test_listener_is_gone_before_main_though_the_policy_forbids_its_end(host: "Host", kind: str) -> None:
     """close is not in the policy, and the shim closes its copy all the same: the supervisor lets that one pass."""
     policy = host.policy(
-        "openat", "open", "read", "getdents64", "fstat", "newfstatat", "readlinkat", "readlink"
+        *("openat", "open", "read", "getdents64", "fstat", "fstat64", "newfstatat", "statx"),
+        "readlinkat",
+        "readlink",
     )
     close = lib.call_number(NATIVE.encode(), b"close")
     seen = host.probe("fds", "call", close, "9", kind=kind, options=[*NOTIFY, "-p", "-S", policy])

@@ -52,6 +52,27 @@ def test_program_killed_by_a_signal_for_utrace(host: "Host", busy: "Probes", tmp
     assert Traced(host.finish(process), file).status == 128 + signal.SIGTERM
 
 
+def test_signal_is_handed_on_while_a_stop_of_the_program_waits(
+    host: "Host", busy: "Probes", tmp_path: Path
+) -> None:
+    """A tracee that has stopped is one that lives, though wait(2) has something to tell of it."""
+    file = tmp_path / "t"
+    process = host.spawn(host.utrace, "-f", file, busy["glibc"], "hang")
+    host.wait_ready(process)
+    [traced] = host.children_of(process.pid)
+    process.send_signal(signal.SIGSTOP)
+    host.until(lambda: state_of(process.pid) == "T", "the stop of utrace")
+    os.kill(traced, signal.SIGURG)
+    host.until(lambda: state_of(traced) == "t", "the stop of the program")
+    process.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGCONT)
+    assert Traced(host.finish(process), file).status == 128 + signal.SIGTERM
+
+
+def state_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
 def test_daemon_is_followed_when_its_parent_has_left(host: "Host", busy: "Probes", tmp_path: Path) -> None:
     file = tmp_path / "t"
     process = host.spawn(host.utrace, "-f", file, busy["glibc"], "leave", "calls", 8, "stay")
