@@ -108,8 +108,11 @@ class Commands:
                 continue
             command.state = RUNS
             self._running = command
-            command.timer = self._loop.after(PATIENCE_S, lambda it=command: self._is_late(it))  # type: ignore[misc]
-            self._children.watch(command.pid, lambda status, it=command: self._ended(it, status))  # type: ignore[misc]
+            self._follow(command)
+
+    def _follow(self, command: Command) -> None:
+        command.timer = self._loop.after(PATIENCE_S, lambda: self._is_late(command))
+        self._children.watch(command.pid, lambda status: self._ended(command, status))
 
     def _spawn(self, argv: tuple[str, ...]) -> int:
         if not argv:

@@ -135,9 +135,10 @@ class Fields:
     def table(self, key: str) -> "Table | None":
         """A table as it is; None: no such key."""
         value = self._table.get(key)
-        if key not in self._table or isinstance(value, dict):
-            return value  # type: ignore[return-value]
-        self._fault(key, "not a table")
+        if isinstance(value, dict):
+            return value
+        if key in self._table:
+            self._fault(key, "not a table")
         return None
 
     def array(self, key: str) -> "list[Value]":

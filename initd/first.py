@@ -55,8 +55,11 @@ class First:
         self._table: Inittab | None = None
         self._is_ending = False
         for number, how in ENDS.items():
-            loop.on_signal(number, lambda it=how: stop(it))  # type: ignore[misc]
+            self._on_end_signal(number, how)
         loop.on_signal(signal.SIGINT, self._on_ctrl_alt_del)
+
+    def _on_end_signal(self, number: int, how: str) -> None:
+        self._loop.on_signal(number, lambda: self._stop(how))
 
     def feed(self, watchdog: "Watchdog") -> None:
         """From now on the machine is reset if the loop stops, where it has a watchdog."""

@@ -97,10 +97,14 @@ def fire(triggers: "Iterable[Trigger]", event: str, data: "Table", run: "Run") -
             continue
         known = variables(data) if known is None else known
         try:
-            jsonscript.run(trigger.script, known, lambda argv, delay_ms=trigger.delay_ms: run(argv, delay_ms))  # type: ignore[misc]
+            _run_script(trigger, known, run)
         except Exception as error:  # whatever it is, it is this trigger's
             fault = f"trigger {trigger.event}: {error}"
             if fault != trigger.fault:
                 trigger.fault = fault
                 faults.append(fault)
     return faults
+
+
+def _run_script(trigger: Trigger, known: dict[str, str], run: "Run") -> None:
+    jsonscript.run(trigger.script, known, lambda argv: run(argv, trigger.delay_ms))

@@ -177,7 +177,10 @@ class Maker:
 
     def _add_addresses(self, there: Routing, index: int, addresses: list[str]) -> None:
         for text in addresses:
-            self._try(f"address {text}", lambda text=text: there.add_address(index, text))  # type: ignore[misc]
+            self._add_address(there, index, text)
+
+    def _add_address(self, there: Routing, index: int, text: str) -> None:
+        self._try(f"address {text}", lambda: there.add_address(index, text))
 
     def _add_route(self, index: int, target: str, via: str) -> None:
         self._try(f"route {target}", lambda: self._inside.add_route(index, target, via))
