@@ -188,9 +188,11 @@ def test_several_instances_and_back_to_normal(host: "Host", busy: "Probes", init
     one = {"command": command(busy["glibc"], "calls", 3, "stay"), "stdout": True, "jail": JAIL}
     two = {"command": command(busy["static-musl"], "calls", 4, "stay"), "stdout": True}
     initd.set("s", one=one, two=two)
-    before = initd.wait_running("s", "one")
+    before = {name: initd.wait_running("s", name)["pid"] for name in ("one", "two")}
+    # one that is ended before it says so would be waited for below
+    wait_until(lambda: initd.log().count(": ready") == 2, initd.log)
     initd.set("s", one={**one, "trace": True}, two={**two, "seccomp_mode": "trace"})
-    traced = [initd.wait_running("s", name, other_than=before["pid"]) for name in ("one", "two")]
+    traced = [initd.wait_running("s", name, other_than=pid) for name, pid in before.items()]
     wait_until(lambda: initd.log().count(": ready") >= 4, initd.log)
     initd.set("s", one=one, two=two)
     after = initd.wait_running("s", other_than=traced[0]["pid"])
