@@ -2,6 +2,7 @@
 """What is traced decides how much there is to be remembered, and not how much memory that takes."""
 
 import os
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +21,9 @@ KEPT_BYTES = 8 << 20
 def many(busy: "Probes", folder: Path, count: int) -> str:
     """A program under many names, of which each is one for the tracer; a pattern for them."""
     folder.mkdir()
-    for number in range(count):
-        os.link(busy["static-musl"], folder / f"p{number:03}")
+    first = shutil.copy2(busy["static-musl"], folder / "p000")  # it may be on another file system
+    for number in range(1, count):
+        os.link(first, folder / f"p{number:03}")
     return f"{folder}/p*"
 
 
