@@ -109,8 +109,7 @@ class Definition:
     # fmt: on
 
     def __init__(self, service: str, name: str, fields: Fields) -> None:
-        self.service = service
-        self.instance = name
+        self.service, self.instance = service, name
         self.given: Value = None  # as it came
         self.faults = fields.faults
         self.warnings = fields.warnings

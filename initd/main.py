@@ -50,27 +50,18 @@ class Initd:
         self.how = ""  # it is to end, once this is set
         self.has_boot = settings.has_boot or is_first
         self.loop = Loop(self._fault)
-        self.log = Log(
-            self.loop,
-            to_stderr=settings.to_stderr,
-            path=settings.log_socket,
-            level=DEBUG if settings.debug else INFO,
-        )
+        level = DEBUG if settings.debug else INFO
+        self.log = Log(self.loop, to_stderr=settings.to_stderr, path=settings.log_socket, level=level)
         self.children = Children(self.loop)
+        parts = self.loop, self.log, self.children
         self.bus = Bus(self.loop, self.log.warning, settings.socket, settings.acl_dir)
         starter = ScriptStarter(nofile)
         self.scripts = Scripts(
-            self.loop,
-            self.log,
-            self.children,
-            starter,
-            lambda path, action: script_command(path, action, settings.root),
+            *parts, starter, lambda path, action: script_command(path, action, settings.root)
         )
         self.commands = Commands(self.loop, self.children, self.log, nofile)
         self.model = Model(
-            self.loop,
-            self.log,
-            self.children,
+            *parts,
             self.commands,
             self.bus,
             settings.init_dir,

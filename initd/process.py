@@ -75,8 +75,7 @@ class Process:
         self._pidfiles: list[str] = []
         self._listening: Listening | None = None
         self.console: JailConsole | None = None
-        self.identity = identity
-        self.began_s = host.loop.now()
+        self.identity, self.began_s = identity, host.loop.now()
         self._network = network
         self._handed: Handed | None = None
         try:
@@ -85,8 +84,7 @@ class Process:
             self._leave_network()
             raise
         self.pid, self.service_pid = started.pid, started.service_pid
-        self.warnings = started.warnings
-        self.trace = started.trace
+        self.warnings, self.trace = started.warnings, started.trace
         try:
             host.children.watch(started.pid, self._ended)
             self._take(definition, started)

@@ -43,8 +43,7 @@ def launch(
     """Start the jail and return once the service's program runs in it.
 
     `stdio` are descriptors of this process that the service gets as 0, 1 and 2; -1 leaves it our own.
-    `net_fd` is the network of a plan that has one, see netmaker.py; `console_fd` is for one that has a console, see
-    console.py.
+    `net_fd` is the network of a plan that has one (netmaker.py), `console_fd` for one that has a console (console.py).
     Raises SetupError with the step that failed; then nothing is left of the jail. `flags` are LAUNCH_* of
     jail._native, for tests. A `trace` is attached to the service, whose plan has its filter; from here on
     nothing but the trace may wait for children.
