@@ -8,12 +8,12 @@ of them names the files that all need, and one that asks for a file which the ja
 import os
 
 from jail.errors import UsageError
-from jail.plan import Plan, make_plan
 from jail.spec import TRACE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from initd.definition import Definition
+    from jail.plan import Plan
     from jail.shown import Shown
     from jail.spec import JailSpec
 
@@ -27,8 +27,12 @@ class Shared:
         self._made: dict[str, tuple[int, Shown]] = {}
         self._planned: dict[str, Shown] = {}  # of what is about to be made
 
-    def plan(self, definition: "Definition", spec: "JailSpec") -> Plan:
+    def plan(self, definition: "Definition", spec: "JailSpec") -> "Plan":
         """The plan to make the jail, or to enter it. Raises JailError."""
+        from jail.plan import (
+            make_plan,  # with all that plans: nothing of it is needed before the first service
+        )
+
         if not is_shared(definition):
             return make_plan(spec)
         if spec.is_network_made():

@@ -8,11 +8,11 @@ from errno import EACCES, ENOENT, ENOEXEC
 from jail._native import ffi, lib
 from jail.errors import EXIT_CANNOT_EXECUTE, EXIT_NOT_FOUND, SetupError
 from jail.packed import Packed
-from jail.plan import Plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jail._native import FFI
+    from jail.plan import Plan
 
 OWN_STDIO = (-1, -1, -1)
 WORD = (1 << 64) - 1
@@ -33,7 +33,7 @@ class Jail:
 
 
 def launch(
-    plan: Plan | Packed,
+    plan: "Plan | Packed",
     flags: int = 0,
     stdio: tuple[int, int, int] = OWN_STDIO,
     trace: "FFI.CData | None" = None,

@@ -8,7 +8,10 @@ import os
 
 from jail._native import lib
 from jail.elffile import version_of
-from jail.plan import Plan
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jail.plan import Plan
 
 _FILTER = int(lib.STEP_FILTER)
 
@@ -32,7 +35,7 @@ class Packed:
         "warnings",
     )
 
-    def __init__(self, plan: Plan, filters: dict[bytes, bytes] | None = None) -> None:
+    def __init__(self, plan: "Plan", filters: dict[bytes, bytes] | None = None) -> None:
         """`filters` holds filters that are in memory already; this plan's is added to it."""
         self.name = plan.name
         self.program = plan.program
