@@ -40,7 +40,9 @@ def test_nothing_heavy_is_loaded() -> None:
     assert "initd.model" in modules
     assert not modules & HEAVY
     assert not modules & {"initd.boot", "initd.mounts", "initd.first"}  # process 1 has them
-    planning = {f"jail.{name}" for name in ("plan", "privilege", "capabilities", "elf", "loader", "libsearch")}
+    planning = {
+        f"jail.{name}" for name in ("plan", "privilege", "capabilities", "elf", "loader", "libsearch")
+    }
     assert not modules & planning  # until the first service starts
 
 
