@@ -15,6 +15,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -166,9 +167,24 @@ def run(*command: object, **options: object) -> Result:
     return finish(start(*command, **{"stdin": subprocess.DEVNULL, **options}))
 
 
-def first_line(process: Process) -> str:
+def first_line(process: Process, limit_s: float = TIMEOUT_S) -> str:
+    """The next line that it says. Fails the test when the time is up, with what else it has said."""
     assert process.stdout is not None
-    return process.stdout.readline().strip()
+    late = threading.Event()
+
+    def end() -> None:
+        late.set()
+        process.kill()  # all that it has started dies with it, and nobody has the pipe open any more
+
+    timer = threading.Timer(limit_s, end)
+    timer.start()
+    try:
+        line = process.stdout.readline().strip()
+    finally:
+        timer.cancel()
+    if late.is_set():
+        raise AssertionError(f"no line within {limit_s} s, {line!r} and then: {finish(process)!r}")
+    return line
 
 
 def wait_ready(process: Process) -> None:
