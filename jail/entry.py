@@ -54,7 +54,7 @@ def make_entry(plan: Plan, spec: JailSpec, jail: Running, privilege: Privilege) 
         # in there is no privilege to raise them
         spec.userns = True
         plan.steps += priority_steps(spec)
-    plan.steps += [steps.open_sources(), raresteps.setns(jail.pid, jail.started, kinds)]
+    plan.steps += [steps.open_sources(), raresteps.setns(jail.pid, jail.started, kinds), steps.chdir("/")]
     plan.steps += stub_steps(identity, sets, spec.grace_s, spec.name, [DOOR_NONE])
     plan.steps += service_steps(spec, identity, sets, True, plan.places)
     if spec.has_port_rules():

@@ -159,7 +159,7 @@ def _first_steps(spec: JailSpec, places: list[str] | None) -> list[steps.Step]:
         from jail.raresteps import console_stdio
 
         stdio = console_stdio(True)
-    if not spec.isolate:  # from a root of its own, PID 1 has gone there when it made it
+    if not spec.isolate:  # else PID 1 has gone there, into the root that it made or entered
         out.append(steps.chdir("/"))
     out += [stdio, steps.close_descriptors()]
     if places is not None:

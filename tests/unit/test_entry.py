@@ -103,6 +103,7 @@ def test_rules_of_landlock_are_those_of_the_service(jail: Running, monkeypatch: 
     # no rules: a jail that may mount, or a kernel without them
     jail.rules = rules_of(JailSpec("j", [PROGRAM]), None)
     assert jail.rules == [] and "Landlock" not in confined(jail, [PROGRAM], {}).explain()
+    assert "change directory to /" in confined(jail, [PROGRAM], {}).explain()
     jail.rules = rules_of(JailSpec("j", [PROGRAM]), [])
     assert "write to nothing, read everything" in confined(jail, [PROGRAM], {}).explain()
 
