@@ -102,7 +102,7 @@ int take_listener(struct launch_state *state, int pid, int done_fd)
 		return 0;
 	}
 	/* It waits for an answer that nobody gives */
-	if (result < 0)
+	if (result < 0 && service_pid > 0)
 		kill(service_pid, SIGKILL);
 	if (fd >= 0)
 		close(fd);

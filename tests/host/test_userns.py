@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from jail._native import lib
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -171,8 +173,10 @@ def test_no_user_namespace_in_it_unless_asked_for(host: "Host") -> None:
 # ---- ordinary users ----
 
 
-def as_user(host: "Host", *verbs: object, options: tuple[object, ...] = ("-f",)) -> "Result":
-    seen = host.run(*AS_USER, host.ujail, "-n", "t", *options, "--", host.probes["glibc"], *verbs, cwd="/")
+def as_user(
+    host: "Host", *verbs: object, options: tuple[object, ...] = ("-f",), kind: str = "glibc"
+) -> "Result":
+    seen = host.run(*AS_USER, host.ujail, "-n", "t", *options, "--", host.probes[kind], *verbs, cwd="/")
     if "clone" in seen.err or "go into a user namespace" in seen.err:
         pytest.skip("this kernel lets no ordinary user make user namespaces")
     return seen
@@ -194,6 +198,16 @@ def test_ordinary_user_has_a_jail(host: "Host", secret: Path) -> None:
     assert seen.all("line") == [*[f"{0:10} {USER:10} {1:10}"] * 2, "deny"]
     assert (seen["create:/x"], seen[f"read:{secret}"], seen["read:/dev/null"]) == ("EROFS", "EACCES", "ok")
     assert (seen["seccomp"], seen.status) == ("2", 0)
+
+
+@pytest.mark.skipif(not lib.notify_works(), reason="this kernel has no notifier (before Linux 5.6)")
+@pytest.mark.parametrize("kind", ["glibc", "static-musl"])
+def test_ordinary_user_answers_denied_calls(host: "Host", kind: str) -> None:
+    """He takes the listener from another user namespace than his own, at either door."""
+    options = ("-f", "--notify", "-S", host.policy())
+    seen = as_user(host, "call", "getppid", "-", options=options, kind=kind)
+    assert (seen.status, seen["call:getppid"]) == (0, "EXFULL"), seen
+    assert "was refused getppid(" in seen.err
 
 
 def test_ordinary_user_gets_status_and_signals(host: "Host") -> None:
