@@ -94,6 +94,8 @@ def main(words: list[str]) -> int:
     reason = why_no_guests(names)
     guests = [sys.executable, "-m", "tests.guest", *[word for name in names for word in ("--arch", name)]]
     making = None if reason else made_meanwhile(guests)
+    if making:
+        os.environ["STOCKADE_MAKING"] = "1"  # what needs a part of it waits for it
     # not `python -m`: the checkout, whose `jail` has no native module, would come before the installed one
     pytest = str(Path(sys.executable).with_name("pytest"))
     parts = [Part([pytest, *SUITES, f"--junitxml={here}", *words], here)]

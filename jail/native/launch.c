@@ -150,15 +150,16 @@ static void release_service(struct launch_state *state, int pid, int *go_fd, int
 static int end_first(struct launch_state *state, int pid)
 {
 	int status, signal, ended = waitpid(pid, &status, WNOHANG);
+	bool is_over = ended == pid && !WIFSTOPPED(status); /* a tracee's stops are told as well */
 
-	signal = ended == pid && WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+	signal = is_over && WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 	/* the tracer may have waited for it already, and then the pid is nobody's */
-	if (ended == 0)
+	if (!is_over && ended >= 0)
 		kill(pid, SIGKILL);
 	/* tracees have to be waited for before PID 1 of their namespace ends */
 	do
 		ended = waitpid(state->request->trace ? -1 : pid, &status, __WALL);
-	while (ended != pid && (ended > 0 || errno == EINTR));
+	while (ended > 0 ? ended != pid || WIFSTOPPED(status) : errno == EINTR);
 	/* its memory goes before it can be waited for: what it died by may be known only now, if not ours */
 	if (ended == pid && WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL)
 		signal = WTERMSIG(status);
