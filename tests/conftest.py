@@ -143,10 +143,11 @@ def finish(process: Process, text: str | None = None) -> Result:
     """Wait for a process, at most TIMEOUT_S, and return what it said."""
     try:
         out, err = process.communicate(text, timeout=TIMEOUT_S)
-    except subprocess.TimeoutExpired:
+    except subprocess.TimeoutExpired as late:
         process.kill()
         process.wait()  # no more: what it has started may hold the pipes for ever
-        raise
+        said = "".join((part or b"").decode(errors="replace") for part in (late.stdout, late.stderr))
+        raise AssertionError(f"{process.args!r}: no end within {TIMEOUT_S} s; it said\n{said}") from None
     code = process.returncode
     return Result(code if code >= 0 else 128 - code, out or "", err or "")
 

@@ -30,13 +30,15 @@ bool step_asks(const struct step *step)
 int ask_from_here(struct launch_state *state, const struct sock_fprog *program, unsigned int flags)
 {
 	char byte = 0;
+	int fd;
 
 	/* the last word that can be said: the parent looks out for the rest */
 	if (write(state->ready_fd, &byte, 1) != 1)
 		return -errno;
-	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, program) < 0)
+	fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, program);
+	if (fd < 0)
 		return -errno;
-	state->asking = true;
+	state->asks_by = fd + 1; /* it may have copies of the listeners of others, until its exec */
 	/* Any other answer than the parent's is that of a kernel with nobody to ask */
 	return prctl(MARK_LISTENER, 0, 0, 0, 0) == -1 && errno == EINVAL ? 0 : -ENOTCONN;
 }
@@ -56,7 +58,7 @@ static int await(const struct launch_state *state, int listener_fd, int done_fd)
 			return -errno;
 		if (fds[1].revents)
 			return 0;
-		if (listener_fd < 0 ? state->asking : fds[0].revents & POLLIN)
+		if (listener_fd < 0 ? state->asks_by : fds[0].revents & POLLIN)
 			return 1;
 		if (fds[0].revents)
 			fds[0].fd = -1; /* it has ended, and only the pipe is to come */
@@ -94,7 +96,7 @@ int take_listener(struct launch_state *state, int pid, int done_fd)
 	service_pid = state->stub_exec ? state->service_pid : pid; /* which it has told before */
 	result = await(state, -1, done_fd);
 	if (result > 0) {
-		fd = notify_take(service_pid);
+		fd = notify_copy(service_pid, state->asks_by - 1);
 		result = fd < 0 ? fd : let_pass(state, fd, done_fd);
 	}
 	if (result > 0) {

@@ -76,21 +76,37 @@ static int find_listener(int pid)
 	return found;
 }
 
+/* Of a process that is held. Our copy closes at exec. */
+static int copy(int pidfd, int number)
+{
+	const int fd = syscall(SYS_pidfd_getfd, pidfd, number, 0);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int notify_copy(int pid, int number)
+{
+	const int pidfd = syscall(SYS_pidfd_open, pid, 0);
+	int fd;
+
+	if (pidfd < 0)
+		return -errno;
+	fd = copy(pidfd, number);
+	close(pidfd);
+	return fd;
+}
+
 /* The process is held first: /proc may speak of a later one by then, of which nothing is taken. */
 int notify_take(int pid)
 {
 	const int pidfd = syscall(SYS_pidfd_open, pid, 0);
-	int number, fd;
+	int fd;
 
 	if (pidfd < 0)
 		return -errno;
-	number = find_listener(pid);
-	fd = number;
-	if (number >= 0) {
-		fd = syscall(SYS_pidfd_getfd, pidfd, number, 0); /* closes at exec */
-		if (fd < 0)
-			fd = -errno;
-	}
+	fd = find_listener(pid);
+	if (fd >= 0)
+		fd = copy(pidfd, fd);
 	close(pidfd);
 	return fd;
 }

@@ -69,7 +69,7 @@ struct launch_state {
 	volatile int inside_pid; /* the same as /proc has it */
 	volatile int current; /* index of the step under way */
 	volatile enum progress stub, service;
-	volatile bool asking; /* the service's process has put such a filter on, and waits in it */
+	volatile int asks_by; /* 1 + the number of the service's listener: it waits for an answer */
 };
 
 /* Fill state->steps from a packed plan, which has to stay. Returns 0 or -errno; free_steps() in any case. */

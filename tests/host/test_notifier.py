@@ -254,6 +254,28 @@ def test_initd_answers_for_its_services(
     initd.stop()
 
 
+@pytest.mark.parametrize("jail", [None, {"procfs": True}], ids=["plain", "jail"])
+@pytest.mark.parametrize("kind", ["glibc", "static-musl"])
+def test_initd_hears_each_service_by_its_own_listener(
+    host: "Host", initd: Supervised, kind: str, jail: Any
+) -> None:
+    """What is to become the second service begins with a copy of the first one's."""
+    for name, call in (("first", "getppid"), ("second", "sched_yield"), ("third", "getppid")):
+        policy = host.policy("read", "pause", *({"getppid", "sched_yield"} - {call}))
+        table: dict[str, Any] = {
+            "command": [str(host.probes[kind]), *CALLS, "hold"],
+            "seccomp": str(policy),
+            "seccomp_notify": True,
+        } | ({"jail": jail} if jail else {})
+        initd.set(name, one=table)
+        initd.wait_log(f"{name}::one: ")
+        initd.wait_log(f"was refused {call}")
+        assert f"{name}::one" in next(
+            line for line in reversed(initd.log().splitlines()) if f"was refused {call}" in line
+        )
+    initd.stop()
+
+
 def test_service_that_asks_without_end_does_not_hold_up_initd(host: "Host", initd: Supervised) -> None:
     # no shell: that of the guests is static, and nobody is asked for it
     script = "import os, contextlib\nwhile True:\n with contextlib.suppress(OSError): os.umask(18)"
