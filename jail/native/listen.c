@@ -81,9 +81,12 @@ static int let_pass(const struct launch_state *state, int listener_fd, int done_
 	result = notify_answer(listener_fd, call.id, EINVAL);
 	if (result)
 		return result == -ENOENT ? 0 : result;
-	/* Nothing but the exec comes now. What asks before it succeeds is the end of one that failed */
+	/* Nothing but the exec comes now, or the end of one that failed, which is told first. The program may
+	 * ask before the pipe is closed: PID 1 had it, too, and may be on its way out of its own exec */
 	result = await(state, listener_fd, done_fd);
-	return result > 0 ? -EPROTO : result < 0 ? result : 1;
+	if (result > 0 && state->error)
+		return -EPROTO;
+	return result < 0 ? result : 1;
 }
 
 int take_listener(struct launch_state *state, int pid, int done_fd)
