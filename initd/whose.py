@@ -80,7 +80,12 @@ class Owners:
                 return [owner], True
             if parent <= 1:
                 break
-            parent = parent_of(parent) or 0
+            above = parent_of(parent)
+            if above is None:  # it has ended since, and what it began is another one's now
+                above = parent_of(found.pid)
+                if above is None:
+                    return self._of_gone(found)
+            parent = above
         owner = self._of_cgroup(found.pid)
         return ([owner] if owner else []), True
 
@@ -138,9 +143,14 @@ def parent_of(pid: int) -> int | None:
     """None for a process that is gone."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
-            return int(file.read().rpartition(b")")[2].split()[1])
+            return parent_in(file.read())
     except (OSError, IndexError):
         return None
+
+
+def parent_in(stat: bytes) -> int | None:
+    """None where it is 0: the kernel says that of a process that it is just removing."""
+    return int(stat.rpartition(b")")[2].split()[1]) or None
 
 
 def cgroup_of(pid: int) -> str:

@@ -71,6 +71,25 @@ def test_a_child_is_known_by_its_ancestors(
     assert len(told(world)) == 1 and "d[70] was refused ptrace" in told(world)[0]
 
 
+def test_a_child_whose_parent_ends_meanwhile_is_known_by_its_next_one(
+    world: World, policy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parents = {70: iter((60, FIRST_PID)), 60: iter((None,))}
+    monkeypatch.setattr(whose, "parent_of", lambda pid: next(parents[pid]))
+    world.set("s", one={"command": ["/bin/d"], "seccomp": policy})
+    world.denials._take_record(record("ptrace", pid=70))
+    assert len(told(world)) == 1
+
+
+@pytest.mark.parametrize(
+    ("stat", "parent"),
+    [(b"70 (d) S 60 70 70 0", 60), (b"70 (a) S 1) S 60 70", 60), (b"70 (d) X 0 -1 -1 0", None)],
+    ids=["child", "its name is in brackets", "being removed"],
+)
+def test_a_process_that_is_being_removed_has_no_parent(stat: bytes, parent: int | None) -> None:
+    assert whose.parent_in(stat) == parent
+
+
 def test_a_daemon_is_known_by_its_cgroup(world: World, policy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(whose, "parent_of", {71: 1, 72: 1}.get)
     monkeypatch.setattr(whose, "cgroup_of", {71: "/services/s/one", 72: "/services/s/two"}.__getitem__)
