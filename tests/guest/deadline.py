@@ -2,7 +2,7 @@
 """Guests under a deadline: which there is time for.
 
 STOCKADE_DEADLINE is a time in seconds as `date +%s` gives them. A guest that may not be over by then is left out, and
-that is said aloud wherever the result is said; one that was started and is not over by then has failed.
+that is said aloud wherever the result is said; one that was started is waited for.
 """
 
 import os
