@@ -2,8 +2,8 @@
 """The denied calls of one process that ask initd: its listener is taken, and each call is answered in the loop.
 
 The launch has taken it where door 1 has one. Else the service waits for that before its main, and it is looked for
-in ever longer steps. One that asks
-without end gets RATE answers a second and waits for the others, not we. Imported only where a filter asks.
+in ever longer steps. One that asks without end gets RATE answers a second and waits for the others, not we. Imported
+only where a filter asks.
 """
 
 import os

@@ -57,6 +57,7 @@ def finish(started: Started) -> dict[str, Any]:
         "service_pid": started.service_pid,
         "has_stub": started.pid != started.service_pid,
         "warnings": started.warnings,
+        "trace_file": started.trace.path if started.trace else "",
         "blocking": any(blocking),
     }
 

@@ -148,3 +148,4 @@ def test_service_that_would_be_traced_is_not_started(host: "Host") -> None:
     assert "trace it without shared" in entry["failed"]
     (entry,) = report_of(host, {**table, "jail": {**table["jail"], "shared": False}})
     assert entry["status"] == 0, entry
+    Path(entry["trace_file"]).unlink()
