@@ -11,7 +11,7 @@ import pytest
 from watcher import MARK
 
 if TYPE_CHECKING:
-    from tests.conftest import Host
+    from jails import Host
 
 HERE = Path(__file__).resolve().parent
 ROUNDS = 60 if "STOCKADE_GUEST" in os.environ else 2000

@@ -15,7 +15,8 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tests.conftest import Host, Result
+    from jails import Host
+    from result import Result
 
 SYSCALL_KILLED = 128 + signal.SIGSYS
 PROC = ("-p",)

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.conftest import Host, Process, Result
+    from jails import Host
+    from processes import Process
+    from result import Result
 
 
 # not CHLD, which the stub has of its own children, and not TERM, which it takes from anybody

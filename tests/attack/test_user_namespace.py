@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.conftest import Host
+    from jails import Host
 
 OFF = "--no-default-filter"
 IN = ("-f", "-p")

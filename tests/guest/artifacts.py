@@ -83,7 +83,7 @@ def install(arch: Arch, source: Path, root: Path, log: Path) -> None:
 
 
 def programs(arch: Arch, source: Path, place: Path, log: Path) -> None:
-    """Every C program of the tests, in each of the kinds that conftest.py knows: NAME-KIND."""
+    """Every C program of the tests, in each of the kinds that lib/probes.py knows: NAME-KIND."""
     place.mkdir(parents=True)
     glibc, musl = compilers.glibc(arch), compilers.musl(arch)
     kinds = {

@@ -13,7 +13,7 @@ from jail.denial import Denial
 from jail.notifier import Notifier, take
 
 if TYPE_CHECKING:
-    from tests.conftest import Host
+    from jails import Host
 
 NATIVE = ffi.string(lib.native_arch()).decode()
 

@@ -12,9 +12,8 @@ from supervised import Supervised, supervised, wait_until
 from jail import why
 
 if TYPE_CHECKING:
+    from jails import Host
     from networks import World
-
-    from tests.conftest import Host
 
 RECORDS_WINDOW_S = 6.0  # five, and one for the difference between two clocks
 RECORDS_MAX = 5  # half of what the kernel writes in that time

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tests.conftest import Host
+    from jails import Host
 
 WORLD = Path(__file__).with_name("networld.py")
 PORT = 40010  # where the world listens

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.conftest import Host
+    from jails import Host
 
 SPAWNER = Path(__file__).with_name("spawner.py")
 ODD = "a:b,c\\d*e"

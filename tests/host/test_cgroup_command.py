@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.conftest import Host
+    from jails import Host
 
 DEPTH = ("--cgroup", "cgroup.max.depth=1")
 

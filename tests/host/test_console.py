@@ -17,7 +17,7 @@ from initd.ubus import wire
 from initd.ubus.wire import UbusError
 
 if TYPE_CHECKING:
-    from tests.conftest import Host
+    from jails import Host
 
 SHELL = "/bin/sh"
 CONSOLE = {"name": "desk", "console": True, "procfs": True}

@@ -16,7 +16,8 @@ import pytest
 from daemons import DAEMONS, SCENARIOS, Daemon
 
 if TYPE_CHECKING:
-    from tests.conftest import Host, Result
+    from jails import Host
+    from result import Result
 
 ROOT = Path(__file__).resolve().parents[2]
 NO_RECORD = "the kernel wrote no record"

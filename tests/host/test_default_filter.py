@@ -16,7 +16,7 @@ from jail._native import lib
 from jail.doors import native_arch
 
 if TYPE_CHECKING:
-    from tests.conftest import Host
+    from jails import Host
 
 OFF = "--no-default-filter"
 DENIED = ("EPERM", "ENOSYS")

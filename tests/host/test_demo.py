@@ -13,7 +13,7 @@ from jail.cgroup import hierarchy
 from jail.silence import is_silent
 
 if TYPE_CHECKING:
-    from tests.conftest import Host
+    from jails import Host
 
 DEMO = Path(__file__).resolve().parents[2] / "demo/run"
 # a line that is printed shortly before each kind of work

@@ -16,7 +16,7 @@ from initd.records import no_records
 from jail.silence import needs_supervisor
 
 if TYPE_CHECKING:
-    from tests.conftest import Host
+    from jails import Host
 
 pytestmark = pytest.mark.usefixtures("room_for_records")
 JAIL = {"procfs": True}

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.conftest import Host, Result
+    from jails import Host
+    from result import Result
 
 KINDS = ("glibc", "musl", "static-glibc", "static-musl", "i386", "script", "setuid", "file-capability")
 TWO_DOORS = ("glibc", "musl", "script", "setuid", "file-capability")

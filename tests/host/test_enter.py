@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.conftest import Host, Process, Result
+    from jails import Host
+    from processes import Process
+    from result import Result
 
 JAILCTL = (
     Path(os.environ.get("STOCKADE_UJAIL") or f"{sysconfig.get_path('scripts')}/ujail").parent / "jailctl"

@@ -22,7 +22,7 @@ import pytest
 from jail.cgroup import hierarchy
 
 if TYPE_CHECKING:
-    from tests.conftest import Host
+    from jails import Host
 
 HERE = Path(__file__).resolve().parent
 WORKERS = 2

@@ -13,7 +13,7 @@ import pytest
 from jail._native import lib
 
 if TYPE_CHECKING:
-    from tests.conftest import Host
+    from jails import Host
 
 JAILCTL = (
     Path(os.environ.get("STOCKADE_UJAIL") or f"{sysconfig.get_path('scripts')}/ujail").parent / "jailctl"

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from tests.conftest import Host, Result
+    from jails import Host
+    from result import Result
 
 
 @pytest.fixture

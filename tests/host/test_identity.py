@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.conftest import Host, Result
+    from jails import Host
+    from result import Result
 
 SETS = ("effective", "permitted", "inheritable", "bounding", "ambient")
 NET_RAW = 1 << 13

@@ -15,7 +15,8 @@ import pytest
 from jail.cgroup import Group
 
 if TYPE_CHECKING:
-    from tests.conftest import Host, Process
+    from jails import Host
+    from processes import Process
 
 SPAWNER = Path(__file__).with_name("spawner.py")
 JAIL = {"name": "x", "procfs": True}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tests.conftest import Host
+    from jails import Host
 
 CHAOS = Path(__file__).with_name("chaos.py")
 SECONDS = float(os.environ.get("STOCKADE_CHAOS_S", 8 if "STOCKADE_GUEST" in os.environ else 60))

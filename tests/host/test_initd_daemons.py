@@ -12,7 +12,7 @@ from daemons import DAEMONS
 from supervised import Supervised, wait_until
 
 if TYPE_CHECKING:
-    from tests.conftest import Host
+    from jails import Host
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FILES = REPOSITORY / "buildroot/files/etc"

@@ -12,7 +12,7 @@ from supervised import SLOWER, Supervised, status_of_call, wait_until
 from initd.ubus import wire
 
 if TYPE_CHECKING:
-    from tests.conftest import Host
+    from jails import Host
 
 JAIL = {"procfs": True, "sysfs": True}
 RESPAWN = ["3600", "0", "5"]

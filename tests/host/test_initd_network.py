@@ -17,7 +17,7 @@ from initd.ubus.blocking import Session
 from initd.ubus.object import Call, Method, Object
 
 if TYPE_CHECKING:
-    from tests.conftest import Host
+    from jails import Host
 
 pytest.importorskip("pyroute2")
 VETH = "veth:eth0,addr=10.9.0.2/24,bridge=br0,peer=outer"

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from tests.conftest import Host, Result
+    from jails import Host
+    from result import Result
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 KINDS = ("bounding", "permitted", "effective", "inheritable", "ambient")

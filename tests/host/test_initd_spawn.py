@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from tests.conftest import Host, Process
+    from jails import Host
+    from processes import Process
 
 SPAWNER = Path(__file__).with_name("spawner.py")
 

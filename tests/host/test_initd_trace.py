@@ -14,7 +14,8 @@ from utraced import DYNAMIC
 from jail.cgroup import hierarchy
 
 if TYPE_CHECKING:
-    from tests.conftest import Host, Probes
+    from jails import Host
+    from probes import Probes
 
 JAIL = {"procfs": True, "hostname": "traced"}
 WORK = ("threads", 3, 40, "forks", 4, 5)

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from tests.conftest import Host, Probes, Result
+    from jails import Host
+    from probes import Probes
+    from result import Result
 
 # what `hold` needs
 CALLS = ("pause", "ppoll", "rt_sigsuspend")

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.conftest import Host, Process
+    from jails import Host
+    from processes import Process
 
 KINDS = ("net", "ipc", "uts", "cgroup")
 # CLONE_NEWNET, NEWIPC, NEWUTS and NEWCGROUP, which BusyBox's unshare does not know

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from tests.conftest import Host, Result
+    from jails import Host
+    from result import Result
 
 # the kinds of start: a full jail, procd's wrapper with and without a stub, a plain service
 WRAPPER = {"isolate": False}

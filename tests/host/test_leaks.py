@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.conftest import Host
+    from jails import Host
 
 HERE = Path(__file__).resolve().parent
 IS_GUEST = "STOCKADE_GUEST" in os.environ  # an emulated machine: a jail takes it half a second

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.conftest import Host, Process
+    from jails import Host
+    from processes import Process
 
 # all of the first 31 that can be caught, but CHLD, which the stub has of its own children, and TERM
 FORWARDED = sorted(

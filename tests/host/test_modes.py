@@ -16,7 +16,7 @@ from jail.plan import make_plan
 from jail.spec import JailSpec
 
 if TYPE_CHECKING:
-    from tests.conftest import Host
+    from jails import Host
 
 KINDS = ("glibc", "musl", "static-glibc", "static-musl", "i386", "script")
 CALLS = ("call", "getppid", "-", "call", "sched_yield", "-")

@@ -5,7 +5,7 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tests.conftest import Host
+    from jails import Host
 
 OWN = ("-N", "-p")
 LOOP = ("listen", "127.0.0.1", 40001, "connect", "127.0.0.1", 40001)

@@ -10,7 +10,7 @@ import pytest
 from networks import PORT, World
 
 if TYPE_CHECKING:
-    from tests.conftest import Host
+    from jails import Host
 
 pytest.importorskip("pyroute2")
 VETH = ("--net", "veth:eth0,addr=10.9.0.2/24,addr=fd09::2/64,bridge=br0")

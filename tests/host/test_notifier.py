@@ -19,7 +19,7 @@ from jail._native import lib
 from jail.notifier import Notifier
 
 if TYPE_CHECKING:
-    from tests.conftest import Host
+    from jails import Host
 
 CALLS = ("call", "getppid", "-", "call", "sched_yield", "-")
 KILLED = 128 + signal.SIGSYS

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.conftest import Host, Result
+    from jails import Host
+    from result import Result
 
 MODERN: list[str] = []
 OLD = ["LAUNCH_OLD_KERNEL"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.conftest import Host
+    from jails import Host
 
 BEST_EFFORT, IDLE, SHIFT = 2, 3, 13  # of ioprio_set(2)
 with_and_without_users = pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.conftest import Host
+    from jails import Host
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 

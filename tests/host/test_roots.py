@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.conftest import Host, Result
+    from jails import Host
+    from result import Result
 
 ODD = "a b,c:d\\e=f"
 SWAPPED = 30 if "STOCKADE_GUEST" in os.environ else 100

@@ -13,7 +13,7 @@ import pytest
 from jail._native import lib
 
 if TYPE_CHECKING:
-    from tests.conftest import Host
+    from jails import Host
 
 SPAWNER = Path(__file__).with_name("spawner.py")
 DENIED = f"errno {errno.EACCES}"

@@ -15,7 +15,8 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
 if TYPE_CHECKING:
-    from tests.conftest import Host, Result
+    from jails import Host
+    from result import Result
 
 LIBCS = ("glibc", "musl")
 # what stdio of either libc wants for printing

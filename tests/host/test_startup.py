@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.conftest import Host
+    from jails import Host
 
 # a jail each, which takes an emulated machine up to a second
 SAMPLE = 6 if "STOCKADE_GUEST" in os.environ else 120

@@ -14,7 +14,8 @@ from jail._native import lib
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.conftest import Host, Result
+    from jails import Host
+    from result import Result
 
 NEW_USER = 0x10000000 | signal.SIGCHLD  # CLONE_NEWUSER; the signal has another number on mips
 OFF = "--no-default-filter"

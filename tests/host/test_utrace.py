@@ -16,7 +16,8 @@ import pytest
 from utraced import DYNAMIC, STATIC, Traced, trace
 
 if TYPE_CHECKING:
-    from tests.conftest import Host, Probes
+    from jails import Host
+    from probes import Probes
 
 CHILDREN = 1_000 if "STOCKADE_GUEST" in os.environ else 10_000  # an emulated machine takes its time
 CLONE3 = 4435 if os.uname().machine.startswith("mips") else 435

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from utraced import trace
 
 if TYPE_CHECKING:
-    from tests.conftest import Host, Probes
+    from jails import Host
+    from probes import Probes
 
 FEW = "STOCKADE_GUEST" in os.environ  # an emulated machine takes its time
 NUMBERS = (8000, 16000)  # that no kernel has

@@ -12,7 +12,8 @@ import pytest
 from utraced import Traced, trace
 
 if TYPE_CHECKING:
-    from tests.conftest import Host, Probes
+    from jails import Host
+    from probes import Probes
 
 DYING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 

@@ -12,7 +12,8 @@ import pytest
 from utraced import DYNAMIC, STATIC, Traced, trace
 
 if TYPE_CHECKING:
-    from tests.conftest import Host, Probes
+    from jails import Host
+    from probes import Probes
 
 
 def rules(traced: Traced, call: str) -> list[tuple[int, int]]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.conftest import Host
+    from jails import Host
 
 PATH = "PATH=/usr/sbin:/usr/bin:/sbin:/bin"
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.conftest import Host
+    from jails import Host
 
 
 def test_line_that_does_not_come_is_given_up_with_what_was_said(host: "Host") -> None:

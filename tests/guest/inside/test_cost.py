@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tests.conftest import Host
+    from jails import Host
 
 RESULTS = Path("/results/cost.json")
 ROUNDS = 3

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tests.conftest import Host, Result
+    from jails import Host
+    from result import Result
 
 ROOT = Path(__file__).resolve().parents[3]
 FORKS = ("clone", "clone3", "fork", "vfork")  # for each connection

@@ -19,7 +19,7 @@ import pytest
 from jail.policy import compile_filter
 
 if TYPE_CHECKING:
-    from tests.conftest import Host
+    from jails import Host
 
 ARCH = os.environ.get("STOCKADE_GUEST", "")
 FIRST_ERROR = 1000  # no kernel gives these
