@@ -9,6 +9,7 @@ import stat
 
 from jail._native import lib
 from jail.kernelfs import DEVICE_LINKS, DEVICES
+from jail.procfs import MOUNTINFO, unescape
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
     Warn = Callable[[str], None]
 
-MOUNTINFO = "/proc/self/mountinfo"
 QUIET = lib.MS_NOSUID | lib.MS_NODEV | lib.MS_NOEXEC
 # (name, mode, major, minor): what a /dev needs where the kernel makes none
 NODES = (("console", 0o600, 5, 1), ("kmsg", 0o600, 1, 11), *DEVICES, ("ptmx", 0o666, 5, 2))
@@ -52,13 +52,7 @@ WANTED = (
 
 def mount_points(mountinfo: str) -> list[str]:
     """Where something is mounted, in the order of the mounts."""
-    return [_unescape(line.split(" ")[4]) for line in mountinfo.splitlines() if line.count(" ") > 4]
-
-
-def _unescape(text: str) -> str:
-    for escape, char in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
-        text = text.replace(escape, char)
-    return text
+    return [unescape(line.split(" ")[4]) for line in mountinfo.splitlines() if line.count(" ") > 4]
 
 
 def missing(mountinfo: str) -> list[Mount]:

@@ -10,6 +10,7 @@ import os
 
 from initd.isolation import isolates, policy_of
 from jail.errors import ConfigError
+from jail.procfs import group, parent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -142,22 +143,15 @@ def exe_of(pid: int) -> str:
 def parent_of(pid: int) -> int | None:
     """None for a process that is gone."""
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            return parent_in(file.read())
+        return parent(pid) or None  # 0 for one that the kernel is just removing
     except (OSError, IndexError):
         return None
-
-
-def parent_in(stat: bytes) -> int | None:
-    """None where it is 0: the kernel says that of a process that it is just removing."""
-    return int(stat.rpartition(b")")[2].split()[1]) or None
 
 
 def cgroup_of(pid: int) -> str:
     """Its path in the version 2 hierarchy, "" where it has none."""
     try:
-        with open(f"/proc/{pid}/cgroup", encoding="utf-8", errors="surrogateescape") as file:
-            return next((line[3:].rstrip("\n") for line in file if line.startswith("0::")), "")
+        return group(pid)
     except OSError:
         return ""
 

@@ -4,6 +4,7 @@
 import os
 
 from jail.capabilities import last_capability
+from jail.procfs import status
 from jail.running import all_jails
 from jail.spec import ENFORCE, MODES
 
@@ -26,10 +27,10 @@ def audit() -> list[str]:
     lines = []
     for pid, (name, mode) in sorted(found.items(), key=lambda item: item[1]):
         try:
-            status, shared = status_of(pid), [kind for kind in SEEN if is_shared(pid, kind)]
+            said, shared = status(pid), [kind for kind in SEEN if is_shared(pid, kind)]
         except OSError:
             continue  # it has ended
-        if lacks := lacking(status, shared, mode):
+        if lacks := lacking(said, shared, mode):
             lines.append(f"{name}\t{pid}\t{'; '.join(lacks)}")
     return lines
 
@@ -71,12 +72,6 @@ def services() -> "list[tuple[str, dict[str, Any]]]":
     except UbusError:
         pass
     return found
-
-
-def status_of(pid: int) -> dict[str, str]:
-    with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
-        pairs = [line.partition(":") for line in file]
-    return {name: value.strip() for name, _, value in pairs}
 
 
 def is_shared(pid: int, kind: str) -> bool:

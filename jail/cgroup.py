@@ -9,13 +9,13 @@ import _signal  # the C half of `signal`, without enum
 import os
 from errno import EBUSY, ENOENT
 
+from jail import procfs
 from jail.errors import ConfigError, SetupError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jail.spec import JailSpec
 
-MOUNTS = "/proc/self/mountinfo"
 READ_MAX = 4096  # of a file of a group
 USUAL = ("cpu", "io", "memory", "pids")
 END_S = 5.0  # after which a process that was killed is one that the kernel holds
@@ -132,11 +132,8 @@ class Group:
         except OSError:
             return
         try:
-            with open(f"/proc/{pid}/cgroup", encoding="utf-8", errors="surrogateescape") as file:
-                if any(
-                    line.startswith("0::") and line.rstrip("\n").endswith(f"/{self.name}") for line in file
-                ):
-                    _signal.pidfd_send_signal(fd, _signal.SIGKILL)
+            if procfs.group(pid).endswith(f"/{self.name}"):
+                _signal.pidfd_send_signal(fd, _signal.SIGKILL)
         except OSError:
             return  # it has ended
         finally:
@@ -217,12 +214,11 @@ def describe_missing() -> str:
 
 def hierarchy() -> str:
     """Where version 2 is mounted, "" if it is nowhere."""
-    with open(MOUNTS, encoding="utf-8", errors="surrogateescape") as file:
+    with open(procfs.MOUNTINFO, encoding="utf-8", errors="surrogateescape") as file:
         for line in file:
             before, _, after = line.partition(" - ")
             if after.startswith("cgroup2 "):
-                # octal escapes for blanks, as the kernel writes them
-                return before.split()[4].replace("\\040", " ").replace("\\134", "\\")
+                return procfs.unescape(before.split()[4])
     return ""
 
 

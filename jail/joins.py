@@ -5,6 +5,7 @@ A pid may be another process by the time of the launch: the time at which it beg
 compares.
 """
 
+from jail import procfs
 from jail._native import lib
 from jail.errors import ConfigError, UsageError
 
@@ -73,8 +74,7 @@ class Join:
     def started(self) -> int:
         """When the process began, in ticks since the boot. Raises ConfigError if there is none."""
         try:
-            with open(f"/proc/{self.pid}/stat", "rb") as file:
-                return int(file.read().rpartition(b")")[2].split()[19])
+            return procfs.started(self.pid)
         except OSError as error:
             raise ConfigError(f"join: process {self.pid}: {error.strerror}") from error
 

@@ -12,6 +12,7 @@ import select
 from errno import EAGAIN, EINTR, EINVAL, ENOENT, ENOSYS, EPERM
 from time import time
 
+from jail import procfs
 from jail._native import ffi, lib
 from jail.bpf import Program
 from jail.denial import NOTIFIER, Denial
@@ -149,11 +150,9 @@ def take(pid: int) -> int:
 def status_of(pid: int) -> dict[str, str]:
     """/proc/PID/status; {} for a process that is gone."""
     try:
-        with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
-            pairs = [line.rstrip("\n").partition(":") for line in file]
+        return procfs.status(pid)
     except OSError:
         return {}
-    return {name: value.strip() for name, _, value in pairs}
 
 
 def _text(pointer: "FFI.CData") -> str:

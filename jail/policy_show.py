@@ -10,6 +10,7 @@ from jail.errors import ConfigError, JailError, UsageError
 from jail.policy import compile_filter
 from jail.policy_merge import action_text, rule_text
 from jail.policyfile import Policy, names_of, render
+from jail.procfs import status
 
 MOST_FILTERS = 64  # of one process; they share 32768 instructions
 MARKS = (4094, 4095)  # errnos that no kernel returns
@@ -137,8 +138,7 @@ def _errno(name: str) -> int:
 def is_filtered(pid: int) -> bool:
     """Whether a process has a filter, as /proc says."""
     try:
-        with open(f"/proc/{pid}/status", "rb") as file:
-            return any(line.split() == [b"Seccomp:", b"2"] for line in file)
+        return status(pid).get("Seccomp") == "2"
     except OSError:
         return False
 

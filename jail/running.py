@@ -9,6 +9,7 @@ user can start one that is, in a user namespace of their own: jails of other use
 import os
 import sys
 
+from jail import procfs
 from jail._native import lib
 from jail.capabilities import CapabilitySets
 from jail.errors import ConfigError
@@ -32,8 +33,8 @@ class Running:
         self.name = name
         self.door = door
         self.rules = rules
-        self.parent = int(_status(pid)["PPid"])
-        self.started = started(pid)
+        self.parent = procfs.parent(pid)
+        self.started = procfs.started(pid)
         self.service_pid = _child(pid, inner_pid)
 
     @property
@@ -61,7 +62,7 @@ class Running:
 
     def privilege(self) -> tuple[Identity, CapabilitySets]:
         """Who the service is now, and what it may: a program that is entered gets no more."""
-        status = _status(self.service_pid)
+        status = procfs.status(self.service_pid)
         if int(status["PPid"]) != self.pid:
             raise ConfigError(f"jail {self.name}: its service has ended")  # and the pid is another process's
         uids, gids = self._map("uid"), self._map("gid")
@@ -105,11 +106,7 @@ class Running:
 
     def group(self) -> str:
         """The service's control group of version 2, "" for the root's or none."""
-        with open(f"/proc/{self.service_pid}/cgroup", encoding="utf-8", errors="surrogateescape") as file:
-            for line in file:
-                if line.startswith("0::/"):
-                    return line[4:].rstrip("\n")
-        return ""
+        return procfs.group(self.service_pid).removeprefix("/")
 
     def nice(self) -> int:
         return os.getpriority(os.PRIO_PROCESS, self.service_pid)
@@ -127,7 +124,7 @@ class Running:
             return file.read().strip()
 
     def umask(self) -> int:
-        return int(_status(self.service_pid).get("Umask", "0022"), 8)
+        return int(procfs.status(self.service_pid).get("Umask", "0022"), 8)
 
 
 def find_jail(name: str, parent: int = 0) -> Running | None:
@@ -153,12 +150,6 @@ def require_jail(name: str) -> Running:
     return jail
 
 
-def started(pid: int) -> int:
-    """When a process began, in ticks since the boot."""
-    with open(f"/proc/{pid}/stat", "rb") as file:
-        return int(file.read().rpartition(b")")[2].split()[19])
-
-
 def _is_meant(jail: Running, name: str) -> bool:
     return jail.name == name or (name.isdigit() and int(name) in (jail.pid, jail.service_pid))
 
@@ -176,7 +167,7 @@ def jail_at(pid: int) -> Running | None:
             return None
         with open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="surrogateescape") as file:
             words = file.read().split("\0")[:-1]
-        levels = _status(pid)["NSpid"].split()
+        levels = procfs.status(pid)["NSpid"].split()
         if len(words) >= STUB_WORDS and words[1] == "init" and levels[1:] == ["1"] and _is_ours(pid):
             return Running(pid, words[3], words[4], words[5:-1], words[-1])
     except (OSError, StopIteration):
@@ -200,7 +191,7 @@ def _is_ours(pid: int) -> bool:
 
 def _child(pid: int, inner_pid: str) -> int:
     """The process that PID 1 knows under a number. Raises StopIteration."""
-    return next(child for child in _children(pid) if _status(child)["NSpid"].split()[-1] == inner_pid)
+    return next(child for child in _children(pid) if procfs.status(child)["NSpid"].split()[-1] == inner_pid)
 
 
 def _children(pid: int) -> list[int]:
@@ -213,15 +204,9 @@ def _children(pid: int) -> list[int]:
 
 def _parent(entry: str) -> int:
     try:
-        return int(_status(int(entry))["PPid"])
+        return procfs.parent(int(entry))
     except OSError:
         return 0
-
-
-def _status(pid: int) -> dict[str, str]:
-    with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
-        pairs = [line.partition(":") for line in file]
-    return {name: value.strip() for name, _, value in pairs}
 
 
 def _namespace(pid: int, kind: str) -> str:

@@ -4,6 +4,7 @@
 import os
 from stat import S_ISBLK, S_ISCHR
 
+from jail import procfs
 from jail.errors import ConfigError
 from jail.spec import JailSpec, Share
 from jail.tree import follow
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from jail.plan import Plan
-
-MOUNTS = "/proc/self/mountinfo"
 
 
 def present_shares(spec: JailSpec, plan: "Plan") -> list[Share]:
@@ -95,13 +94,11 @@ def _is_on_shared_mount(path: str) -> bool:
     """Whether mounts that the host makes below a path are told to others."""
     real = os.path.realpath(path)
     best, is_shared = "", False
-    with open(MOUNTS, encoding="utf-8", errors="surrogateescape") as file:
+    with open(procfs.MOUNTINFO, encoding="utf-8", errors="surrogateescape") as file:
         for line in file:
             before, _, _ = line.partition(" - ")
             fields = before.split()
-            point = fields[4]
-            for code, letter in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
-                point = point.replace(code, letter)
+            point = procfs.unescape(fields[4])
             # of two mounts at one place the later one is on top
             if f"{real}/".startswith(f"{point.rstrip('/')}/") and len(point) >= len(best):
                 best, is_shared = point, any(field.startswith("shared:") for field in fields[6:])

@@ -12,6 +12,8 @@ import select
 from jail.eventlog import EventLog
 from jail.launch import launch
 from jail.notifier import Notifier, take
+from jail.procfs import parent
+from jail.spec import COMPLAIN
 from jail.why import KERNEL_LOG, PATIENCE_S, RECORD_BYTES, of_kernel
 
 TYPE_CHECKING = False
@@ -119,7 +121,7 @@ class Watcher:
             self._spec.seccomp,
             self._plan.notify_abi,
             self._service_pid,
-            complains=self._spec.mode == "complain",
+            complains=self._spec.mode == COMPLAIN,
             tell=self._note,
         )
         self._poll.register(fd, select.POLLIN)
@@ -155,8 +157,7 @@ class Watcher:
         own = os.getpid()
         for _ in range(GENERATIONS_MAX):
             try:
-                with open(f"/proc/{pid}/stat", "rb") as file:
-                    pid = int(file.read().rpartition(b")")[2].split()[1])
+                pid = parent(pid)
             except (OSError, IndexError):
                 return False
             if pid <= 1 or pid == own:

@@ -9,7 +9,7 @@ import os
 import select
 import time
 
-from jail import auditrecord
+from jail import auditrecord, procfs
 from jail._native import ffi, lib
 from jail.auditrecord import Record
 from jail.denial import UNKNOWN_CALL, WAITPID, Denial
@@ -32,9 +32,7 @@ CLOCK_SLACK_US = 1_000_000
 
 def start_us(pid: "int | str" = "self") -> int:
     """When a process began, in microseconds of the boot's clock, a moment early; exec does not change it."""
-    with open(f"/proc/{pid}/stat", "rb") as file:
-        fields = file.read().rpartition(b")")[2].split()
-    return int(fields[19]) * 1_000_000 // os.sysconf("SC_CLK_TCK") - CLOCK_SLACK_US
+    return procfs.started(pid) * 1_000_000 // os.sysconf("SC_CLK_TCK") - CLOCK_SLACK_US
 
 
 def of_kernel(line: str) -> Record | None:

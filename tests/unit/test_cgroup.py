@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from jail import cgroup
+from jail import procfs
 from jail.cgroup import Group, describe_missing, find_group, hierarchy, is_limit
 from jail.errors import ConfigError, SetupError, UsageError
 from jail.spec import JailSpec
@@ -24,7 +24,7 @@ def mounted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "1 2 0:3 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n"
         f"1 2 0:4 / {escaped} rw shared:1 - cgroup2 cgroup2 rw\n"
     )
-    monkeypatch.setattr(cgroup, "MOUNTS", str(mounts))
+    monkeypatch.setattr(procfs, "MOUNTINFO", str(mounts))
     return root
 
 
@@ -94,7 +94,7 @@ def test_what_a_system_lacks_is_said_in_a_line(mounted: Path) -> None:
 
 def test_missing_hierarchy_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mountinfo").write_text("")
-    monkeypatch.setattr(cgroup, "MOUNTS", str(tmp_path / "mountinfo"))
+    monkeypatch.setattr(procfs, "MOUNTINFO", str(tmp_path / "mountinfo"))
     with pytest.raises(ConfigError, match=r"memory\.max cannot be set: no version 2"):
         find_group("x", {"memory.max": "1"})
 

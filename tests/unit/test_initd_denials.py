@@ -11,7 +11,7 @@ from initd_world import FIRST_PID, FakeStarted, World
 
 from initd import whose
 from initd.denials import LINES_MAX, PIDS_KEPT_S, RECORD_DELAY_S, WINDOW_S, table
-from jail import advice, calls
+from jail import advice, calls, procfs
 from jail._native import lib
 from jail.auditrecord import Record
 from jail.bpf import Program
@@ -86,8 +86,11 @@ def test_a_child_whose_parent_ends_meanwhile_is_known_by_its_next_one(
     [(b"70 (d) S 60 70 70 0", 60), (b"70 (a) S 1) S 60 70", 60), (b"70 (d) X 0 -1 -1 0", None)],
     ids=["child", "its name is in brackets", "being removed"],
 )
-def test_a_process_that_is_being_removed_has_no_parent(stat: bytes, parent: int | None) -> None:
-    assert whose.parent_in(stat) == parent
+def test_a_process_that_is_being_removed_has_no_parent(
+    stat: bytes, parent: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(procfs, "_stat", lambda pid: procfs.behind_name(stat))
+    assert whose.parent_of(70) == parent
 
 
 def test_a_daemon_is_known_by_its_cgroup(world: World, policy: str, monkeypatch: pytest.MonkeyPatch) -> None:
