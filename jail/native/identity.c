@@ -20,6 +20,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "confine.h"
 #include "steps.h"
 
 /* i386 and arm kept the calls with 16-bit ids under the old names */
@@ -270,8 +271,15 @@ int step_exec(struct launch_state *state, struct step *step)
 	return -errno;
 }
 
+/* Descriptors are told to the stub by their numbers; the program's own may be in the way. */
 int step_exec_stub(struct launch_state *state, struct step *step)
 {
+	if (step->fd == STUB_HELD_FD)
+		step->fd = fcntl(step->fd, F_DUPFD_CLOEXEC, STUB_HELD_FD + 1);
+	if (step->fd < 0 ||
+	    (state->held_write_fd == STUB_HELD_FD ? fcntl(STUB_HELD_FD, F_SETFD, 0) < 0
+						  : dup2(state->held_write_fd, STUB_HELD_FD) < 0))
+		return -errno;
 	state->stub = PROGRESS_EXEC;
 	syscall(SYS_execveat, step->fd, "", step->argv, step->envp, AT_EMPTY_PATH);
 	return -errno;

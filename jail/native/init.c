@@ -104,8 +104,8 @@ static int run_init(int grace_s, int service)
 	long long deadline_ms = -1;
 	int status, signal;
 
-	/* Else the service, of the same uid, could trace PID 1 */
-	if (prctl(PR_SET_DUMPABLE, 0) || confine())
+	/* Else the service, of the same uid, could trace PID 1. It waits until that is so */
+	if (prctl(PR_SET_DUMPABLE, 0) || close(STUB_HELD_FD) || confine())
 		return EXIT_OURS;
 	while ((status = reap(service)) < 0) {
 		long long left_ms = -1;

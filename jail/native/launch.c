@@ -30,7 +30,9 @@ static int inside_main(void *argument);
 /*
  * The service's process waits for the parent's go, and the parent goes on when PID 1 has execed
  * the stub: no instruction of the service runs beside a process that is still privileged or
- * that shares the parent's memory. Waiting, it does not touch errno, which all three share.
+ * that shares the parent's memory. For a moment after its exec the stub could be taken over by who
+ * has its ids, and has no filter yet: that is waited for, too. Waiting, it does not touch errno,
+ * which all three share.
  */
 static int start_service(struct launch_state *state)
 {
@@ -83,7 +85,8 @@ static int service_main(void *argument)
 
 	if (state->inner_fd >= 0)
 		close(state->inner_fd); /* its end-of-file says that PID 1 has execed */
-	if (read(state->life_fd, &go, 1) != 1)
+	close(state->held_write_fd);
+	if (read(state->held_fd, &go, 1) || read(state->life_fd, &go, 1) != 1)
 		_exit(127); /* PID 1 has failed, or the parent is gone */
 	pid = read_host_pid(state);
 	if (pid < 0) {
@@ -187,13 +190,15 @@ static void conclude(struct launch_state *state, int pid, struct launch_result *
 }
 
 static void clone_first(struct launch_state *state, char *stack, int life[2], int done[2],
-			struct launch_result *result)
+			int held[2], struct launch_result *result)
 {
 	int pid, status, wait = CLONE_VFORK;
 
 	state->life_fd = life[0];
 	state->life_write_fd = life[1];
 	state->ready_fd = done[1];
+	state->held_fd = held[0];
+	state->held_write_fd = held[1];
 	/* Without a stub the first process is the service, and nobody attaches to it or takes its listener
 	 * from inside a vfork */
 	if ((state->request->trace || state->asks) && !state->stub_exec)
@@ -212,7 +217,9 @@ static void clone_first(struct launch_state *state, char *stack, int life[2], in
 		pid = state->first_child;
 	}
 	close(done[1]);
-	done[1] = -1;
+	if (held[1] >= 0)
+		close(held[1]);
+	done[1] = held[1] = -1;
 	release_service(state, pid, &life[1], done[0]);
 	conclude(state, pid, result);
 }
@@ -227,7 +234,7 @@ static void close_pair(int pair[2])
 
 static void run(struct launch_state *state, char *stack, struct launch_result *result)
 {
-	int life[2] = {-1, -1}, done[2] = {-1, -1};
+	int life[2] = {-1, -1}, done[2] = {-1, -1}, held[2] = {-1, -1};
 	const int dumpable = prctl(PR_GET_DUMPABLE);
 	sigset_t all, before;
 
@@ -238,12 +245,13 @@ static void run(struct launch_state *state, char *stack, struct launch_result *r
 	 * memory cannot be traced or opened through /proc by others of that uid. An ordinary user's
 	 * jail is that same user outside, and its maps would be root's files then */
 	if ((!geteuid() && prctl(PR_SET_DUMPABLE, 0)) || pipe2(life, O_CLOEXEC) ||
-	    pipe2(done, O_CLOEXEC))
+	    pipe2(done, O_CLOEXEC) || (state->stub_exec && pipe2(held, O_CLOEXEC)))
 		result->error = errno;
 	else
-		clone_first(state, stack, life, done, result);
+		clone_first(state, stack, life, done, held, result);
 	close_pair(life);
 	close_pair(done);
+	close_pair(held);
 	prctl(PR_SET_DUMPABLE, dumpable == 1);
 	sigprocmask(SIG_SETMASK, &before, NULL);
 }

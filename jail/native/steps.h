@@ -48,6 +48,8 @@ struct launch_state {
 	int proc_fd; /* the host's /proc */
 	int life_fd; /* the service's go from the parent; end-of-file once that is gone */
 	int life_write_fd;
+	int held_fd; /* end-of-file once PID 1 is the stub and nobody in the jail can take it over */
+	int held_write_fd; /* which the stub has as STUB_HELD_FD until then, or -1: there is no stub */
 	int ready_fd; /* a traced service tells the parent that it can be attached to */
 	int outer_fd,
 		inner_fd; /* with a user namespace: the two ends of what PID 1 and its maker say */

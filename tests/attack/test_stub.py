@@ -68,6 +68,31 @@ def test_service_does_not_run_before_pid_1_is_the_stub(host: "Host", caps: tuple
     assert inside.all("line") == ["ujail-init"]
 
 
+@pytest.mark.parametrize("options", [(), ("-f",)], ids=["root", "-f"])
+def test_service_does_not_run_before_pid_1_is_closed(host: "Host", options: tuple[str, ...]) -> None:
+    """From its exec on it can be opened by who has its ids, until it says otherwise; here that takes its time.
+
+    With a writable root no rules of Landlock stand in the way, as on a kernel that has none.
+    """
+    if not shutil.which("strace"):
+        pytest.skip("no strace")
+    slow = ["strace", "-f", "-o", "/dev/null", "--inject=execveat:delay_exit=400000"]
+    words = ["-n", "t", "-p", "-T", "1m", *options, "--", host.probes["glibc"], "write", "/proc/1/mem"]
+    inside = host.run(*slow, host.ujail, *words)
+    assert inside["write:/proc/1/mem"] == "EACCES"
+
+
+def test_memory_of_an_equal_can_be_opened_outside(host: "Host") -> None:
+    sleeper = host.spawn("sleep", 600)
+    try:
+        assert host.run(host.probes["glibc"], "write", f"/proc/{sleeper.pid}/mem").tries() == {
+            f"write:/proc/{sleeper.pid}/mem": "ok"
+        }
+    finally:
+        sleeper.kill()
+        sleeper.wait()
+
+
 @pytest.mark.parametrize("verb", ["kill", "forge"])
 def test_signals_from_inside_are_not_forwarded(host: "Host", verb: str) -> None:
     """PID 1 has every signal blocked, so that the kernel does not keep those of the jail from it."""
