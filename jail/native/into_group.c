@@ -59,7 +59,7 @@ int clone_into_group(struct launch_state *state, int (*first)(void *))
 		i++;
 	if (i == state->n_steps || state->request->trace || (state->asks && !state->stub_exec) ||
 	    !(state->request->flags & LAUNCH_INTO_GROUP) ||
-	    state->request->flags & (LAUNCH_OLD_KERNEL | LAUNCH_JOIN_GROUP))
+	    state->request->flags & LAUNCH_OLD_KERNEL)
 		return -1;
 	fd = open_group(state->steps[i].s[0]);
 	if (fd < 0)

@@ -8,9 +8,8 @@
 
 /* launch() flags */
 #define LAUNCH_OLD_KERNEL 1 /* tests: do without what Linux 5.0 to 5.12 brought */
-#define LAUNCH_JOIN_GROUP 2 /* tests: as if the group was an old one */
 #define LAUNCH_INTO_GROUP                                                                          \
-	4 /* the group is a new one: the first process can be born in it, see into_group.c */
+	2 /* the group is new: the first process can be born in it (into_group.c) */
 
 #define LAUNCH_READ_PROC (-2) /* a step: the host's /proc did not tell the service's pid */
 

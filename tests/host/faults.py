@@ -4,9 +4,10 @@
     python -I faults.py '{"argv": [ujail's words], "inject": PROGRAM, "faults": [FAULT, ...]}'
 
 A fault is [PROCESS, AFTER_EXEC, INDEX, ERRNO] as inject.c takes them. Keys beside these: flags (LAUNCH_* by
-name), spec (as in driver.py), stdio (descriptors are given), command (through `ujail`'s own main, up to its
-exec), enter (a program into a jail with these words, as `jailctl exec` starts it). Prints a JSON line for each fault:
-what came of it. INDEX 0 is a launch without a fault; its line has the calls.
+name), spec (as in driver.py), old_group (its group is joined, as one that was used before), stdio (descriptors are
+given), command (through `ujail`'s own main, up to its exec), enter (a program into a jail with these words, as
+`jailctl exec` starts it). Prints a JSON line for each fault: what came of it. INDEX 0 is a launch without a fault;
+its line has the calls.
 """
 
 import json
@@ -24,6 +25,7 @@ import driver
 
 import jail.launch
 from jail._native import lib
+from jail.cgroup import Group
 from jail.console import Passage
 from jail.entry import confined
 from jail.errors import JailError
@@ -36,6 +38,16 @@ BROKEN = 99  # status of a supervisor that could not clean up
 STATUS = ("Uid", "Gid", "Groups", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp")
 # not SigBlk: sigtimedwait(2) of PID 1 changes it while it waits
 MORE = ("Seccomp_filters", "SigIgn", "Umask")
+
+
+class OldGroup(Group):
+    """One that is there already, with killed processes still on their way out of it."""
+
+    __slots__ = ()
+
+    def make(self) -> bool:
+        super().make()
+        return False
 
 
 class Failed(Exception):
@@ -68,6 +80,9 @@ def launch_here(request: dict[str, Any], plan: Any) -> dict[str, Any]:
         jail.launch.launch = marked
         return {"status": ujail_main(["ujail", *request["argv"]])}
     flags = sum(int(getattr(lib, name)) for name in request.get("flags", []))
+    if request.get("old_group"):
+        made = plan.group
+        plan.group = OldGroup(made.root, made.name, made.files, made.is_ours, made.vrf)
     # from above 2, as a supervisor gives them
     stdio = [os.dup(fd) if request.get("stdio") else -1 for fd in range(3)]
     net_fd = open_existing(plan.network.path).fd if plan.network else -1

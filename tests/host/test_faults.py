@@ -74,7 +74,7 @@ JAILS: dict[str, dict[str, Any]] = {
     "group": {"options": ["-p", "--cgroup", "cgroup.max.depth=1"], "needs": "cgroup2"},
     "group-joined": {
         "options": ["-U", "65534", "--cgroup", "cgroup.max.depth=1"],
-        "flags": ["LAUNCH_JOIN_GROUP"],
+        "old_group": True,
         "needs": "cgroup2",
     },
     # what jailctl exec starts in a jail with these options
