@@ -4,6 +4,7 @@
 import os
 
 from jail.libsearch import TEXT_BYTES
+from jail.patterns import matches
 from jail.tree import Tree
 
 LD_SO_CONF = "/etc/ld.so.conf"
@@ -49,47 +50,3 @@ def _glob(tree: Tree, pattern: str) -> list[str]:
             deeper += [f"{base}/{name}" for name in names if matches(name, part)]
         found = deeper
     return [path for path in found if tree.stat(path) is not None][:CONF_FILES]
-
-
-def matches(name: str, pattern: str) -> bool:
-    """A file name against `*`, `?` and `[a-z]`, as the shell has them; fnmatch would import `re`."""
-    if name.startswith(".") and not pattern.startswith("."):
-        return False
-    at = star = mark = 0
-    place = 0
-    star = -1
-    while at < len(name):
-        end = _matches_one(name[at], pattern, place)
-        if place < len(pattern) and pattern[place] == "*":
-            star, mark = place, at
-            place += 1
-        elif end:
-            place = end
-            at += 1
-        elif star >= 0:  # let the last star take one more
-            mark += 1
-            at, place = mark, star + 1
-        else:
-            return False
-    return not pattern[place:].strip("*")
-
-
-def _matches_one(char: str, pattern: str, place: int) -> int:
-    """Where the pattern goes on after it matched one character; 0 if it does not."""
-    if place >= len(pattern):
-        return 0
-    end = pattern.find("]", place + 2) if pattern[place] == "[" else -1
-    if end < 0:
-        return place + 1 if pattern[place] in ("?", char) else 0
-    inside = pattern[place + 1 : end]
-    wanted = inside[0] not in "!^"
-    inside = inside if wanted else inside[1:]
-    hit = False
-    while inside:
-        if len(inside) > 2 and inside[1] == "-":
-            hit = hit or inside[0] <= char <= inside[2]
-            inside = inside[3:]
-        else:
-            hit = hit or inside[0] == char
-            inside = inside[1:]
-    return end + 1 if hit == wanted else 0

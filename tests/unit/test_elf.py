@@ -33,7 +33,7 @@ from jail.elffile import (
     Elf,
 )
 from jail.errors import ConfigError
-from jail.ldsoconf import matches
+from jail.patterns import matches
 from jail.tree import Tree
 
 LOADER = "/lib64/ld-linux-x86-64.so.2"
