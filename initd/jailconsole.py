@@ -10,6 +10,7 @@ import os
 import stat
 from errno import ENOTTY
 
+from initd.allowance import Allowance
 from initd.loop import READ, WRITE
 from initd.slim import socket
 from initd.ubus.strangers import close_fd, close_socket
@@ -33,8 +34,8 @@ class JailConsole:
     """One console. It owns the master; `on_end` is called when nobody has the terminal open any more."""
 
     __slots__ = (
-        "_fd", "_is_asking", "_kept", "_line", "_loop", "_on_end", "_pause", "_stall", "_then_s", "_to_line",
-        "_to_master", "_tokens",
+        "_bytes", "_fd", "_is_asking", "_kept", "_line", "_loop", "_on_end", "_pause", "_stall", "_to_line",
+        "_to_master",
     )  # fmt: skip
 
     def __init__(self, loop: "Loop", fd: int, on_end: "Callable[[], None]" = lambda: None) -> None:
@@ -42,7 +43,7 @@ class JailConsole:
         self._loop, self._fd, self._on_end = loop, fd, on_end
         self._line: Line | None = None
         self._kept = self._to_line = self._to_master = b""
-        self._tokens, self._then_s = float(BURST_BYTES), loop.now()
+        self._bytes = Allowance(RATE_BYTES, BURST_BYTES, loop.now())
         self._pause: Timer | None = None
         self._stall: Timer | None = None
         self._is_asking = False  # the loop watches the master
@@ -117,10 +118,9 @@ class JailConsole:
             self._end()
             self._on_end()
             return False
-        now_s = self._loop.now()
-        self._tokens = min(self._tokens + (now_s - self._then_s) * RATE_BYTES, BURST_BYTES) - len(piece)
-        self._then_s = now_s
-        if self._tokens < 0:
+        self._bytes.refill(self._loop.now())
+        self._bytes.take(len(piece))
+        if self._bytes.left < 0:
             self._pause = self._loop.after(PAUSE_S, self._go_on)
         if self._line is None:
             self._kept = (self._kept + piece)[-KEPT_BYTES:]

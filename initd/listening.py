@@ -8,6 +8,7 @@ only where a filter asks.
 
 import os
 
+from initd.allowance import Allowance
 from initd.loop import READ
 from jail.errors import JailError
 from jail.notifier import Notifier, take
@@ -33,8 +34,7 @@ class Listening:
     """Until close(), which is due when the process has ended. `kill` ends the service if it cannot be heard."""
 
     __slots__ = (
-        "_abi", "_definition", "_kill", "_log", "_loop", "_notifier", "_pid", "_tell", "_then_s", "_timer", "_tokens",
-        "_wait_s",
+        "_abi", "_answers", "_definition", "_kill", "_log", "_loop", "_notifier", "_pid", "_tell", "_timer", "_wait_s",
     )  # fmt: skip
 
     def __init__(
@@ -52,7 +52,7 @@ class Listening:
         self._loop, self._log, self._definition = loop, log, definition
         self._pid, self._abi, self._tell, self._kill = pid, abi, tell, kill
         self._notifier: Notifier | None = None
-        self._tokens, self._then_s = float(BURST), loop.now()
+        self._answers = Allowance(RATE, BURST, loop.now())
         self._wait_s = FIRST_LOOK_S
         self._timer: Timer | None = None
         if fd >= 0:
@@ -112,10 +112,9 @@ class Listening:
     def _ready(self, events: int) -> None:
         assert self._notifier is not None
         now_s = self._loop.now()
-        self._tokens = min(self._tokens + (now_s - self._then_s) * RATE, BURST)
-        self._then_s = now_s
+        self._answers.refill(now_s)
         for _ in range(ROUND_MAX):
-            if self._tokens < 1:
+            if self._answers.left < 1:
                 self._loop.unwatch(self._notifier.fd)
                 self._timer = self._loop.after(PAUSE_S, self._watch)
                 return
@@ -123,7 +122,7 @@ class Listening:
                 if self._notifier.is_over():  # the loop would come here for ever
                     self.close()
                 return
-            self._tokens -= 1
+            self._answers.take()
             self._notifier.serve()
             if self._loop.now() >= now_s + SLICE_S:
                 return

@@ -8,6 +8,7 @@ the supervisor little; only such a service finds its pipe full for that long.
 
 import os
 
+from initd.allowance import Allowance
 from initd.loop import READ
 
 TYPE_CHECKING = False
@@ -28,8 +29,8 @@ class Output:
     """The lines of one pipe, whose read end it owns. `fd` must be non-blocking."""
 
     __slots__ = (
-        "_dropped", "_facility", "_fd", "_ident", "_is_inside", "_is_watched", "_level", "_log", "_loop",
-        "_partial", "_pause", "_pid", "_tell", "_then_s", "_tokens",
+        "_dropped", "_facility", "_fd", "_ident", "_is_inside", "_is_watched", "_level", "_lines", "_log", "_loop",
+        "_partial", "_pause", "_pid", "_tell",
     )  # fmt: skip
 
     def __init__(
@@ -39,8 +40,7 @@ class Output:
         self._ident, self._pid, self._level, self._facility = ident, pid, level, facility
         self._partial = b""
         self._is_inside = False  # of a line of which a part is out already
-        self._tokens = float(BURST)
-        self._then_s = loop.now()
+        self._lines = Allowance(RATE, BURST, loop.now())
         self._dropped = 0
         self._tell: Timer | None = None
         self._pause: Timer | None = None
@@ -54,7 +54,7 @@ class Output:
 
     def catch_up(self) -> None:
         """Take a bounded piece of what the pipe holds: the end of who wrote it is about to be told."""
-        if self._fd >= 0 and self._tokens >= 1:
+        if self._fd >= 0 and self._lines.left >= 1:
             self._read()
 
     def close(self) -> None:
@@ -76,7 +76,7 @@ class Output:
 
     def _ready(self, events: int) -> None:
         self._read()
-        if self._fd >= 0 and self._tokens < 1:
+        if self._fd >= 0 and self._lines.left < 1:
             self._unwatch()  # the next piece is not urgent
             self._pause = self._loop.after(PAUSE_S, self._watch)
 
@@ -95,13 +95,11 @@ class Output:
         return True
 
     def _take(self, chunk: bytes) -> None:
-        now_s = self._loop.now()
-        self._tokens = min(self._tokens + (now_s - self._then_s) * RATE, BURST)
-        self._then_s = now_s
+        self._lines.refill(self._loop.now())
         if self._partial:
             chunk = self._partial + chunk
         start, size = 0, len(chunk)
-        while self._tokens >= 1:
+        while self._lines.left >= 1:
             end = chunk.find(b"\n", start, start + LINE_MAX + 1)
             if end >= 0:
                 self._line(chunk[start:end])
@@ -133,14 +131,14 @@ class Output:
         text = raw.removesuffix(b"\r")
         mark = MARK if self._is_inside else ""
         self._is_inside = False
-        self._tokens -= 1
+        self._lines.take()
         if text:
             self._write(mark + decoded(text))
 
     def _part(self, raw: bytes) -> None:
         mark = MARK if self._is_inside else ""
         self._is_inside = True
-        self._tokens -= 1
+        self._lines.take()
         self._write(mark + decoded(raw) + MARK)
 
     def _write(self, text: str) -> None:
