@@ -16,7 +16,7 @@ SIGNAL_BASE = 128
 
 def finish(args: list[str], say: "Callable[[str], None]") -> int:
     """`ujail --why NAME STATUS POLICY PID GROUP`; returns the status, which is passed on."""
-    name, status, policy, _, group = args
+    name, status, policy, pid, group = args
     if group:
         from jail.cgroup import end_group
 
@@ -25,9 +25,10 @@ def finish(args: list[str], say: "Callable[[str], None]") -> int:
     if int(status) == SIGNAL_BASE + _signal.SIGSYS:
         from jail.why import explain_death
 
-        explain_death(args[:4])
+        say(f"ujail: {explain_death(name, policy, int(pid))}")
     if policy:
         from jail.why import explain_others
 
-        explain_others(args[:4], say)
+        for line in explain_others(name, policy, int(pid)):
+            say(f"ujail: {line}")
     return int(status)

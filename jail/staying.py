@@ -4,21 +4,21 @@
 from jail.launch import hold_signals
 from jail.pidfile import write_pid
 from jail.plan import Plan
+from jail.saying import say_line
 from jail.spec import TRACE, JailSpec
-from jail.ujail import say
 
 
-def stay(spec: JailSpec, plan: Plan, given: dict[str, str]) -> int:
-    """This process stays: it records, or hears denied calls."""
+def stay(spec: JailSpec, plan: Plan, pidfile: str | None, log: str) -> int:
+    """Record, or hear denied calls, which go to the file `log` if there is one; returns the exit status."""
 
     def tell(line: str) -> None:
-        say(f"ujail: {spec.name}: {line}")
+        say_line(f"ujail: {spec.name}: {line}")
 
     def on_start(pid: int) -> None:
         if handover:
             handover.finish()
-        if "pidfile" in given:
-            write_pid(given["pidfile"], pid)
+        if pidfile is not None:
+            write_pid(pidfile, pid)
 
     if spec.mode == TRACE and spec.seccomp:
         tell(f"warning: {spec.seccomp} is not in force while everything is recorded")
@@ -41,7 +41,7 @@ def stay(spec: JailSpec, plan: Plan, given: dict[str, str]) -> int:
             return trace_here(plan, spec.extroot, tell, on_start, net_fd, console_fd)
         from jail.watcher import watch_here
 
-        return watch_here(plan, spec, given.get("seccomp-log", ""), tell, on_start, net_fd, console_fd)
+        return watch_here(plan, spec, log, tell, on_start, net_fd, console_fd)
     finally:
         end(plan)
 
@@ -52,4 +52,4 @@ def end(plan: Plan) -> None:
         from jail.cgroup import end_group
 
         if said := end_group(plan.group.path):
-            say(f"ujail: {plan.name}: {said}")
+            say_line(f"ujail: {plan.name}: {said}")

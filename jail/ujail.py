@@ -241,11 +241,12 @@ def _run(spec: JailSpec, options: Options, debug: int, argv0: str) -> int:
         return 0
     if os.geteuid() != 0 and not spec.userns:
         raise JailError("must be run as root; an ordinary user needs -f")
+    pidfile, log = options.given.get("pidfile"), options.given.get("seccomp-log", "")
     if spec.mode == TRACE or "seccomp-log" in options.given or plan.notify_abi:
         from jail.staying import stay
 
-        return stay(spec, plan, options.given)
-    _start(spec, plan, options.given.get("pidfile"), debug, argv0)
+        return stay(spec, plan, pidfile, log)
+    _start(spec, plan, pidfile, debug, argv0)
 
 
 def _start(spec: JailSpec, plan: "Plan", pidfile: str | None, debug: int, argv0: str) -> "NoReturn":

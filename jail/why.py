@@ -17,7 +17,7 @@ from jail.errors import ConfigError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 KERNEL_LOG = "/dev/kmsg"
 AUDIT = "audit: "  # who writes it in the kernel
@@ -123,24 +123,19 @@ def denied_besides(pid: int, policy: str) -> list[Denial]:
     return list(found.values())
 
 
-def explain_others(args: list[str], say: "Callable[[str], None]") -> None:
-    """`ujail --why NAME STATUS POLICY PID`: a line for each denial that killed somebody else, or nobody."""
-    name, _, policy, pid = args[:4]
-    for denial in denied_besides(int(pid), policy):
+def explain_others(name: str, policy: str, pid: int) -> "Iterator[str]":
+    """A line for each denial in a jail that has ended which killed somebody else than its service, or nobody."""
+    for denial in denied_besides(pid, policy):
         denial.policy = policy
-        guess = "" if denial.pid == int(pid) else "perhaps one of its processes: "
-        say(f"ujail: {name}: {guess}{denial.words()}")
+        guess = "" if denial.pid == pid else "perhaps one of its processes: "
+        yield f"{name}: {guess}{denial.words()}"
 
 
-def explain_death(args: list[str]) -> int:
-    """`ujail --why NAME STATUS POLICY PID`, which ujail-init runs: print the line, pass the status on."""
-    name, status, policy, pid = args[:4]
-    denial = find_denial(int(pid), patience_s=PATIENCE_S) or unexplained(int(pid))
+def explain_death(name: str, policy: str, pid: int) -> str:
+    """The line for a service that died by SIGSYS, `pid` as the host saw it."""
+    denial = find_denial(pid, patience_s=PATIENCE_S) or unexplained(pid)
     denial.service, denial.policy = name, policy
-    from jail.ujail import say
-
-    say(f"ujail: {denial.words()}")
-    return int(status)
+    return denial.words()
 
 
 def unexplained(pid: int) -> Denial:

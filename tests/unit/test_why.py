@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from jail import why
+from jail.aftermath import finish
 from jail.auditrecord import parse
 from jail.why import explain_death, find_denial, of_kernel
 
@@ -110,29 +111,21 @@ def test_no_kernel_log_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> Non
     assert time.monotonic() - start_s < 1
 
 
-@pytest.fixture
-def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    lines: list[str] = []
-    monkeypatch.setattr("jail.ujail.say", lines.append)
-    return lines
-
-
-def test_the_line_of_a_death_and_its_status(kernel_log: int, said: list[str]) -> None:
+def test_the_line_of_a_death_and_its_status(kernel_log: int) -> None:
     own_s = (why.start_us() - BEGAN_US) / 1_000_000
     os.write(kernel_log, record(at_s=own_s).encode())
-    assert explain_death(["web", "159", "/no/web.json", "77"]) == 159
+    said: list[str] = []
+    assert finish(["web", "159", "/no/web.json", "77", ""], said.append) == 159
     assert said == [
         "ujail: web: hello[77] was killed for getrandom (x86_64 system call 318), which /no/web.json does not"
         " allow; the policy cannot be read any more: No such file or directory"
     ]
 
 
-def test_a_death_without_a_record(kernel_log: int, said: list[str]) -> None:
-    assert explain_death(["web", "159", "/etc/web.json", "78"]) == 159
-    assert said[0].startswith(
-        "ujail: web: a process[78] was killed for a system call that /etc/web.json does"
-    )
-    assert "strace" in said[0]
+def test_a_death_without_a_record(kernel_log: int) -> None:
+    line = explain_death("web", "/etc/web.json", 78)
+    assert line.startswith("web: a process[78] was killed for a system call that /etc/web.json does")
+    assert "strace" in line
 
 
 def test_others_are_those_that_began_after_the_service(
