@@ -12,8 +12,8 @@ import time
 from initd import facts
 from initd.mounts import leave, mount_missing
 from initd.slim import signal, socket
-from initd.surroundings import PATH
 from jail._native import lib
+from jail.spec import PATH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ An instance that has asked is told once: what was made, or why there is nothing.
 """
 
 from initd.loop import READ
-from jail.errors import ConfigError, JailError
+from jail.errors import JailError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     OnMade: TypeAlias = Callable[[Made | None, Exception | None], None]
 
-LIMIT_S = 60.0  # a slow machine takes seconds to load pyroute2
-
 
 class Asked:
     """One network that somebody waits for."""
@@ -32,6 +30,8 @@ class Asked:
         self._host = host
         self._making = making
         self._on_made = on_made
+        from jail.netmaker import LIMIT_S  # loaded by now, and only where somebody asks
+
         host.loop.watch(making.report_fd, READ, self._read)
         self._timer = host.loop.after(LIMIT_S, self._give_up)
         host.children.watch(making.pid, lambda status: None)  # reaped, whenever that is
@@ -48,9 +48,11 @@ class Asked:
             self._on_made(made, None)
 
     def _give_up(self) -> None:
+        from jail.netmaker import late
+
         self.cancel()
         self._making.kill()
-        self._on_made(None, ConfigError(f"network: not made within {LIMIT_S:g} s"))
+        self._on_made(None, late())
 
     def cancel(self) -> None:
         """Nobody waits any more. It goes on to the end, to give back what it has moved by then."""

@@ -3,8 +3,9 @@
 
 import os
 
-from initd.definition import WATCHDOG_ACTIVE, name_fault
+from initd.definition import SIGNAL_MAX, WATCHDOG_ACTIVE, name_fault
 from initd.fields import NESTED_MAX, too_deep
+from initd.slim import signal
 from initd.ubus import wire
 from initd.ubus.blob import ARRAY, INT8, INT32, STRING, TABLE
 from initd.ubus.object import Call, Method, Object
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from initd.service import Service, Services
     from initd.ubus.blob import Table, Value
 
-SIGHUP = 1
-SIGNAL_MAX = 64
 TIMEOUT_MAX_S = 1 << 30
 SETTING = {
     "name": STRING,
@@ -124,7 +123,7 @@ class ServiceMethods:
     def _signal(self, call: Call) -> None:
         service = self._find(call)
         one = self._find_instance(call, service)
-        number = call.data.get("signal", SIGHUP)
+        number = call.data.get("signal", int(signal.SIGHUP))
         if not isinstance(number, int) or not 0 < number <= SIGNAL_MAX:
             raise UbusError(wire.INVALID_ARGUMENT)
         status = wire.OK if service.instances else wire.NOT_FOUND

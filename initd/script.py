@@ -5,12 +5,11 @@ import os
 import resource
 
 from initd.slim import signal
+from jail.errors import EXIT_CANNOT_EXECUTE, EXIT_NOT_FOUND
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
-
-EXIT_CANNOT_EXECUTE, EXIT_NOT_FOUND = 126, 127
 
 
 class ScriptStarter:

@@ -4,11 +4,12 @@
 import os
 import resource
 
+from jail.spec import PATH
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from initd.settings import Settings
 
-PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 NOFILE = 8192  # each peer of the broker takes a descriptor, each service up to three
 
 

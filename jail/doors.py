@@ -15,6 +15,7 @@ from jail._native import ffi, lib
 from jail.elf import closure
 from jail.errors import ConfigError
 from jail.policy import Filter, compile_filter
+from jail.privilege import PACKAGE
 from jail.spec import COMPLAIN, TRACE
 from jail.tree import Closure, Tree
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
     Asked = tuple[bytes, bytes, str, int, int]
 
-PACKAGE = os.path.dirname(os.path.abspath(__file__))
 SHIM = f"{PACKAGE}/libpreload-seccomp.so"
 SHIM_32 = f"{PACKAGE}/libpreload-seccomp-32.so"  # where it was built: for 32-bit programs of a 64-bit kernel
 FILTERS = f"{PACKAGE}/json-filters"

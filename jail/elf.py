@@ -10,9 +10,9 @@ import stat
 from jail.elffile import Elf, Script, refuse, shown
 from jail.errors import EXIT_NOT_FOUND, ConfigError
 from jail.loader import absolute, link
+from jail.spec import PATH
 from jail.tree import Closure, Tree
 
-SCRIPT_PATH = ("/usr/sbin", "/usr/bin", "/sbin", "/bin")  # PATH inside a jail
 SCRIPT_DEPTH = 5  # scripts in a row that the kernel follows; the sixth is ELOOP
 KEPT = 32  # programs whose files are remembered, for as long as each of them, and none more, is where it was
 ENV_HOPS = 8  # `#!/usr/bin/env x` where x is such a script again
@@ -82,11 +82,11 @@ def _on_path(tree: Tree, name: str, user: str) -> str:
     """What `env` would start."""
     if "/" in name:
         return absolute(name)
-    for directory in SCRIPT_PATH:
+    for directory in PATH.split(":"):
         info = tree.stat(f"{directory}/{name}")
         if info is not None and stat.S_ISREG(info.st_mode) and info.st_mode & 0o111:
             return f"{directory}/{name}"
-    error = ConfigError(f"{shown(name)}: not found in {':'.join(SCRIPT_PATH)}, needed by {shown(user)}")
+    error = ConfigError(f"{shown(name)}: not found in {PATH}, needed by {shown(user)}")
     error.status = EXIT_NOT_FOUND
     raise error
 

@@ -12,7 +12,7 @@ from jail.capabilities import CapabilitySets, last_capability
 from jail.elf import closure
 from jail.errors import ConfigError
 from jail.ids import Identity
-from jail.plan import CAP_SYS_ADMIN, PATH, Plan, find_program, join_group, may_mount, oom_step, weaknesses
+from jail.plan import CAP_SYS_ADMIN, Plan, find_program, join_group, may_mount, oom_step, weaknesses
 from jail.privilege import (
     BIND,
     CONNECT,
@@ -26,7 +26,7 @@ from jail.privilege import (
     stub_steps,
 )
 from jail.running import Running
-from jail.spec import COMPLAIN, ENFORCE, TRACE, JailSpec
+from jail.spec import COMPLAIN, ENFORCE, PATH, TRACE, JailSpec
 from jail.tree import Tree
 
 TYPE_CHECKING = False

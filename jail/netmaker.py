@@ -12,6 +12,7 @@ from select import POLLIN, poll
 
 from jail.errors import ConfigError, SetupError, UsageError
 from jail.privilege import PACKAGE
+from jail.spec import PATH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class Making:
             self.pid = os.posix_spawn(
                 sys.executable,
                 [sys.executable, "-Ic", CODE, os.path.dirname(PACKAGE), jail_name, *words],
-                {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+                {"PATH": PATH},
                 file_actions=[(os.POSIX_SPAWN_DUP2, hold, 0), (os.POSIX_SPAWN_DUP2, report, 1)],
                 setsigmask=(),
             )
@@ -132,12 +133,16 @@ def make_and_wait(jail_name: str, network: "Network") -> Made:
         while ready.poll(LIMIT_S * 1000):
             if making.read():
                 return making.take()
-        raise ConfigError(f"network: not made within {LIMIT_S} s")
+        raise late()
     except BaseException:
         making.cancel()
         making.kill()
         os.waitpid(making.pid, 0)
         raise
+
+
+def late() -> ConfigError:
+    return ConfigError(f"network: not made within {LIMIT_S} s")
 
 
 def make_for_waiter(jail_name: str, network: "Network") -> int:

@@ -10,6 +10,7 @@ from stat import S_ISREG
 
 from jail import steps
 from jail._native import lib
+from jail.capabilities import BITS
 from jail.elf import closure
 from jail.elffile import version_of
 from jail.errors import EXIT_CANNOT_EXECUTE, EXIT_NOT_FOUND, ConfigError
@@ -23,7 +24,7 @@ from jail.privilege import (
     service_steps,
     stub_steps,
 )
-from jail.spec import COMPLAIN, TRACE, JailSpec
+from jail.spec import COMPLAIN, PATH, TRACE, JailSpec
 from jail.tree import Closure, Tree
 
 TYPE_CHECKING = False
@@ -34,8 +35,7 @@ if TYPE_CHECKING:
     from jail.networds import Network
     from jail.rootfs import Rootfs
 
-CAP_SYS_ADMIN = 21
-PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+CAP_SYS_ADMIN = BITS["sys_admin"]
 NAMESPACES = (
     ("mount", lib.CLONE_NEWNS),
     ("pid", lib.CLONE_NEWPID),

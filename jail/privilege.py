@@ -8,7 +8,7 @@ import os
 
 from jail import steps
 from jail._native import lib
-from jail.capabilities import CapabilitySets, default_for, describe, last_capability, parse
+from jail.capabilities import BITS, CapabilitySets, default_for, describe, last_capability, mask_of, parse
 from jail.errors import ConfigError
 from jail.ids import Identity, lookup
 from jail.spec import TRACE, JailSpec
@@ -19,7 +19,8 @@ DOOR_NONE, DOOR_DEFAULT = "none", "default"
 # Landlock's rules of a jail, as its PID 1 names them: one for all files, and one for each place or port
 FILES, WRITE, BIND, CONNECT = "files", "write", "bind", "connect"
 UMASK = 0o022
-CAP_KILL, CAP_NET_ADMIN, CAP_NET_RAW = 5, 12, 13
+CAP_KILL = BITS["kill"]
+PAST_RULES = mask_of("net_admin net_raw")  # who has one of these changes port rules, or sends past them
 
 
 def identity_of(spec: JailSpec) -> Identity | None:
@@ -58,12 +59,11 @@ def capabilities_of(spec: JailSpec, identity: Identity | None) -> CapabilitySets
 
 
 def _without_network(sets: CapabilitySets, is_asked: bool) -> CapabilitySets:
-    """Who changes rules or sends packets past them is not held by them. Raises ConfigError if that was asked for."""
-    mask = 1 << CAP_NET_ADMIN | 1 << CAP_NET_RAW
-    found = (sets.bounding | sets.permitted | sets.inheritable) & mask
+    """Without what port rules do not hold. Raises ConfigError if that was asked for."""
+    found = (sets.bounding | sets.permitted | sets.inheritable) & PAST_RULES
     if found and is_asked:
         raise ConfigError(f"capabilities: with bind or connect rules there cannot be {describe(found)}")
-    return sets.limited_to(~mask)
+    return sets.limited_to(~PAST_RULES)
 
 
 def bounding_of(sets: CapabilitySets | None, identity: Identity | None) -> int:

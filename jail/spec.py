@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 # of a policy: it is put on; its denials are allowed and logged; there is none, and every call is recorded
 ENFORCE, COMPLAIN, TRACE = MODES = ("enforce", "complain", "trace")
+PATH = "/usr/sbin:/usr/bin:/sbin:/bin"  # in a jail, and where programs are looked for
 SIZE_MAX = 8  # characters, as in procd
 HOSTNAME_MAX = 64  # __NEW_UTS_LEN
 PATH_MAX, NAME_MAX = 4095, 255  # bytes, without the NUL: Linux has no longer ones

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from jail.tracefile import TraceFile
     from jail.tree import Closure
 
-# (short, long, metavar, help); a row of one text starts a group. "" as metavar: the option takes no argument
+# see jail/options.py
 OPTIONS: tuple[tuple[str, ...], ...] = (
     ("Output",),
     ("f", "file", "FILE", "write the policy there (default /tmp/NAME.json.PID, never over another file)"),
