@@ -5,11 +5,11 @@ Each change that is worth a thought is made to a copy, and the compiler's own fi
 is advised works. Never raises: a policy that cannot be read any more is a sentence too.
 """
 
-from jail._native import ffi, lib
+from jail._native import lib
 from jail.bpf import Program
 from jail.doors import DEFAULT
 from jail.errors import ConfigError
-from jail.policy import compile_filter
+from jail.policy import compile_filter, is_big_endian, native_arch
 from jail.slimjson import dumps, loads
 
 TYPE_CHECKING = False
@@ -53,7 +53,7 @@ def advice(denial: "Denial") -> str:
 
 def _not_this_one(denial: "Denial") -> str:
     """Why a call was denied that the policy, as it is now, allows."""
-    if denial.abi != ffi.string(lib.native_arch()).decode():
+    if denial.abi != native_arch():
         return f"the policy is in force for another ABI: a program for {denial.abi} needs a jail of its own"
     if denial.call in ("execve", "execveat"):
         return "before the program's main only the launcher's own is allowed"
@@ -69,8 +69,8 @@ def verdict_of(text: bytes, path: str, abi: str, number: int, args: "Sequence[in
 
 def program_of(text: bytes, path: str, abi: str) -> Program:
     """The filter of a policy, to be asked about calls. Raises ConfigError."""
-    big = bool(lib.arch_kind(abi.encode()) & lib.ARCH_BIG)
-    return Program(compile_filter(text, abi, path=path, lenient=True).code, big_endian=big)
+    code = compile_filter(text, abi, path=path, lenient=True).code
+    return Program(code, big_endian=is_big_endian(abi))
 
 
 def filter_of(policy: str, abi: str) -> "Program | None":

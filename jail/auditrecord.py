@@ -5,13 +5,9 @@ The line may come from anywhere: the kernel log, syslog, auditd's file; where in
 to know (recordplace.py, for logs). initd reads it while it runs: must not import `re`.
 """
 
-from jail._native import ffi, lib
 from jail.denial import Denial
 from jail.errors import ConfigError
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from jail._native import FFI
+from jail.policy import arch_of_audit, call_name
 
 NEEDED = {"pid": 10, "arch": 16, "syscall": 10, "code": 16}
 KNOWN = (*NEEDED, "auid", "uid", "gid", "ses", "subj", "comm", "exe", "sig", "compat", "ip", "type", "msg")
@@ -33,8 +29,8 @@ class Record:
         self.number = numbers["syscall"]
         self.code = numbers["code"]
         self.pid = numbers["pid"]
-        self.arch = _text(lib.audit_arch_name(self.audit))
-        self.call = _text(lib.call_name(self.arch.encode(), self.number)) if self.arch else ""
+        self.arch = arch_of_audit(self.audit)
+        self.call = call_name(self.arch, self.number)
         self.program = _plain(fields.get("comm", "?"))
         self.exe = _plain(fields.get("exe", ""))
         uid = fields.get("uid", "")
@@ -121,7 +117,3 @@ def _unhex(text: str) -> str:
         return bytes.fromhex(text).rstrip(b"\0").decode("utf-8", "replace")
     except ValueError:
         return text  # not one of those
-
-
-def _text(pointer: "FFI.CData") -> str:
-    return ffi.string(pointer).decode() if pointer else ""

@@ -184,13 +184,13 @@ def verdict_text(value: int, arch: str) -> str:
     """A value of a filter for `arch` in words: "allow", "errno EPERM"; an errno that is not ours has no name."""
     import errno
 
-    from jail.calls import NATIVE
+    from jail.policy import native_arch
 
     action, data = value & lib.SECCOMP_RET_ACTION_FULL, value & lib.SECCOMP_RET_DATA
     word = ACTIONS.get(action, f"unknown action {action:#x}")
     if action == lib.SECCOMP_RET_ERRNO:
         # of our architectures mips alone has numbers of its own, from there on
-        is_known = data <= errno.ERANGE or arch.startswith("mips") == NATIVE.startswith("mips")
+        is_known = data <= errno.ERANGE or arch.startswith("mips") == native_arch().startswith("mips")
         return f"{word} {errno.errorcode.get(data, data) if is_known else data}"
     return f"{word} {data}" if data else word
 

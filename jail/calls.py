@@ -11,13 +11,9 @@ from jail._native import ffi, lib
 from jail.doors import FILTERS
 from jail.errors import ConfigError, UsageError
 from jail.near import did_you_mean
-from jail.policy import ARCHES
+from jail.policy import ARCHES, call_number, native_arch
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from jail._native import FFI
-
-NATIVE = ffi.string(lib.native_arch()).decode()
+NATIVE = native_arch()
 
 
 class Equivalents:
@@ -28,10 +24,6 @@ class Equivalents:
     def __init__(self, names: list[str], same: list[str]) -> None:
         self.names = names
         self.same = same
-
-
-def text_of(pointer: "FFI.CData") -> str:
-    return ffi.string(pointer).decode() if pointer else ""
 
 
 def check_arch(arch: str) -> str:
@@ -46,20 +38,15 @@ def check_arch(arch: str) -> str:
 def all_names() -> tuple[str, ...]:
     """Every call that any architecture has, sorted."""
     names: list[str] = []
-    while lib.call_at(len(names)):
-        names.append(text_of(lib.call_at(len(names))))
+    while name := lib.call_at(len(names)):
+        names.append(ffi.string(name).decode())
     return tuple(names)
-
-
-def number_of(arch: str, name: str) -> int:
-    """-1 where the architecture does not have it."""
-    return lib.call_number(arch.encode(), name.encode())
 
 
 @cache
 def numbers(arch: str) -> dict[str, int]:
     """Names and numbers of one architecture, by number."""
-    found = {name: number_of(arch, name) for name in all_names()}
+    found = {name: call_number(arch, name) for name in all_names()}
     return dict(sorted(((n, k) for n, k in found.items() if k >= 0), key=lambda item: item[1]))
 
 
@@ -67,12 +54,8 @@ def is_wide(arch: str) -> bool:
     return bool(lib.arch_kind(arch.encode()) & lib.ARCH_WIDE)
 
 
-def is_big_endian(arch: str) -> bool:
-    return bool(lib.arch_kind(arch.encode()) & lib.ARCH_BIG)
-
-
 def scmp_name(arch: str) -> str:
-    return text_of(lib.arch_scmp(arch.encode()))
+    return ffi.string(lib.arch_scmp(arch.encode())).decode()
 
 
 def check_call(name: str) -> str:

@@ -5,7 +5,8 @@ Made of the kernel's records, by a notifier, or of a death by SIGSYS alone. What
 mean is looked up when words are asked for. Must not read a policy or import a table before that.
 """
 
-from jail._native import ffi, lib
+from jail._native import lib
+from jail.policy import call_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,10 +74,7 @@ class Denial:
     @property
     def call(self) -> str:
         """The call's name, "" for a number that has none."""
-        if not self.abi or self.number < 0:
-            return ""
-        pointer = lib.call_name(self.abi.encode(), self.number)
-        return ffi.string(pointer).decode() if pointer else ""
+        return call_name(self.abi, self.number) if self.number >= 0 else ""
 
     @property
     def kind(self) -> str:

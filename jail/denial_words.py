@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """The words for a denial, and its fields. Apart from jail/denial.py, for most of those are never said."""
 
-from jail._native import lib
 from jail.advice import advice
 from jail.doors import DEFAULT
+from jail.policy import native_arch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,15 +76,9 @@ def meanings(denial: "Denial") -> list[str]:
         return []
     from jail import meaning
 
-    if denial.abi.encode() != _native():
+    if denial.abi != native_arch():
         return [meaning.number(value) for value in denial.args]
     return meaning.named(denial.call, denial.args)
-
-
-def _native() -> bytes:
-    from jail._native import ffi
-
-    return bytes(ffi.string(lib.native_arch()))
 
 
 def _errno(denial: "Denial") -> str:

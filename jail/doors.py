@@ -14,7 +14,7 @@ from jail import steps
 from jail._native import ffi, lib
 from jail.elf import closure
 from jail.errors import ConfigError
-from jail.policy import Filter, compile_filter
+from jail.policy import Filter, compile_filter, native_arch
 from jail.privilege import PACKAGE
 from jail.spec import COMPLAIN, TRACE
 from jail.tree import Closure, Tree
@@ -84,10 +84,6 @@ def ports_door(program: Closure) -> steps.Step:
     if program.abi != native:
         code = _only_for(native, code) + compile_filter(text, program.abi, path=TCP_PORTS).code
     return steps.filter_(code, 0, "the filter beside rules for ports")
-
-
-def native_arch() -> str:
-    return ffi.string(lib.native_arch()).decode()
 
 
 def hold(

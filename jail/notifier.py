@@ -17,13 +17,11 @@ from jail._native import ffi, lib
 from jail.bpf import Program
 from jail.denial import NOTIFIER, Denial
 from jail.doors import read_policy
-from jail.policy import compile_filter
+from jail.policy import arch_of_audit, call_name, compile_filter, is_big_endian
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from jail._native import FFI
 
 IGNORED_FIELDS = ("SigBlk", "SigIgn", "SigCgt")
 CONTINUE = -1
@@ -42,7 +40,7 @@ class Notifier:
         granted = int(status_of(pid).get("CapPrm", "0"), 16)
         code = compile_filter(text, abi, path=policy, capabilities=granted, lenient=True).code
         self.fd = fd
-        self._judge = Program(code, big_endian=bool(lib.arch_kind(abi.encode()) & lib.ARCH_BIG))
+        self._judge = Program(code, big_endian=is_big_endian(abi))
         self._complains = complains
         self._tell = tell
         self._call = ffi.new("struct notify_call *")
@@ -65,8 +63,8 @@ class Notifier:
             return  # its process has ended, or has taken a signal
         if result:
             raise OSError(-result, os.strerror(-result))
-        abi = _text(lib.audit_arch_name(call.arch))
-        name = _text(lib.call_name(abi.encode(), call.number)) if abi else ""
+        abi = arch_of_audit(call.arch)
+        name = call_name(abi, call.number)
         if self._is_hand_over(name):
             return
         verdict = self._judge.run(call.arch, call.number, list(call.args)).value
@@ -153,7 +151,3 @@ def status_of(pid: int) -> dict[str, str]:
         return procfs.status(pid)
     except OSError:
         return {}
-
-
-def _text(pointer: "FFI.CData") -> str:
-    return ffi.string(pointer).decode() if pointer else ""

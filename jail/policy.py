@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""The policy compiler for Python: JSON text in, filter out, ConfigError with the place of a mistake.
+"""The policy compiler for Python: JSON text in, filter out, ConfigError with the place of a mistake; and its tables.
 
+Those are the names of architectures and system calls, and what kind of machine each architecture is.
 The compiler itself is C (preload/policy.h) and the shim uses the very same one. On the start path of `ujail`:
 imports nothing but our own modules.
 """
@@ -110,6 +111,39 @@ def _scratch(text: bytes, startup: bytes | None) -> "tuple[FFI.CData, int]":
 def _text(message: "FFI.CData") -> str:
     # cut at a fixed size, perhaps inside a character
     return ffi.string(message).decode("utf-8", "replace")
+
+
+def _name(pointer: "FFI.CData") -> str:
+    return ffi.string(pointer).decode() if pointer else ""
+
+
+def native_arch() -> str:
+    """The name of this machine's own architecture."""
+    return _name(lib.native_arch())
+
+
+def second_arch() -> str:
+    """That of the 32-bit programs which this machine runs too, "" for none."""
+    return _name(lib.second_arch())
+
+
+def arch_of_audit(number: int) -> str:
+    """The name for an AUDIT_ARCH_ value, "" for one not known here."""
+    return _name(lib.audit_arch_name(number))
+
+
+def is_big_endian(arch: str) -> bool:
+    return bool(lib.arch_kind(arch.encode()) & lib.ARCH_BIG)
+
+
+def call_name(arch: str, number: int) -> str:
+    """The name of a system call, "" for a number that has none or for an architecture not known here."""
+    return _name(lib.call_name(arch.encode(), number)) if arch else ""
+
+
+def call_number(arch: str, name: str) -> int:
+    """-1 where the architecture does not have the call."""
+    return lib.call_number(arch.encode(), name.encode())
 
 
 def _describe(result: "FFI.CData", path: str, startup_path: str) -> str:

@@ -5,7 +5,7 @@ Beside the compiler's own warnings, which know the rules that never match. Pure.
 """
 
 from jail import calls
-from jail.policy import ARCHES
+from jail.policy import ARCHES, call_number
 from jail.policy import lint as compiler_lint
 from jail.policyfile import PERMITS, Policy, allows_any, chain, names_of
 
@@ -104,7 +104,7 @@ def lint(policy: Policy, arch: str, *, everything: bool = False) -> list[str]:
 
 
 def _allows(policy: Policy, arch: str, name: str) -> bool:
-    return calls.number_of(arch, name) >= 0 and allows_any(policy, name)
+    return call_number(arch, name) >= 0 and allows_any(policy, name)
 
 
 def _doubts(policy: Policy, arch: str) -> dict[str, str]:
@@ -147,7 +147,7 @@ def _time64() -> set[str]:
 
 def _lacks(policy: Policy, arch: str, name: str, other: str) -> bool:
     """The one is allowed and the other, which this architecture has, never comes up."""
-    return _allows(policy, arch, name) and calls.number_of(arch, other) >= 0 and not chain(policy, other)
+    return _allows(policy, arch, name) and call_number(arch, other) >= 0 and not chain(policy, other)
 
 
 def explain(name: str) -> list[str]:
@@ -164,7 +164,7 @@ def explain(name: str) -> list[str]:
     twins = {each for row in calls.equivalents() if name in row.names for each in row.names} - {name}
     if twins:
         lines.append(f"in its place: {' '.join(sorted(twins))}")
-    numbers = ((arch, calls.number_of(arch, name)) for arch in ARCHES)
+    numbers = ((arch, call_number(arch, name)) for arch in ARCHES)
     lines.append(f"numbers: {', '.join(f'{arch} {n}' for arch, n in numbers if n >= 0) or 'none'}")
     reasons = [why for names, why in DANGEROUS if names == (name,)]
     return lines + [f"careful: {why}" for why in reasons]

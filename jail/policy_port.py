@@ -5,6 +5,7 @@ What is guessed stands in rules of its own, whose comments say so.
 """
 
 from jail import calls
+from jail.policy import call_number
 from jail.policyfile import ALLOW, Policy, is_plain, names_of
 
 GUESSED = "guessed"
@@ -74,7 +75,7 @@ def twins_of(name: str, *, conditional: bool, old: bool) -> list[str]:
 
 
 def _has(arch: str, name: str) -> bool:
-    return calls.number_of(arch, name) >= 0
+    return call_number(arch, name) >= 0
 
 
 def _multiplexers(name: str, arch: str, named: set[str]) -> list[str]:

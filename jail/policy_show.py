@@ -7,7 +7,7 @@ from jail import calls
 from jail._native import ffi, lib
 from jail.bpf import Program, Verdict, listing, verdict_text
 from jail.errors import ConfigError, JailError, UsageError
-from jail.policy import compile_filter
+from jail.policy import call_number, compile_filter, is_big_endian
 from jail.policy_merge import action_text, rule_text
 from jail.policyfile import Policy, names_of, render
 from jail.procfs import status
@@ -20,7 +20,7 @@ COLUMNS = 110
 
 def program_of(text: bytes, arch: str, path: str) -> Program:
     code = compile_filter(text, arch, path=path).code
-    return Program(code, big_endian=calls.is_big_endian(arch))
+    return Program(code, big_endian=is_big_endian(arch))
 
 
 def rules(policy: Policy) -> list[str]:
@@ -46,7 +46,7 @@ def assembly(policy: Policy, arch: str) -> list[str]:
 def simulate(policy: Policy, arch: str, name: str, args: list[str]) -> tuple[bool, list[str]]:
     """Is the call permitted, and the verdict and the rule in words. The compiler's own filter decides."""
     calls.check_call(name)
-    number = calls.number_of(arch, name)
+    number = call_number(arch, name)
     if number < 0:
         raise UsageError(f"{arch} has no system call {name}")
     values = _values(args, arch)
@@ -156,7 +156,7 @@ def _reason(number: int, pid: int) -> str:
 
 def live(pid: int, *, asm: bool) -> list[str]:
     """The filters of a process: as BPF, or what each and all of them say of each call."""
-    programs = [Program(code, big_endian=calls.is_big_endian(calls.NATIVE)) for code in filters_of(pid)]
+    programs = [Program(code, big_endian=is_big_endian(calls.NATIVE)) for code in filters_of(pid)]
     if asm:
         lines = []
         for at, program in enumerate(programs):

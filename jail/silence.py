@@ -4,12 +4,13 @@
 import _socket
 from errno import EPROTONOSUPPORT
 
-from jail._native import ffi, lib
+from jail._native import lib
+from jail.policy import native_arch
 
 
 def is_silent() -> str:
     """Why this kernel writes none at all, "" if it may."""
-    if ffi.string(lib.native_arch()).startswith(b"mips"):
+    if native_arch().startswith("mips"):
         return "those of mips write none"
     try:
         _socket.socket(_socket.AF_NETLINK, _socket.SOCK_RAW | _socket.SOCK_CLOEXEC, lib.NETLINK_AUDIT).close()

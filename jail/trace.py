@@ -10,6 +10,7 @@ from collections import Counter
 
 from jail._native import ffi, lib
 from jail.errors import EXIT_CANNOT_EXECUTE, EXIT_NOT_FOUND, JailError
+from jail.policy import call_name, call_number, native_arch, second_arch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
     from jail.launch import Jail
     from jail.packed import Packed
 
-NATIVE = ffi.string(lib.native_arch()).decode()
-SECOND = ffi.string(lib.second_arch()).decode() if lib.second_arch() else ""
+NATIVE, SECOND = native_arch(), second_arch()
 PRIVATE_CALLS = 0xF0000  # of arm, above all others
 MOST_X32 = 1023
 FAILED_FILTER = 1  # what trace_run() says
@@ -176,7 +176,7 @@ def _rows(watches: list[Watch], abi: int) -> list[tuple[int, ...]]:
     kinds = {"value": lib.TRACE_VALUE, "path": lib.TRACE_PATH, "address": lib.TRACE_ADDRESS}
     rows: list[tuple[int, ...]] = []
     for watch in watches if arch else []:
-        number = lib.call_number(arch.encode(), watch.call.encode())
+        number = call_number(arch, watch.call)
         if number >= 0:
             rows.append((abi, number, kinds[watch.what], watch.index, watch.folder, watch.mode))
     return rows
@@ -191,16 +191,14 @@ def _name(abi: int, number: int) -> tuple[str, str]:
     arch = {lib.TRACE_NATIVE: NATIVE, lib.TRACE_SECOND: SECOND}.get(abi, "")
     if abi == lib.TRACE_HIGH and NATIVE == "arm":
         arch, number = NATIVE, PRIVATE_CALLS | number
-    name = lib.call_name(arch.encode(), number) if arch else ffi.NULL
-    if name:
-        return arch, ffi.string(name).decode()
+    if name := call_name(arch, number):
+        return arch, name
     if abi == lib.TRACE_HIGH and NATIVE == "x86_64" and number <= MOST_X32:
-        name = lib.call_name(NATIVE.encode(), number)
-        return "x32", ffi.string(name).decode() if name else str(number)
+        return "x32", call_name(NATIVE, number) or str(number)
     if abi == lib.TRACE_HIGH:
         return "no ABI", "?"
     return (arch, str(number)) if arch else ("another ABI", "?")
 
 
 def has_call(abi: str, name: str) -> bool:
-    return lib.call_number(abi.encode(), name.encode()) >= 0
+    return call_number(abi, name) >= 0

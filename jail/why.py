@@ -10,10 +10,10 @@ import select
 import time
 
 from jail import auditrecord, procfs
-from jail._native import ffi, lib
 from jail.auditrecord import Record
 from jail.denial import UNKNOWN_CALL, WAITPID, Denial
 from jail.errors import ConfigError
+from jail.policy import native_arch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -140,4 +140,4 @@ def explain_death(name: str, policy: str, pid: int) -> str:
 
 def unexplained(pid: int) -> Denial:
     """What is known where there is no record."""
-    return Denial(UNKNOWN_CALL, ffi.string(lib.native_arch()).decode(), pid, source=WAITPID)
+    return Denial(UNKNOWN_CALL, native_arch(), pid, source=WAITPID)

@@ -6,6 +6,7 @@ import pytest
 from jail import calls
 from jail.chance import CHANCE, allow_chance, companions
 from jail.learn import ALLOW, Policy
+from jail.policy import call_number
 
 
 def policy(*rules: dict[str, object], **counts: int) -> Policy:
@@ -15,7 +16,7 @@ def policy(*rules: dict[str, object], **counts: int) -> Policy:
 
 
 def has(name: str) -> bool:
-    return calls.number_of("x86_64", name) >= 0
+    return call_number("x86_64", name) >= 0
 
 
 def added(changed: Policy) -> list[str]:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from jail import advice, calls
 from jail._native import lib
 from jail.denial import UNKNOWN_CALL, WAITPID, Denial
+from jail.policy import call_number
 
 ALLOW, ERRNO, KILL = "SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO", "SCMP_ACT_KILL_PROCESS"
 NATIVE = calls.NATIVE
@@ -20,7 +21,7 @@ KILLED, LOGGED = lib.SECCOMP_RET_KILL_PROCESS, lib.SECCOMP_RET_LOG
 
 
 def call(name: str, abi: str = NATIVE) -> int:
-    return calls.number_of(abi, name)
+    return call_number(abi, name)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from jail._native import lib
 from jail.auditrecord import Record
 from jail.bpf import Program
 from jail.denial import NOTIFIER, Denial
+from jail.policy import call_number
 
 ERRNO, KILL = lib.SECCOMP_RET_ERRNO, lib.SECCOMP_RET_KILL_PROCESS
 AUDIT = lib.arch_audit(calls.NATIVE.encode())
@@ -31,7 +32,7 @@ def policy(tmp_path: Path) -> str:
 
 
 def record(call: str, pid: int = FIRST_PID, code: int = ERRNO, uid: int = 0, exe: str = "/bin/sh") -> Record:
-    numbers = {"arch": AUDIT, "syscall": calls.number_of(calls.NATIVE, call), "code": code, "pid": pid}
+    numbers = {"arch": AUDIT, "syscall": call_number(calls.NATIVE, call), "code": code, "pid": pid}
     return Record({"comm": '"d"', "exe": f'"{exe}"', "uid": str(uid)}, numbers, f"1.0:{pid}")
 
 
@@ -44,7 +45,7 @@ def test_a_record_of_the_service_is_told_once_with_its_fields(world: World, poli
     world.denials._take_record(record("ptrace"))
     assert told(world) == [
         f"warning s::one: d[{FIRST_PID}] was refused ptrace ({calls.NATIVE} system call"
-        f" {calls.number_of(calls.NATIVE, 'ptrace')}), which {policy} does not allow;"
+        f" {call_number(calls.NATIVE, 'ptrace')}), which {policy} does not allow;"
         ' to allow it, add "ptrace" to the "names" of its rule 1 (SCMP_ACT_ALLOW)'
     ]
     (data,) = world.denied
@@ -232,7 +233,7 @@ def test_a_death_that_a_record_explains_is_told_once(world: World, policy: str) 
 
 def test_a_notifier_tells_with_arguments_and_an_echo_is_dropped(world: World, policy: str) -> None:
     world.set("s", one={"command": ["/bin/d"], "seccomp": policy})
-    number = calls.number_of(calls.NATIVE, "socket")
+    number = call_number(calls.NATIVE, "socket")
     denial = Denial(
         number, calls.NATIVE, FIRST_PID, program="d", action=ERRNO | 13, args=(2, 1, 0, 0, 0, 1 << 63),
         service="s", instance="one", source=NOTIFIER,

@@ -7,7 +7,8 @@ import sys
 import sysconfig
 from pathlib import Path
 
-from jail.calls import NATIVE, number_of
+from jail.calls import NATIVE
+from jail.policy import call_number
 
 # initd/slim.py has the halves of the first ones that are enough; hashlib loads two megabytes of OpenSSL
 HEAVY = {"signal", "socket", "selectors", "heapq", "collections", "functools", "enum", "hashlib", "_hashlib"} | {
@@ -50,7 +51,7 @@ def test_nothing_heavy_is_loaded_for_a_denial(tmp_path: Path) -> None:
     policy, log = tmp_path / "policy.json", tmp_path / "log"
     rule = {"names": ["read"], "action": "SCMP_ACT_ALLOW"}
     policy.write_text(json.dumps({"defaultAction": "SCMP_ACT_KILL_PROCESS", "syscalls": [rule]}))
-    number = number_of(NATIVE, "write")
+    number = call_number(NATIVE, "write")
     more = DENIAL.format(number=number, abi=NATIVE, policy=str(policy), log=str(log))
     assert not loaded(more) & HEAVY
     assert json.loads(log.read_text())["syscall"] == "write"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from jail import calls, policyfile
 from jail.errors import ConfigError, UsageError
 from jail.jailctl import main
-from jail.policy import ARCHES, compile_filter
+from jail.policy import ARCHES, call_number, compile_filter
 from jail.policy_lint import AROUND, DANGEROUS, NEEDS, TWINS, explain, lint
 from jail.policy_merge import diff, merge, rule_text
 from jail.policy_port import port
@@ -249,7 +249,7 @@ def _allowed(made: policyfile.Policy, name: str, value: int = 0) -> bool:
     from jail._native import lib
 
     code = compile_filter(policyfile.render(made).encode(), "x86_64", path="p").code
-    number = calls.number_of("x86_64", name)
+    number = call_number("x86_64", name)
     result, _ = Program(code, False).run(lib.arch_audit(b"x86_64"), number, (value, 0, 0, 0, 0, 0))
     return result == lib.SECCOMP_RET_ALLOW
 
@@ -291,7 +291,7 @@ def test_port_adds_what_the_target_calls_instead_and_marks_it() -> None:
     assert str(made.rules[1]["comment"]).startswith("guessed for mips: ")
     guessed = set(names(made, 1))
     assert {"mmap2", "fstat64", "stat64", "lstat64", "fstatat64", "statx", "clock_gettime64"} <= guessed
-    assert all(calls.number_of("mips", name) >= 0 for name in guessed)
+    assert all(call_number("mips", name) >= 0 for name in guessed)
     assert "socketcall" not in guessed  # no libc calls it there
 
 
@@ -386,7 +386,7 @@ def test_dangerous_calls_are_named_with_a_reason_and_only_together(together: tup
 
 @pytest.mark.parametrize(("name", "other"), [pair[:2] for pair in (*NEEDS, *TWINS)])
 def test_missing_twin_is_named(name: str, other: str) -> None:
-    arch = next(a for a in ARCHES if min(calls.number_of(a, name), calls.number_of(a, other)) >= 0)
+    arch = next(a for a in ARCHES if min(call_number(a, name), call_number(a, other)) >= 0)
     said = re.compile(rf"not {other}[,:]")
     assert said.search(lines_of(rule(name), arch=arch))
     assert not said.search(lines_of(rule(name, other), arch=arch))
@@ -399,9 +399,7 @@ def test_missing_twins_of_64_bit_time() -> None:
 
 @pytest.mark.parametrize(("name", "other"), [pair[:2] for pair in AROUND])
 def test_condition_that_another_call_goes_around(name: str, other: str) -> None:
-    arch = next(
-        a for a in ("i386", "x86_64") if min(calls.number_of(a, name), calls.number_of(a, other)) >= 0
-    )
+    arch = next(a for a in ("i386", "x86_64") if min(call_number(a, name), call_number(a, other)) >= 0)
     limited = rule(name, args=[equals(0, 1)])
     assert f"but allows {other}" in lines_of(limited, rule(other), arch=arch)
     assert f"but allows {other}" not in lines_of(limited, arch=arch)

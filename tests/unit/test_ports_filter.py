@@ -9,9 +9,9 @@ import pytest
 
 from jail._native import lib
 from jail.bpf import Program
-from jail.doors import EXEC_PIN, native_arch, ports_door
+from jail.doors import EXEC_PIN, ports_door
 from jail.errors import ConfigError
-from jail.policy import ARCHES
+from jail.policy import ARCHES, native_arch
 
 FAST = 0x20000000  # MSG_FASTOPEN, everywhere
 NO_SIGNAL = 0x4000
