@@ -11,6 +11,7 @@
  * With INDEX 0 nothing fails and the number of each counted call is printed.
  */
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ptrace.h>
@@ -20,7 +21,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#ifndef __x86_64__
+/* where PTRACE_POKEUSER finds a call's number, and its result */
+#if defined(__x86_64__)
+enum { NUMBER = offsetof(struct user, regs.orig_rax), RESULT = offsetof(struct user, regs.rax) };
+#elif defined(__i386__)
+enum { NUMBER = offsetof(struct user, regs.orig_eax), RESULT = offsetof(struct user, regs.eax) };
+#elif defined(__mips__)
+/* v0 is both; a3 says that v0 is an errno, which is positive then */
+enum { NUMBER = 2, RESULT = 2, IS_ERROR = 7 };
+#else
 #error "say how this architecture's call number and result are replaced"
 #endif
 
@@ -58,8 +67,6 @@ static int is_counted(const struct process *process)
 /* At a call's entry: whether it is the one, and let it have no effect. */
 static void enter_call(struct process *process, long number)
 {
-	struct user_regs_struct registers;
-
 	if (number == SYS_sched_yield) {
 		yields += process == &processes[0];
 		if (process == watched && (after_exec || yields == 2))
@@ -77,20 +84,19 @@ static void enter_call(struct process *process, long number)
 	if (number == SYS_close)
 		return; /* fails or not, the descriptor is gone: see close(2) */
 	/* not -1: a filter that is in force would kill for it */
-	ptrace(PTRACE_GETREGS, process->pid, 0, &registers);
-	registers.orig_rax = SYS_getpid;
-	ptrace(PTRACE_SETREGS, process->pid, 0, &registers);
+	ptrace(PTRACE_POKEUSER, process->pid, NUMBER, SYS_getpid);
 }
 
 static void leave_call(struct process *process)
 {
-	struct user_regs_struct registers;
-
 	if (!process->fails)
 		return;
-	ptrace(PTRACE_GETREGS, process->pid, 0, &registers);
-	registers.rax = -fail_errno;
-	ptrace(PTRACE_SETREGS, process->pid, 0, &registers);
+#ifdef __mips__
+	ptrace(PTRACE_POKEUSER, process->pid, IS_ERROR, 1);
+	ptrace(PTRACE_POKEUSER, process->pid, RESULT, fail_errno);
+#else
+	ptrace(PTRACE_POKEUSER, process->pid, RESULT, -fail_errno);
+#endif
 	ptrace(PTRACE_DETACH, process->pid, 0, 0);
 	exit(0);
 }
