@@ -43,7 +43,18 @@ def scanner(
 
         decoder = json.JSONDecoder(parse_int=parse_int, parse_constant=parse_constant)
         return decoder.scan_once  # type: ignore[attr-defined, no-any-return]
-    return make_scanner(_Context(parse_int, parse_constant))  # type: ignore[arg-type]
+    scan = make_scanner(_Context(parse_int, parse_constant))  # type: ignore[arg-type]
+
+    def read(text: str, start: int) -> "tuple[Any, int]":
+        try:
+            return scan(text, start)
+        except SystemError:
+            # until Python 3.12 it has no error to raise while the module of that error is not loaded
+            import json.decoder  # noqa: F401
+
+            return scan(text, start)
+
+    return read
 
 
 def loads(text: bytes) -> "Any":

@@ -7,6 +7,7 @@ dropped in the middle of a message of another one: it is put aside, and settled 
 
 import errno
 import os
+import stat
 from struct import Struct
 
 from initd.loop import READ, WRITE, Loop
@@ -75,8 +76,10 @@ class Broker:
     def listen(self, path: str) -> None:
         """Serve on a socket that everybody may connect to, in place of a dead one that lies there.
 
-        It is bound beside its place and renamed: nobody finds it half made. Raises OSError.
+        It is bound beside its place and renamed: nobody finds it half made. What lies there and is no socket is
+        somebody's file, named by mistake. Raises OSError.
         """
+        _refuse_file(path)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         beside = f"{path}.{os.getpid()}"
         try:
@@ -279,6 +282,15 @@ def _peer_groups(connected: socket.socket) -> "Iterable[int]":
     except OSError:
         return ()  # none too where they are too many: they could only grant more
     return (gid for (gid,) in _GID.iter_unpack(raw))
+
+
+def _refuse_file(path: str) -> None:
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise OSError(errno.ENOTSOCK, "is there, and no socket: left as it is", path)
 
 
 def _peers_max() -> int:

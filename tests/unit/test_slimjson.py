@@ -2,11 +2,14 @@
 """The C half of `json` does what the whole does, where it is used."""
 
 import json
+import sys
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from initd.ubus.jsontext import parse_table
+from jail.errors import ConfigError
 from jail.slimjson import dumps, loads
 
 VALUES = st.recursive(
@@ -46,6 +49,21 @@ def test_what_is_written_and_read_is_what_json_has(value: object, space: str) ->
 def test_what_is_no_json_is_refused(text: bytes) -> None:
     with pytest.raises(ValueError):
         loads(text)
+
+
+@pytest.mark.parametrize("text", ["{", '{"a"', '{"a" 1}', '{"a":1', "[1", "[1 2", '"a', '"\\x"', "{} x"])
+def test_an_error_is_said_where_the_rest_of_json_is_not_loaded(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in `ubus`, and in initd at a file of ACLs that was cut off."""
+    for name in ("json.decoder", "json"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    with pytest.raises(ValueError):
+        loads(text.encode())
+    for name in ("json.decoder", "json"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    with pytest.raises(ConfigError, match=r"^acl:1:[1-9]"):
+        parse_table(text, "acl")
 
 
 @pytest.mark.parametrize("value", [b"a", {1, 2}, float("nan"), float("inf")])

@@ -124,6 +124,21 @@ def test_a_dead_socket_is_replaced_and_a_live_one_is_not(tmp_path: Path) -> None
     assert os.listdir(tmp_path) == ["ubus.sock"]
 
 
+@pytest.mark.parametrize("is_link", [False, True])
+def test_a_file_is_not_replaced(tmp_path: Path, is_link: bool) -> None:
+    """`initd -s /etc/passwd` must not be the end of that."""
+    file, path = tmp_path / "file", tmp_path / "ubus.sock"
+    file.write_text("somebody's")
+    path.symlink_to(file) if is_link else file.rename(path)
+    loop = Loop()
+    bus = Bus(loop, pytest.fail, str(path), str(tmp_path / "acl.d"))
+    with pytest.raises(OSError, match="no socket: left as it is"):
+        bus.start()
+    loop.close()
+    assert path.read_text() == "somebody's" and path.is_symlink() == is_link
+    assert len(os.listdir(tmp_path)) == 1 + is_link
+
+
 def test_a_broker_that_is_busy_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bus_module, "RETRY_S", 0.02)
     path = str(tmp_path / "ubus.sock")
