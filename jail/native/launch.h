@@ -8,8 +8,7 @@
 
 /* launch() flags */
 #define LAUNCH_OLD_KERNEL 1 /* tests: do without what Linux 5.0 to 5.12 brought */
-#define LAUNCH_INTO_GROUP                                                                          \
-	2 /* the group is new: the first process can be born in it (into_group.c) */
+#define LAUNCH_INTO_GROUP 2 /* the group is new: be born in it, see into_group.c */
 
 #define LAUNCH_READ_PROC (-2) /* a step: the host's /proc did not tell the service's pid */
 
@@ -19,8 +18,7 @@ struct trace;
 struct launch_request {
 	unsigned long namespaces; /* CLONE_NEW* flags */
 	unsigned int flags; /* LAUNCH_ */
-	int stdio
-		[3]; /* descriptors of the caller for 0, 1 and 2 of the service; -1: the caller's own */
+	int stdio[3]; /* the caller's, for 0, 1 and 2 of the service; -1: the caller's own */
 	int net_fd; /* a network namespace for STEP_NETWORK, or -1 */
 	int console_fd; /* a socket that STEP_CONSOLE sends the master of the console to, or -1 */
 	uint64_t reset[2]; /* bit n-1 for each signal n that the caller handles or ignores */

@@ -26,8 +26,7 @@ struct wire_step {
 #define STEP_FILE 4 /* s0 path, a0 mode, s1 what is in it */
 #define STEP_SYMLINK 5 /* s0 path, s1 what it says */
 #define STEP_NODE 6 /* s0 path, a0 mode with type, a1 major, a2 minor */
-#define STEP_MOUNT                                                                                 \
-	7 /* s0 path, s1 "fstype\0options", a0 MS_ flags, a1: 1 where the path may have links */
+#define STEP_MOUNT 7 /* s0 path, s1 "fstype\0options", a0 MS_ flags, a1: 1: it may have links */
 #define STEP_BIND 8 /* s0 source, s1 target, a0 BIND_ flags, a1 st_dev, a2 st_ino */
 #define STEP_REBIND 9 /* s0 path in the new root, s1 target, a0 BIND_ flags */
 #define STEP_UNLINK 10 /* s0 path */
@@ -56,13 +55,11 @@ struct wire_step {
 #define STEP_SIGNALS 30 /* launch_request.reset: those become the default; then none is blocked */
 #define STEP_EXEC 31 /* s0 "path\0argv[0]\0...", a0 argc, s1 "VAR=value\0...", a1 envc */
 #define STEP_EXEC_STUB 32 /* s0 "argv[0]\0...", a0 argc, s1 program; appended: the service's pid */
-#define STEP_OPEN                                                                                  \
-	33 /* open the sources of all STEP_BINDs and the stub, while the paths lead to them */
+#define STEP_OPEN 33 /* open all sources and the stub, while the paths lead to them */
 #define STEP_STDIO 34 /* launch_request.stdio become 0, 1 and 2 */
 #define STEP_NICE 35 /* a0 nice value, two's complement */
 #define STEP_RLIMIT 36 /* a0 RLIMIT_, a1 soft, a2 hard, a3: 1 to leave the hard limit as it is */
-#define STEP_CGROUP                                                                                \
-	37 /* s0 a group's cgroup.procs: this process joins it, and all that come after */
+#define STEP_CGROUP 37 /* s0 a group's cgroup.procs: join it, for all that come after */
 #define STEP_SETNS 38 /* s0 pid, a0 when it began, s1 "ns/net\0ns/ipc\0...", a1 how many */
 #define STEP_LOWER 39 /* s0 directory, a1 st_dev, a2 st_ino: a layer below what was made so far */
 #define STEP_UPPER 40 /* the same: "upper" and "work" in it take what is written */
@@ -71,8 +68,7 @@ struct wire_step {
 #define STEP_LOOPBACK 43 /* lo of this network namespace is up */
 #define STEP_NETWORK 44 /* enter the network namespace launch_request.net_fd */
 #define STEP_PORTS 45 /* s0 {uint64_t PORT_ bits, port}[n]: other TCP ports are closed */
-#define STEP_USER                                                                                  \
-	46 /* s0 uid_map, s1 gid_map, a0: 1 to deny setgroups; all that follows is inside */
+#define STEP_USER 46 /* s0 uid_map, s1 gid_map, a0: 1 to deny setgroups; then all is inside */
 #define STEP_WRITE_PROC 47 /* s0 file below the host's /proc, s1 what is written */
 #define STEP_OWN 48 /* s0 directory, a0 uid, a1 gid, a2 st_dev, a3 st_ino: it belongs to them */
 #define STEP_CGROUP_NAMESPACE 49 /* the group that this process is in is the root from now on */
@@ -80,8 +76,7 @@ struct wire_step {
 #define STEP_IOPRIO 51 /* a0 IO_ class, a1 level */
 #define STEP_FILE_RULES 52 /* s0 "path\0path\0...", a0 how many: what can be written, by Landlock */
 #define STEP_FILE_RULES_HOLD 53 /* they are in force from now on */
-#define STEP_CONSOLE                                                                               \
-	54 /* s0 ptmx of the new root, a0 uid: its terminal 0, whose master goes to console_fd */
+#define STEP_CONSOLE 54 /* s0 ptmx, a0 uid: open terminal 0; its master goes to console_fd */
 #define STEP_CONSOLE_STDIO 55 /* that becomes 0, 1 and 2; a0: 1 to control the session too */
 #define STEP_LAST STEP_CONSOLE_STDIO
 

@@ -35,8 +35,7 @@ struct launch_state {
 	struct step *steps;
 	unsigned int n_steps;
 	const struct launch_request *request;
-	unsigned int
-		stub_exec; /* index of STEP_EXEC_STUB; behind it begin the service's steps. 0: there is no stub */
+	unsigned int stub_exec; /* index of STEP_EXEC_STUB, 0: none; the service's come after it */
 	bool modern; /* open_tree, move_mount, mount_setattr and openat2 are there */
 	bool isolated; /* there is a mount namespace */
 	bool layered; /* the new root is an overlay: not every entry in it is ours */
@@ -51,8 +50,7 @@ struct launch_state {
 	int held_fd; /* end-of-file once PID 1 is the stub and nobody in the jail can take it over */
 	int held_write_fd; /* which the stub has as STUB_HELD_FD until then, or -1: there is no stub */
 	int ready_fd; /* a traced service tells the parent that it can be attached to */
-	int outer_fd,
-		inner_fd; /* with a user namespace: the two ends of what PID 1 and its maker say */
+	int outer_fd, inner_fd; /* user namespace: the two ends between PID 1 and its maker */
 	unsigned long outer_namespaces; /* of the first child */
 	unsigned int inside; /* index of the first step in it */
 	int console_fd; /* the jail's terminal */
@@ -66,8 +64,7 @@ struct launch_state {
 	/* written by the children, read by the parent */
 	volatile int step, error;
 	volatile int service_pid;
-	volatile int
-		first_child; /* with a user namespace: PID 1, as its maker and the parent see it */
+	volatile int first_child; /* user namespace: PID 1, as its maker and the parent see it */
 	volatile int inside_pid; /* the same as /proc has it */
 	volatile int current; /* index of the step under way */
 	volatile enum progress stub, service;
@@ -126,10 +123,6 @@ int step_overlay(struct launch_state *state, struct step *step);
 int step_loopback(struct launch_state *state, struct step *step);
 int step_network(struct launch_state *state, struct step *step);
 int step_ports(struct launch_state *state, struct step *step);
-
-/* Clone the first process into its control group. Returns its pid, -1 where that cannot be had. */
-int clone_into_group(struct launch_state *state, int (*first)(void *));
-
 int step_write_proc(struct launch_state *state, struct step *step);
 int step_own(struct launch_state *state, struct step *step);
 int step_cgroup_namespace(struct launch_state *state, struct step *step);
@@ -139,6 +132,9 @@ int step_keyring(struct launch_state *state, struct step *step);
 int step_ioprio(struct launch_state *state, struct step *step);
 int step_console(struct launch_state *state, struct step *step);
 int step_console_stdio(struct launch_state *state, struct step *step);
+
+/* Clone the first process into its control group. Returns its pid, -1 where that cannot be had. */
+int clone_into_group(struct launch_state *state, int (*first)(void *));
 
 /*
  * STEP_USER: clone `first` into the new namespaces as a sibling, write its maps, and end once it

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The ports of a service that shares the host's network, by Landlock: TCP alone, Linux 6.7 and later.
+ * Landlock rules for the ports of a service that shares the host's network: TCP alone, Linux 6.7 and later.
  * The step runs between clone and exec: no allocation.
  */
 #define _GNU_SOURCE
