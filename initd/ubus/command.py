@@ -12,7 +12,7 @@ from initd.ubus.client import SOCKET_PATH, TIMEOUT_S, Found
 from initd.ubus.copy import Copy
 from initd.ubus.jsontext import format_string, format_value, parse_table
 from initd.ubus.wire import UbusError, status_text
-from jail.errors import ConfigError
+from jail.errors import ConfigError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,15 +42,8 @@ Commands:
 """
 TYPE_WORDS = {1: "Array", 2: "Table", 3: "String", INT32: "Integer", 7: "Boolean"}
 EXIT_USAGE = 1
+EXIT_OPERANDS = 254  # too few of them, or too many
 EXIT_FAILED = 255
-
-
-class UsageError(Exception):
-    """The command line is wrong; `status` is what the command exits with."""
-
-    def __init__(self, status: int = EXIT_USAGE) -> None:
-        super().__init__()
-        self.status = status
 
 
 class Options:
@@ -81,12 +74,12 @@ def parse_options(args: list[str]) -> tuple[Options, list[str]]:
                 rest.append(f"-{word[2:]}")
         elif letter in "stmM":
             if not word[2:] and not rest:
-                raise UsageError
+                raise _misused()
             _set(options, letter, word[2:] or rest.pop())
         else:
-            raise UsageError
+            raise _misused()
     if not rest:
-        raise UsageError
+        raise _misused()
     return options, rest[::-1]
 
 
@@ -95,14 +88,21 @@ def _set(options: Options, letter: str, value: str) -> None:
         options.path = value
     elif letter == "t":
         if not value.isascii() or not value.isdigit() or len(value) > 6:
-            raise UsageError
+            raise _misused()
         options.timeout_s = float(value)
     elif letter == "m" and value in wire.TYPE_NAMES:
         options.types.add(wire.TYPE_NAMES.index(value))
     elif letter == "M" and value[:1] in ("r", "t"):
         options.directions = {value[0] == "t"}
     else:
-        raise UsageError
+        raise _misused()
+
+
+def _misused(status: int = EXIT_USAGE) -> UsageError:
+    """The usage text is all that is said of it; `status` is what the real command exits with then."""
+    error = UsageError()
+    error.status = status
+    return error
 
 
 def main(argv: list[str]) -> int:
@@ -127,6 +127,7 @@ def main(argv: list[str]) -> int:
 
 def run(options: Options, name: str, words: list[str]) -> int:
     """Connect and run the command called `name`. Raises UbusError, UsageError."""
+    # of an unknown command no number of operands is right; the real one connects before it says so
     least, most, command = COMMANDS.get(name, (1, 0, call))
     timeout_s = TIMEOUT_S if options.timeout_s < 0 else options.timeout_s
     try:
@@ -137,7 +138,7 @@ def run(options: Options, name: str, words: list[str]) -> int:
         return EXIT_FAILED
     with session:
         if not least <= len(words) <= most:
-            raise UsageError(254)
+            raise _misused(EXIT_OPERANDS)
         return command(session, options, words)
 
 
