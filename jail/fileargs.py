@@ -7,12 +7,13 @@ Imported only where a word has more in it than a path and a target.
 from jail.errors import UsageError
 from jail.patterns import is_pattern
 from jail.presets import LIVE, PRESETS, SOCKET_PRESETS
-from jail.spec import SOCKETS, JailSpec, Share, check_length
+from jail.spec import SOCKETS, JailSpec, Share, check_length, is_size
 from jail.words import cut, plain
 
 TMPFS_SIZE = "4m"
 TMPFS_INODES = 4096
 MODE_DIGITS = 4
+SIZE_LENGTH = 12
 OWN = ("/dev", "/proc", "/sys")  # a jail has them from elsewhere, or not at all
 FLAGS = ("ro", "rw", "exec", "noexec", "dev", "nodev", "slave", "private", "live", "optional")
 
@@ -144,8 +145,7 @@ def place(what: str, path: str) -> str:
 
 
 def _size(text: str) -> str:
-    number = text[:-1] if text[-1:] in tuple("kKmMgG%") else text
-    if not (number.isascii() and number.isdigit() and len(text) <= 12 and int(number)):
+    if len(text) > SIZE_LENGTH or not is_size(text):
         raise UsageError(f"tmpfs: {text[:40]!r} is no size such as 8m")
     return text
 

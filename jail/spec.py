@@ -208,6 +208,8 @@ class JailSpec:
             for name, text in self.limits.items():
                 parse(name, text)
         self._check_root()
+        self._check_isolated()
+        self._check_network()
         if self.binds or self.devices or self.masks or self.tmpfs:
             from jail.fileargs import check_files
 
@@ -253,25 +255,35 @@ class JailSpec:
         if self.overlay_dir and self.overlay_size:
             raise UsageError("an overlay is on disk or in memory, not both")
         size = self.overlay_size
-        number = size[:-1] if size[-1:] in tuple("kKmMgG%") else size
-        if size and not (number.isascii() and number.isdigit() and int(number) and len(size) <= SIZE_MAX):
+        if size and (len(size) > SIZE_MAX or not is_size(size)):
             raise UsageError(f"overlay: {size[:40]!r} is no size such as 8m")
-        if (self.extroot or self.overlay_dir or size) and not self.isolate:
-            raise UsageError("a root of its own needs a jail with namespaces")
-        if self.console and not self.isolate:
-            raise UsageError("a console of its own needs a jail with namespaces")
+
+    def _check_isolated(self) -> None:
+        """What only a jail with namespaces can have."""
+        asked = (
+            ("a root of its own", self.extroot or self.overlay_dir or self.overlay_size),
+            ("a console of its own", self.console),
+            ("what hides parts of /proc", self.cgroupns or self.proc),
+            ("a user namespace", self.userns),
+            ("a network of its own", self.netns or self.is_network_made()),
+        )
+        for what, is_asked in asked:
+            if is_asked and not self.isolate:
+                raise UsageError(f"{what} needs a jail with namespaces")
         if self.cgroupns and any("cgroup" in names for _, names in self.joins):
             raise UsageError("join: a cgroup namespace cannot be joined and the jail's own")
-        if (self.cgroupns or self.proc) and not self.isolate:
-            raise UsageError("what hides parts of /proc needs a jail with namespaces")
-        if self.userns and not self.isolate:
-            raise UsageError("a user namespace needs a jail with other namespaces")
         if (self.uidmap or self.gidmap) and not self.userns:
             raise UsageError("an id map needs a user namespace")
-        if (self.netns or self.is_network_made()) and not self.isolate:
-            raise UsageError("a network of its own needs a jail with namespaces")
+
+    def _check_network(self) -> None:
         network = self.network()
         if self.netns and network and network.path:
             raise UsageError("net: a network of its own, or one that is there: not both")
         if self.plain and network:
             raise UsageError("net: a service whose privileges stay is held by no rules")
+
+
+def is_size(text: str) -> bool:
+    """Whether it is a size as tmpfs has it, and not 0."""
+    number = text[:-1] if text[-1:] in tuple("kKmMgG%") else text
+    return number.isascii() and number.isdigit() and int(number) > 0

@@ -130,6 +130,7 @@ def test_layers_are_put_together_when_all_places_are_made_and_before_any_mount(t
         ({"overlay_dir": "/a", "overlay_size": "1m"}, "not both"),
         ({"overlay_size": "1m,x"}, "is no size"),
         ({"overlay_size": "0"}, "is no size"),
+        ({"overlay_size": "1" * 5000}, "is no size"),
         ({"extroot": "relative"}, "not an absolute path"),
         ({**PLAIN, "extroot": "/a"}, "needs a jail"),
     ],
