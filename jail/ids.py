@@ -9,6 +9,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import pwd
 
+# what the C library reads for that
+DATABASES = ("/etc/nsswitch.conf", "/etc/passwd", "/etc/group")
 ID_MAX = 0xFFFFFFFE  # the number above means "leave unchanged" to setresuid(2)
 
 
@@ -33,8 +35,33 @@ def lookup(user: str | None, group: str | None) -> Identity:
     Without a user: root. Without a group: the user's own; for a number that passwd does not list, the same
     number again.
     Supplementary groups are those of the group file that list the user, none for root without -U.
-    Raises ConfigError for an unknown name (with a near match) and for a number that is no id.
+    Raises ConfigError for an unknown name (with a near match), for a number that is no id, and where a process
+    holds a lease on what would be read, for which the C library would wait.
     """
+    held = _hold()
+    try:
+        return _lookup(user, group)
+    finally:
+        for fd in held:
+            os.close(fd)
+
+
+def _hold() -> list[int]:
+    """Open what is read, without a wait: as long as it is open nobody gets a lease on it."""
+    held: list[int] = []
+    for path in DATABASES:
+        try:
+            held.append(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK))
+        except BlockingIOError:
+            for fd in held:
+                os.close(fd)
+            raise ConfigError(f"{path}: a process holds a lease on it") from None
+        except OSError:
+            continue  # the C library has its own words for that
+    return held
+
+
+def _lookup(user: str | None, group: str | None) -> Identity:
     if user is None:
         gid = 0 if group is None else _gid(group)
         return Identity(0, gid, (gid,), "root")

@@ -287,6 +287,14 @@ static long try_write(char **arguments)
 	return try_open(arguments[0], O_WRONLY);
 }
 
+/* Once it is held, who opens the file waits until its holder gives it back, or for 45 seconds. */
+static long try_lease(char **arguments)
+{
+	int fd = open(arguments[0], O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+	return fd < 0 ? -1 : fcntl(fd, F_SETLEASE, F_WRLCK);
+}
+
 /* Really write: some files can be opened by anyone. */
 static long try_put(char **arguments)
 {
@@ -1087,6 +1095,7 @@ static const struct verb {
 	{"read", 1, TRY, try_read},
 	{"write", 1, TRY, try_write},
 	{"put", 2, TRY, try_put},
+	{"lease", 1, TRY, try_lease},
 	{"create", 1, TRY, try_create},
 	{"grow", 1, TRY, try_grow},
 	{"mkdir", 1, TRY, try_mkdir},

@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: MIT
 """Users and groups, by name and by number, against a passwd and a group that are made up here."""
 
+import fcntl
 import grp
 import os
 import pwd
+import signal
+from pathlib import Path
 
 import pytest
 
+from jail import ids
 from jail.errors import ConfigError
 from jail.ids import lookup
 
@@ -110,3 +114,40 @@ def test_name_that_no_file_can_hold_is_refused(monkeypatch: pytest.MonkeyPatch, 
         lookup(name, None)
     with pytest.raises(ConfigError, match=r"^unknown group"):
         lookup("0", name)
+
+
+def test_lease_on_what_is_read_is_an_error_and_no_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service of root's that is shown the file may take one; the C library waits 45 seconds for it."""
+    file = tmp_path / "passwd"
+    file.write_text("")
+    monkeypatch.setattr(ids, "DATABASES", (str(tmp_path / "none"), str(file)))
+    before = signal.signal(signal.SIGIO, signal.SIG_IGN)
+    fd = os.open(file, os.O_RDONLY)
+    try:
+        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        with pytest.raises(ConfigError, match="passwd: a process holds a lease on it"):
+            lookup("dnsmasq", None)
+        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+        assert lookup("dnsmasq", None).uid == 453
+    finally:
+        os.close(fd)
+        signal.signal(signal.SIGIO, before)
+
+
+def test_nobody_gets_a_lease_while_names_are_looked_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "passwd"
+    file.write_text("")
+    monkeypatch.setattr(ids, "DATABASES", (str(file),))
+    [held] = ids._hold()
+    fd = os.open(file, os.O_RDONLY)
+    try:
+        with pytest.raises(BlockingIOError):
+            fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        os.close(held)
+        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+    finally:
+        os.close(fd)
