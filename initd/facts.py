@@ -95,7 +95,7 @@ def release(openwrt: str, os_release: str) -> "Table":
 def rootfs_type(mountinfo: str) -> str:
     """What the firmware is on: the type of /rom below an overlay, else of /."""
     types = {}
-    for line in mountinfo.splitlines():
+    for line in mountinfo.split("\n"):
         left, dash, right = line.partition(" - ")
         if dash and left.count(" ") >= 4:
             types[left.split(" ")[4]] = right.split(" ")[0]

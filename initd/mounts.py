@@ -9,7 +9,7 @@ import stat
 
 from jail._native import lib
 from jail.kernelfs import DEVICE_LINKS, DEVICES
-from jail.procfs import MOUNTINFO, unescape
+from jail.procfs import open_mounts, unescape
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ WANTED = (
 
 def mount_points(mountinfo: str) -> list[str]:
     """Where something is mounted, in the order of the mounts."""
-    return [unescape(line.split(" ")[4]) for line in mountinfo.splitlines() if line.count(" ") > 4]
+    return [unescape(line.split(" ")[4]) for line in mountinfo.split("\n") if line.count(" ") > 4]
 
 
 def missing(mountinfo: str) -> list[Mount]:
@@ -72,7 +72,7 @@ def leaving(mountinfo: str) -> tuple[list[str], list[str]]:
 def read_mountinfo() -> str:
     """The kernel's list; empty while there is no /proc."""
     try:
-        with open(MOUNTINFO, encoding="utf-8", errors="surrogateescape") as file:
+        with open_mounts() as file:
             return file.read()
     except OSError:
         return ""

@@ -214,11 +214,11 @@ def describe_missing() -> str:
 
 def hierarchy() -> str:
     """Where version 2 is mounted, "" if it is nowhere."""
-    with open(procfs.MOUNTINFO, encoding="utf-8", errors="surrogateescape") as file:
+    with procfs.open_mounts() as file:
         for line in file:
             before, _, after = line.partition(" - ")
             if after.startswith("cgroup2 "):
-                return procfs.unescape(before.split()[4])
+                return procfs.unescape(before.split(" ")[4])
     return ""
 
 

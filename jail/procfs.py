@@ -5,6 +5,10 @@ Not on the path of a plain start. initd reads these while it runs: must not impo
 gone is an OSError; who may meet one says what that means.
 """
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TextIO
+
 MOUNTINFO = "/proc/self/mountinfo"
 # of the fields of /proc/PID/stat behind the name, which may have anything in it
 PARENT, STARTED = 1, 19
@@ -12,7 +16,8 @@ PARENT, STARTED = 1, 19
 
 def status(pid: int) -> dict[str, str]:
     """/proc/PID/status, values without blanks around them."""
-    with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
+    # newline: a name may have a carriage return in it, which ends no line
+    with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace", newline="\n") as file:
         pairs = [line.partition(":") for line in file]
     return {name: value.strip() for name, _, value in pairs}
 
@@ -39,8 +44,15 @@ def started(pid: "int | str") -> int:
 
 def group(pid: int) -> str:
     """Its path in the version 2 hierarchy of control groups, "" where it has none."""
-    with open(f"/proc/{pid}/cgroup", encoding="utf-8", errors="surrogateescape") as file:
+    with open(f"/proc/{pid}/cgroup", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
         return next((line[3:].rstrip("\n") for line in file if line.startswith("0::")), "")
+
+
+def open_mounts() -> "TextIO":
+    """The mounts that we see, a line each. A carriage return in a path is no end of one: who may mount somewhere
+    (with fusermount, say) could else write lines of others.
+    """
+    return open(MOUNTINFO, encoding="utf-8", errors="surrogateescape", newline="\n")
 
 
 def unescape(field: str) -> str:

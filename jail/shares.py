@@ -94,10 +94,10 @@ def _is_on_shared_mount(path: str) -> bool:
     """Whether mounts that the host makes below a path are told to others."""
     real = os.path.realpath(path)
     best, is_shared = "", False
-    with open(procfs.MOUNTINFO, encoding="utf-8", errors="surrogateescape") as file:
+    with procfs.open_mounts() as file:
         for line in file:
             before, _, _ = line.partition(" - ")
-            fields = before.split()
+            fields = before.split(" ")
             point = procfs.unescape(fields[4])
             # of two mounts at one place the later one is on top
             if f"{real}/".startswith(f"{point.rstrip('/')}/") and len(point) >= len(best):
