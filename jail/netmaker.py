@@ -6,24 +6,21 @@ once it is closed, by whatever end of this process, devices that were moved in g
 """
 
 import os
-import sys
-from _signal import SIGKILL  # the C half of `signal`, without enum
+from _signal import SIG_DFL, SIG_SETMASK, SIGKILL, getsignal, pthread_sigmask, valid_signals
+from _signal import signal as set_signal  # the C half of `signal`, without enum
 from select import POLLIN, poll
 
 from jail.errors import ConfigError, SetupError, UsageError
-from jail.privilege import PACKAGE
-from jail.spec import PATH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import NoReturn
+
     from jail.networds import Network
 
 LIMIT_S = 60  # a slow machine takes seconds to load pyroute2
 SAID_MAX = 4096
 OK = b"ok\n"
-CODE = (
-    "import sys; sys.path.insert(0, sys.argv.pop(1)); from jail.network import main; sys.exit(main(sys.argv))"
-)
 
 
 class Made:
@@ -57,13 +54,9 @@ class Making:
         self.report_fd, report = os.pipe2(os.O_CLOEXEC)
         hold, self._hold_fd = os.pipe2(os.O_CLOEXEC)
         try:
-            self.pid = os.posix_spawn(
-                sys.executable,
-                [sys.executable, "-Ic", CODE, os.path.dirname(PACKAGE), jail_name, *words],
-                {"PATH": PATH},
-                file_actions=[(os.POSIX_SPAWN_DUP2, hold, 0), (os.POSIX_SPAWN_DUP2, report, 1)],
-                setsigmask=(),
-            )
+            self.pid = os.fork()
+            if not self.pid:
+                _become_maker(hold, report, jail_name, words)
         except OSError:
             self.cancel()
             raise
@@ -168,6 +161,23 @@ def make_for_tracer(jail_name: str, network: "Network") -> int:
     if made.pid:
         os.waitpid(made.pid, 0)
     return made.fd
+
+
+def _become_maker(hold_fd: int, report_fd: int, jail_name: str, words: list[str]) -> "NoReturn":
+    """Whatever happens, this copy of our process does not go on. A new interpreter would have to load all of this."""
+    try:
+        os.dup2(hold_fd, 0)
+        os.dup2(report_fd, 1)
+        # as execve(2) would: what is ignored stays so
+        for number in valid_signals():
+            if callable(getsignal(number)):
+                set_signal(number, SIG_DFL)
+        pthread_sigmask(SIG_SETMASK, ())
+        from jail.network import main
+
+        main(jail_name, words)
+    finally:
+        os._exit(1)
 
 
 def _close(fd: int) -> int:

@@ -2,7 +2,7 @@
 """What a jail may bind and connect to → the tables, chains and rules of nf_tables that hold it to that.
 
 Packets are filtered, not calls: a port that is not named can be bound and nobody reaches it. Loopback is free, it
-is the jail's own. Pure: makes what pyroute2's NFTables takes and does not import it.
+is the jail's own. Pure: says what pyroute2 encodes and does not import it.
 """
 
 from _socket import IPPROTO_ICMPV6, IPPROTO_TCP, IPPROTO_UDP, inet_pton
@@ -17,13 +17,12 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     Expression: TypeAlias = dict[str, object]
-    Command: TypeAlias = tuple[str, dict[str, object]]  # a method of NFTables, and what it is called with
+    Command: TypeAlias = tuple[str, dict[str, object]]  # table, chain or rule, and its attributes
 
 TABLE = "jail"
-CHAINS = {
-    "input": lib.NFT_META_IIF,
-    "output": lib.NFT_META_OIF,
-}  # by its hook's name, and whose device counts
+# each where it is asked
+HOOKS = {"input": lib.NF_INET_LOCAL_IN, "output": lib.NF_INET_LOCAL_OUT, "forward": lib.NF_INET_FORWARD}
+CHAINS = {"input": lib.NFT_META_IIF, "output": lib.NFT_META_OIF}  # with rules, and whose device counts
 PROTOCOLS = {"tcp": IPPROTO_TCP, "udp": IPPROTO_UDP}
 LOOPBACK_INDEX = 1  # of every network namespace
 # NF_CT_STATE_BIT() of ESTABLISHED and RELATED
@@ -35,10 +34,12 @@ FAMILIES = {4: (16, lib.NFPROTO_IPV4), 16: (24, lib.NFPROTO_IPV6)}  # bytes of a
 
 
 def commands(network: Network) -> "list[Command]":
-    """What is to be called, in order; the first ones close everything."""
+    """What is to be added, in order; the first ones close everything."""
     out: list[Command] = [("table", {"name": TABLE})]
-    for name in (*CHAINS, "forward"):
-        out.append(("chain", {"table": TABLE, "name": name, "hook": name, "policy": lib.NF_DROP}))
+    for name, number in HOOKS.items():
+        hook = {"attrs": [("NFTA_HOOK_HOOKNUM", number), ("NFTA_HOOK_PRIORITY", 0)]}
+        chain = {"table": TABLE, "name": name, "hook": hook, "policy": lib.NF_DROP, "type": "filter"}
+        out.append(("chain", chain))
     for (name, device), rules in zip(CHAINS.items(), (network.binds, network.connects), strict=True):
         bodies = [
             [*_meta(device), _compare(pack("=I", LOOPBACK_INDEX)), _accept()],
@@ -47,7 +48,7 @@ def commands(network: Network) -> "list[Command]":
             *[[*_rule(rule), _accept()] for rule in rules],
             [_reject()],
         ]
-        out += [("rule", {"table": TABLE, "chain": name, "expressions": [body]}) for body in bodies]
+        out += [("rule", {"table": TABLE, "chain": name, "expressions": body}) for body in bodies]
     return out
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Makes the network of one jail: namespace, devices, addresses, routes and rules.
 
-With rtnetlink.py, which asks the kernel, the only importer of pyroute2.
+With rtnetlink.py and nftables.py, which ask the kernel, the only user of pyroute2 (pyroute.py loads it).
 
 A process of its own, started by netmaker.py: what it needs of pyroute2 takes time and memory, and unshare(2) is for
 ever. When all is there it becomes `ujail-init keep`, which tells the parent and holds what must be given back;
@@ -9,7 +9,6 @@ where anything fails it says why, and what was made goes with the namespace.
 """
 
 import os
-import sys
 import time
 from contextlib import suppress
 
@@ -17,11 +16,14 @@ from jail._native import lib
 from jail.errors import ConfigError, JailError
 from jail.networds import Device, Network, from_words
 from jail.privilege import STUB
-from jail.rtnetlink import MODULES, RULES, Routing, attributes, load
+from jail.pyroute import LINKS, RULES, load
+from jail.rtnetlink import Routing, attributes
+from jail.spec import PATH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import NoReturn
 
 LOOPBACK_INDEX = 1
 # the kernel takes a namespace apart in its own time: names of an ended jail may still be there for a moment
@@ -30,13 +32,13 @@ RETRY_S = 0.02
 SWITCHES = "/proc/sys/net/ipv6/conf"
 
 
-def main(argv: list[str]) -> int:
-    """argv: the jail's name and Network.words. Returns only if something failed, and has said it on 1."""
+def main(jail_name: str, words: list[str]) -> None:
+    """In a process of its own. Returns only if something failed, and has said it on 1."""
     os.closerange(3, 65536)  # what the caller let us inherit would stay open as long as the jail lives
     os.setsid()
     os.chdir("/")
     try:
-        return make(argv[1], from_words(argv[2:], argv[1]))
+        make(jail_name, from_words(words, jail_name))
     except JailError as error:
         text = str(error)
     except OSError as error:
@@ -45,13 +47,12 @@ def main(argv: list[str]) -> int:
         text = f"network: {type(error).__name__}: {error}"
     with suppress(BrokenPipeError):  # nobody waits for it any more
         os.write(1, text.encode("utf-8", "surrogateescape"))
-    return 1
 
 
-def make(jail_name: str, network: Network) -> int:
+def make(jail_name: str, network: Network) -> "NoReturn":
     """Make it and become its keeper. Raises JailError, OSError; then nothing is left."""
     try:
-        load((*MODULES, RULES) if network.has_rules else MODULES)
+        load(*LINKS, *([RULES] if network.has_rules else []))
     except ImportError as error:
         raise ConfigError(f"network: needs pyroute2: pip install stockade[net] ({error})") from error
     home_fd = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
@@ -65,11 +66,10 @@ def make(jail_name: str, network: Network) -> int:
                 maker.make(network)
                 os.set_inheritable(home_fd, True)
                 words = [word for index, name in maker.moved for word in (str(index), name)]
-                os.execv(STUB, ["ujail-init", "keep", str(home_fd), *words])
+                os.execve(STUB, ["ujail-init", "keep", str(home_fd), *words], {"PATH": PATH})
             except BaseException:
                 maker.give_back(home_fd)
                 raise
-    return 1
 
 
 class Maker:
@@ -98,19 +98,15 @@ class Maker:
                 self._inside.set_link(index, net_ns_fd=home_fd, ifname=name)
 
     def _put_rules(self, network: Network) -> None:
-        from pyroute2.netlink.exceptions import NetlinkError
-        from pyroute2.nftables.main import NFTables
-
         from jail.netrules import commands
+        from jail.nftables import Refused, put
 
-        with NFTables(nfgen_family=lib.NFPROTO_INET) as rules:
-            for name, settings in commands(network):
-                try:
-                    getattr(rules, name)("add", **settings)
-                except NetlinkError as error:
-                    why = os.strerror(int(error.code))
-                    text = f"network: {name} of nf_tables (is it in this kernel?): {why}"
-                    raise ConfigError(text) from error
+        try:
+            put(commands(network))
+        except OSError as error:
+            what = error.what if isinstance(error, Refused) else "socket"
+            text = f"network: {what} of nf_tables (is it in this kernel?): {error.strerror}"
+            raise ConfigError(text) from error
 
     # the kinds
 
@@ -221,7 +217,3 @@ class Maker:
                     break
             time.sleep(RETRY_S)
         self._try(what, call)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv))

@@ -50,7 +50,7 @@ SYSTEM_HEADERS = (
     "linux/seccomp.h",
     # netinet before linux: both have struct in_addr, and only the kernel's header knows of the other
     *("netinet/in.h", "netinet/icmp6.h", "linux/netfilter.h", "linux/netfilter/nf_tables.h"),
-    "linux/netfilter/nf_conntrack_common.h",
+    *("linux/netfilter/nf_conntrack_common.h", "linux/netfilter/nfnetlink.h"),
 )
 SYSTEM_CONSTANTS = [
     *("CLONE_NEWNS", "CLONE_NEWPID", "CLONE_NEWIPC", "CLONE_NEWUTS", "CLONE_NEWNET", "CLONE_NEWCGROUP"),
@@ -93,7 +93,13 @@ SYSTEM_CONSTANTS = [
     *("BPF_MEMWORDS", "BPF_MAXINSNS", "SECCOMP_RET_ACTION_FULL", "SECCOMP_RET_DATA"),
     *("SECCOMP_RET_KILL_PROCESS", "SECCOMP_RET_KILL_THREAD", "SECCOMP_RET_TRAP", "SECCOMP_RET_ERRNO"),
     # devices, and rules for packets
-    *("IFNAMSIZ", "RT_TABLE_MAIN", "NF_ACCEPT", "NF_DROP"),
+    *("IFNAMSIZ", "IFA_F_NODAD", "RTM_NEWLINK", "RTM_GETLINK", "RTM_NEWADDR", "RTM_NEWROUTE"),
+    *("RT_TABLE_MAIN", "RT_SCOPE_UNIVERSE", "RT_SCOPE_LINK", "RTN_UNICAST", "RTPROT_STATIC"),
+    *("NETLINK_ROUTE", "NETLINK_NETFILTER", "NLMSG_ERROR"),
+    *("NLM_F_REQUEST", "NLM_F_ACK", "NLM_F_CREATE", "NLM_F_EXCL", "NLM_F_APPEND"),
+    *("NFNL_MSG_BATCH_BEGIN", "NFNL_MSG_BATCH_END", "NFNL_SUBSYS_NFTABLES"),
+    *("NFT_MSG_NEWTABLE", "NFT_MSG_NEWCHAIN", "NFT_MSG_NEWRULE"),
+    *("NF_ACCEPT", "NF_DROP", "NF_INET_LOCAL_IN", "NF_INET_FORWARD", "NF_INET_LOCAL_OUT"),
     *("NFPROTO_INET", "NFPROTO_IPV4", "NFPROTO_IPV6", "IP_CT_ESTABLISHED", "IP_CT_RELATED"),
     *("NFT_REG_VERDICT", "NFT_REG_1", "NFT_CMP_EQ", "NFT_CMP_NEQ", "NFT_CMP_GTE", "NFT_CMP_LTE"),
     *("NFT_META_IIF", "NFT_META_OIF", "NFT_META_NFPROTO", "NFT_META_L4PROTO", "NFT_CT_STATE"),

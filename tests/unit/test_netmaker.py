@@ -2,12 +2,11 @@
 """The parent's half of making a network: what the other process says is taken, or refused, and nothing stays open."""
 
 import os
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
+from jail import network
 from jail.errors import ConfigError, SetupError, UsageError
 from jail.netmaker import OK, Making, make_and_wait, make_for_tracer, open_existing
 from jail.networds import parse
@@ -20,12 +19,14 @@ def descriptors() -> Iterator[None]:
     assert len(os.listdir("/proc/self/fd")) == len(before)
 
 
-def making(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: str) -> Making:
-    """One whose maker is this shell script."""
-    program = tmp_path / "maker"
-    program.write_text(f"#!/bin/sh\n{script}\n")
-    program.chmod(0o755)
-    monkeypatch.setattr(sys, "executable", str(program))
+def making(monkeypatch: pytest.MonkeyPatch, script: str) -> Making:
+    """One whose maker is this line of the shell's."""
+
+    def become(jail_name: str, words: list[str]) -> None:
+        assert (jail_name, words) == ("j", ["net=veth:eth0"])
+        os.execv("/bin/sh", ["sh", "-c", script])
+
+    monkeypatch.setattr(network, "main", become)
     return Making("j", ["net=veth:eth0"])
 
 
@@ -47,14 +48,12 @@ def refusal(made: Making) -> str:
         ("echo ok; exec cat", "network: it is our own"),  # one that has made nothing
     ],
 )
-def test_what_is_no_network_is_refused(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: str, message: str
-) -> None:
-    assert refusal(making(monkeypatch, tmp_path, script)) == message
+def test_what_is_no_network_is_refused(monkeypatch: pytest.MonkeyPatch, script: str, message: str) -> None:
+    assert refusal(making(monkeypatch, script)) == message
 
 
-def test_keeper_that_has_ended_is_no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    made = making(monkeypatch, tmp_path, "echo ok")
+def test_keeper_that_has_ended_is_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = making(monkeypatch, "echo ok")
     while not made.read():
         pass
     os.waitid(os.P_PID, made.pid, os.WEXITED | os.WNOWAIT)
@@ -63,15 +62,15 @@ def test_keeper_that_has_ended_is_no_network(monkeypatch: pytest.MonkeyPatch, tm
     os.waitpid(made.pid, 0)
 
 
-def test_one_that_is_cancelled_hears_of_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    made = making(monkeypatch, tmp_path, "exec cat")
+def test_one_that_is_cancelled_hears_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = making(monkeypatch, "exec cat")
     made.cancel()
     assert os.waitpid(made.pid, 0)[1] == 0
     made.kill()  # reaped: nobody is hit
 
 
-def test_one_that_hangs_is_killed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    made = making(monkeypatch, tmp_path, "exec cat")
+def test_one_that_hangs_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = making(monkeypatch, "exec cat")
     made.kill()
     assert os.waitpid(made.pid, 0)[1] == 9
     made.cancel()

@@ -13,14 +13,14 @@ def made(bind: list[str], connect: list[str]) -> list[tuple[str, dict[str, Any]]
 
 
 def names(settings: dict[str, Any]) -> list[str]:
-    [body] = settings["expressions"]
-    return [dict(expression["attrs"])["NFTA_EXPR_NAME"] for expression in body]
+    return [dict(expression["attrs"])["NFTA_EXPR_NAME"] for expression in settings["expressions"]]
 
 
 def test_every_way_is_closed_before_anything_is_opened() -> None:
     found = made(["tcp:53"], ["udp:1"])
     assert [name for name, _ in found[:5]] == ["table", "chain", "chain", "chain", "rule"]
-    assert {settings["hook"] for _, settings in found[1:4]} == {"input", "output", "forward"}
+    hooks = {dict(settings["hook"]["attrs"])["NFTA_HOOK_HOOKNUM"] for _, settings in found[1:4]}
+    assert hooks == {lib.NF_INET_LOCAL_IN, lib.NF_INET_LOCAL_OUT, lib.NF_INET_FORWARD}
     assert {settings["policy"] for _, settings in found[1:4]} == {lib.NF_DROP}
 
 

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: MIT
+"""Rules go to the kernel together: all of them are in force, or none, and what it did not take is said."""
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from jails import Host
+
+pytest.importorskip("pyroute2")
+CODE = """
+from jail import nftables, pyroute
+from jail._native import lib
+if lib.make_network():
+    raise SystemExit("no network namespace")
+pyroute.load(pyroute.RULES)
+TABLE = ("table", {"name": "jail"})
+def put(*commands):
+    try:
+        nftables.put(list(commands))
+        print("ok")
+    except nftables.Refused as error:
+        print(error.what, error.strerror, sep=": ")
+def chain(number, table="jail"):
+    return ("chain", {"table": table, "name": f"c{number}"})
+"""
+
+
+def said(host: "Host", line: str) -> list[str]:
+    words = [*host.apart, sys.executable, "-I", "-c", f"{CODE}{line}"]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()
+
+
+def test_transaction_that_is_refused_leaves_nothing(host: "Host") -> None:
+    missing = "chain: No such file or directory"
+    assert said(host, "put(TABLE, chain(1, 'other')); put(chain(1))") == [missing, missing]
+    assert said(host, "put(TABLE, chain(1)); put(chain(2))") == ["ok", "ok"]
+
+
+def test_more_than_one_transaction_holds(host: "Host") -> None:
+    """The kernel's answers to all of them would not fit into one socket."""
+    line = "put(TABLE, *map(chain, range(3000))); put(*map(chain, range(2999, 3001)))"
+    assert said(host, line) == ["ok", "ok"]
+    assert said(host, f"{line}; put(('rule', {{'table': 'jail', 'chain': 'c3001'}}))")[2].startswith("rule: ")
