@@ -5,8 +5,8 @@ Our own entries first, then masks of the kernel's file systems, then what comes 
 for inside of that. Reads what is below binds, and asks the kernel which Landlock it has; no effects.
 """
 
-import os
-from stat import S_ISDIR, S_ISLNK
+import posix
+from _stat import S_ISDIR, S_ISLNK
 
 from jail import steps
 from jail._native import lib
@@ -132,7 +132,7 @@ def _is_directory(rootfs: Rootfs, path: str) -> bool | None:
         bound = rootfs.binds.get(cover)
         host = bound.source + path[len(cover) :] if bound else path
         try:
-            mode = os.lstat(host).st_mode
+            mode = posix.lstat(host).st_mode
         except OSError as error:
             raise ConfigError(f"mask: {host}: {error.strerror}, and it could come to be there") from error
         if S_ISLNK(mode):
@@ -159,8 +159,10 @@ def _is_redundant(rootfs: Rootfs, target: str) -> bool:
 
 def _check_place(rootfs: Rootfs, target: str) -> None:
     """Entries of a bound directory are the host's: what is not there cannot be mounted on."""
+    from os.path import lexists
+
     cover = rootfs.covering(target)
-    if cover in rootfs.binds and not os.path.lexists(rootfs.binds[cover].source + target[len(cover) :]):
+    if cover in rootfs.binds and not lexists(rootfs.binds[cover].source + target[len(cover) :]):
         raise ConfigError(
             f"{target}: {cover} is {rootfs.binds[cover].source} in the jail, which has no such entry"
         )

@@ -6,11 +6,11 @@ Door 2, put on by the shim right before main, is the policy alone. A program tha
 door 1 only. A jail without a policy has the default filter, at exec alone: it allows what programs start with.
 """
 
-import os
-from stat import S_ISREG
+import posix
+from _stat import S_ISREG
 from struct import pack
 
-from jail import steps
+from jail import paths, steps
 from jail._native import ffi, lib
 from jail.elf import closure
 from jail.errors import ConfigError
@@ -43,12 +43,12 @@ def link(path: str, root: str = "/") -> tuple[Closure, str]:
 
     Ours is made for this system's libc: another root has to have its own, at the same place.
     """
-    if root != "/" and not os.path.isfile(Tree(root).host(SHIM)):
+    if root != "/" and not paths.exists(Tree(root).host(SHIM)):
         return closure(path, root=root), ""
     program = closure(path, preload=(SHIM,), root=root)
     if program.preloaded:
         return program, SHIM
-    if program.abi != native_arch() and root == "/" and os.path.exists(SHIM_32):
+    if program.abi != native_arch() and root == "/" and paths.exists(SHIM_32):
         program = closure(path, preload=(SHIM_32,))
     return program, SHIM_32 if program.preloaded else ""
 
@@ -256,16 +256,16 @@ def read_policy(path: str) -> bytes:
     """What the file has, up to one byte more than the compiler takes. Raises ConfigError."""
     try:
         # initd must not wait at a FIFO, and the shim could not read one again
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+        fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK | posix.O_NOCTTY)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
     try:
-        info = os.fstat(fd)
+        info = posix.fstat(fd)
         if not S_ISREG(info.st_mode):
             raise ConfigError(f"{path}: not a regular file")
         # a buffer of READ_MAX would be mapped and unmapped each time; files of /proc tell no size
-        return os.read(fd, min((info.st_size or READ_MAX) + 1, READ_MAX))
+        return posix.read(fd, min((info.st_size or READ_MAX) + 1, READ_MAX))
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
     finally:
-        os.close(fd)
+        posix.close(fd)

@@ -4,9 +4,9 @@
 No effects. elffile.py reads one file, loader.py finds the libraries of an ELF program, this follows scripts.
 """
 
-import os
-import stat
+from _stat import S_ISREG
 
+from jail import paths
 from jail.elffile import Elf, Script, refuse, shown
 from jail.errors import EXIT_NOT_FOUND, ConfigError
 from jail.loader import absolute, link
@@ -28,7 +28,7 @@ def closure(
     looked at as if `loader` had to load it; without one it needs nothing.
     Raises ConfigError naming the file that is missing or damaged, and who needs it. The result is shared.
     """
-    if not path.startswith("/") or "\0" in path or not _is_encodable(path):
+    if not path.startswith("/") or "\0" in path or not paths.is_encodable(path):
         raise ConfigError(f"{shown(path)}: not an absolute path")
     asked = (path, preload, root, shared, loader)
     if asked in _found and _found[asked][0].is_as_seen():
@@ -70,21 +70,13 @@ def _find(tree: Tree, path: str, preload: tuple[str, ...], shared: bool, loader:
     return found
 
 
-def _is_encodable(path: str) -> bool:
-    try:
-        os.fsencode(path)
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def _on_path(tree: Tree, name: str, user: str) -> str:
     """What `env` would start."""
     if "/" in name:
         return absolute(name)
     for directory in PATH.split(":"):
         info = tree.stat(f"{directory}/{name}")
-        if info is not None and stat.S_ISREG(info.st_mode) and info.st_mode & 0o111:
+        if info is not None and S_ISREG(info.st_mode) and info.st_mode & 0o111:
             return f"{directory}/{name}"
     error = ConfigError(f"{shown(name)}: not found in {PATH}, needed by {shown(user)}")
     error.status = EXIT_NOT_FOUND
@@ -93,7 +85,7 @@ def _on_path(tree: Tree, name: str, user: str) -> str:
 
 def _env_program(script: Script) -> str:
     """What `#!/usr/bin/env …` will start, "" if that is not what the line says."""
-    if os.path.basename(script.interpreter) != "env" or not script.argument:
+    if paths.basename(script.interpreter) != "env" or not script.argument:
         return ""
     for option in ("-S", "-vS", "--split-string=", "--split-string "):
         if script.argument.startswith(option):

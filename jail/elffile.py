@@ -6,9 +6,10 @@ every count has a bound, and whatever is wrong becomes a ConfigError that names 
 a name to another file; loader.py and elf.py do that.
 """
 
-import os
+import posix
 import struct
 
+from jail import paths
 from jail.errors import EXIT_CANNOT_EXECUTE, ConfigError
 
 TYPE_CHECKING = False
@@ -144,7 +145,7 @@ class _Reader:
             raise refuse(self.name, f"damaged ELF file: offset {offset} + {size} is past its end")
         if offset + size <= len(self.head):
             return self.head[offset : offset + size]
-        data = os.pread(self.fd, size, offset)
+        data = posix.pread(self.fd, size, offset)
         if len(data) != size:
             raise refuse(self.name, "damaged ELF file: it ends early")
         return data
@@ -165,7 +166,7 @@ class _Reader:
             data = self.piece(offset, min(size, limit))
             end = data.find(b"\0")
             if end >= 0:
-                return os.fsdecode(data[:end])
+                return paths.as_name(data[:end])
         raise refuse(self.name, "damaged ELF file: a name without an end")
 
 
@@ -210,7 +211,7 @@ def _interpreter(reader: _Reader, offset: int, size: int) -> str:
     if not 2 <= size <= NAME_BYTES:
         raise refuse(reader.name, "damaged ELF file: the loader's name has an impossible length")
     data = reader.piece(offset, size)
-    path = os.fsdecode(data.split(b"\0", 1)[0])
+    path = paths.as_name(data.split(b"\0", 1)[0])
     if data[-1] or not path:
         raise refuse(reader.name, "damaged ELF file: the loader's name has no end")
     return path
@@ -270,7 +271,7 @@ def _store(elf: Elf, tag: int, text: str) -> None:
 
 def read(fd: int, name: str, size_bytes: int) -> "Content":
     """What a file is; None if it is neither ELF nor `#!`. Raises ConfigError for what is damaged, OSError."""
-    head = os.pread(fd, HEAD_BYTES, 0)
+    head = posix.pread(fd, HEAD_BYTES, 0)
     if head.startswith(b"#!"):
         from jail.shebang import read_script
 
@@ -280,7 +281,7 @@ def read(fd: int, name: str, size_bytes: int) -> "Content":
     return None
 
 
-def version_of(info: os.stat_result) -> tuple[int, ...]:
+def version_of(info: posix.stat_result) -> tuple[int, ...]:
     """What changes when a file does; the key of everything that is kept between two starts.
 
     Times alone are those of the kernel's last tick: a change of the mode soon after another change leaves them as they
@@ -291,4 +292,4 @@ def version_of(info: os.stat_result) -> tuple[int, ...]:
 
 def open_regular(path: str) -> int:
     """Open a file for reading without waiting at a FIFO or becoming a terminal's owner."""
-    return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    return posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK | posix.O_NOCTTY)

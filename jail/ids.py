@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """-U and -G → the numbers that the service runs with. Reads the users and groups of the host; no effects."""
 
-import os
+import posix
 
 from jail.errors import ConfigError
 
@@ -100,7 +100,7 @@ def _gid(group: str) -> int:
 
 
 def _groups(name: str, gid: int) -> tuple[int, ...]:
-    found = os.getgrouplist(name, gid)
+    found = posix.getgrouplist(name, gid)
     return (gid, *sorted({number for number in found if number != gid}))
 
 

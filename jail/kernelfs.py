@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """What a jail has of the kernel's own file systems, and what of them it must not see. Tables."""
 
-import os
-from stat import S_ISDIR
+import posix
+from _stat import S_ISDIR
 
 from jail._native import lib
 
@@ -59,11 +59,11 @@ SYS_MASKS = (
 
 def access_times(path: str) -> int:
     """The host's way of keeping access times there, as flags of mount; 0 is the kernel's default."""
-    flags = os.statvfs(path).f_flag
-    kept = lib.MS_NODIRATIME if flags & os.ST_NODIRATIME else 0
-    if flags & os.ST_NOATIME:
+    flags = posix.statvfs(path).f_flag
+    kept = lib.MS_NODIRATIME if flags & posix.ST_NODIRATIME else 0
+    if flags & posix.ST_NOATIME:
         return int(kept | lib.MS_NOATIME)
-    return int(kept if flags & os.ST_RELATIME else kept | lib.MS_STRICTATIME)
+    return int(kept if flags & posix.ST_RELATIME else kept | lib.MS_STRICTATIME)
 
 
 def present(folder: str, names: tuple[str, ...]) -> list[tuple[str, bool]]:
@@ -71,7 +71,7 @@ def present(folder: str, names: tuple[str, ...]) -> list[tuple[str, bool]]:
     found = []
     for name in names:
         try:
-            mode = os.lstat(f"{folder}/{name}").st_mode
+            mode = posix.lstat(f"{folder}/{name}").st_mode
         except OSError:
             continue  # not in this kernel
         found.append((f"{folder}/{name}", S_ISDIR(mode)))

@@ -2,7 +2,7 @@
 """Plan → a running jail: the one place with effects, all of them in one native call."""
 
 import _signal  # the C half of `signal`, without enum
-import os
+import posix
 from errno import EACCES, ENOENT, ENOEXEC
 
 from jail._native import ffi, lib
@@ -68,7 +68,7 @@ def launch(
     result = ffi.new("struct launch_result *")
     if lib.launch(code, len(code), request, result) == 0:
         return Jail(result.pid, result.service_pid, result.listener_fd)
-    cause = OSError(result.error, _how_killed(packed, result) or os.strerror(result.error))
+    cause = OSError(result.error, _how_killed(packed, result) or posix.strerror(result.error))
     if packed.group:
         packed.group.remove()
     raise _failure(packed, result.step, cause) from cause

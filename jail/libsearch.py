@@ -4,9 +4,10 @@
 Nothing here decides which library is the right one; loader.py does that.
 """
 
-import os
+import posix
 import struct
 
+from jail import paths
 from jail.elffile import Elf, open_regular, version_of
 from jail.tree import Tree
 
@@ -50,13 +51,13 @@ def _read_built_in(tree: Tree, loader: str, elf: Elf) -> list[str]:
         for offset, size in elf.constants[:8]:
             if offset > CACHE_BYTES:
                 continue
-            dirs = _dir_list(os.pread(fd, min(size, CONSTANT_BYTES), offset))
+            dirs = _dir_list(posix.pread(fd, min(size, CONSTANT_BYTES), offset))
             if dirs:
                 return dirs
     except OSError:
         return []
     finally:
-        os.close(fd)
+        posix.close(fd)
     return []
 
 
@@ -70,7 +71,7 @@ def _dir_list(data: bytes) -> list[str]:
             name = data[start:end] if end > start else b""
             if not (name.startswith(b"/") and name.endswith(b"/") and name.isascii()):
                 break
-            dirs.append(os.fsdecode(name[:-1]))
+            dirs.append(paths.as_name(name[:-1]))
             start = end + 1
         if dirs:
             return dirs
@@ -158,7 +159,7 @@ class Cache:
                 )
                 if tag == HWCAPS_TAG:
                     names = struct.unpack_from(f"{self.order}{min(size, 1024) // 4}I", self.data, start)
-                    self.hwcaps = [os.fsdecode(self._name(at)) for at in names]
+                    self.hwcaps = [paths.as_name(self._name(at)) for at in names]
         except struct.error:
             self.hwcaps = []
 
@@ -176,7 +177,7 @@ class Cache:
 
     def _search(self, name: str, levels: "list[str]") -> list[str]:
         found: list[tuple[int, int, str]] = []
-        wanted = _sort_key(os.fsencode(name))
+        wanted = _sort_key(paths.as_bytes(name))
         number = self._first(wanted)
         while number < self.count and len(found) < SAME_NAMES:
             _, _, value, _, hwcap = self._entry(number)
@@ -184,7 +185,7 @@ class Cache:
                 break
             rank = self._rank(hwcap, levels)
             if rank >= 0:
-                found.append((rank, number, os.fsdecode(self._name(value))))
+                found.append((rank, number, paths.as_name(self._name(value))))
             number += 1
         return [path for _, _, path in sorted(found)]
 
@@ -273,4 +274,4 @@ def musl_path(tree: Tree, loader: str) -> tuple[list[str], str]:
     data = tree.read(path, TEXT_BYTES)
     if data is None:
         return MUSL_DIRS, ""
-    return [part for part in os.fsdecode(data).replace("\n", ":").split(":") if part], path
+    return [part for part in paths.as_name(data).replace("\n", ":").split(":") if part], path

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: MIT
 """One ELF program → its libraries, as its own loader finds them (glibc, musl, uClibc)."""
 
-import os
-
+from jail import paths
 from jail.elffile import Elf, refuse, shown
 from jail.errors import ConfigError
 from jail.libsearch import LD_SO_CACHE, MUSL_DIRS, built_in_dirs, cpu_levels, ld_so_cache, musl_path
@@ -102,7 +101,7 @@ class Program:
         if content.soname:
             self.by_name[content.soname] = thing
         if self.libc == "uclibc":  # its own cache has another format and names nothing but these
-            self.dirs = self.built_in = [os.path.dirname(self.loader), "/lib", "/usr/lib"]
+            self.dirs = self.built_in = [paths.dirname(self.loader), "/lib", "/usr/lib"]
             return
         self.built_in = built_in_dirs(self.tree, self.loader, content)
         self.dirs = self.built_in or FALLBACK_DIRS[self.elf.bits]
@@ -168,7 +167,7 @@ class Program:
         cache = ld_so_cache(self.tree)
         levels = self.levels() if cache.has_hwcaps() else []
         for path in cache.find(name, levels):
-            directory = os.path.dirname(path).partition(f"/{HWCAPS_DIR}/")[0]
+            directory = paths.dirname(path).partition(f"/{HWCAPS_DIR}/")[0]
             if by.elf.is_nodeflib and directory in self.dirs:
                 continue
             if path.startswith("/") and self._try(path, name, by):
@@ -275,7 +274,7 @@ def absolute(path: str) -> str:
 
 def _libc_of(loader: str, tree: "Tree") -> str:
     for path in (loader, ""):
-        name = os.path.basename(path or tree.real(loader))
+        name = paths.basename(path or tree.real(loader))
         if name.startswith("ld-musl-"):
             return "musl"
         if name.startswith("ld-uClibc"):

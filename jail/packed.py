@@ -4,8 +4,9 @@
 The filter stands apart, so that jails with the same policy share one.
 """
 
-import os
+import posix
 
+from jail import paths
 from jail._native import lib
 from jail.elffile import version_of
 
@@ -72,7 +73,7 @@ class Packed:
         """Whether the program is the same, what was not there is not, and patterns match what they did."""
         if self.program_version and not _is_same(self.program, self.program_version):
             return False
-        if any(os.path.exists(path) for path in self.missing):
+        if any(paths.exists(path) for path in self.missing):
             return False
         if self.patterns:
             from jail.patterns import expand
@@ -93,6 +94,6 @@ class Packed:
 
 def _is_same(program: str, version: tuple[int, ...]) -> bool:
     try:
-        return version_of(os.stat(program)) == version
+        return version_of(posix.stat(program)) == version
     except OSError:
         return False  # the new plan says why

@@ -5,10 +5,10 @@ A Plan is a flat list of steps that explains itself. It holds no descriptor and 
 it can be made long before it is launched; the launcher refuses it if a file was replaced since.
 """
 
-import os
-from stat import S_ISREG
+import posix
+from _stat import S_ISREG
 
-from jail import steps
+from jail import paths, steps
 from jail._native import lib
 from jail.capabilities import BITS
 from jail.elf import closure
@@ -118,7 +118,7 @@ def make_plan(spec: JailSpec) -> Plan:
     env = spec.env if spec.plain else {"PATH": PATH, "container": "ujail", **spec.env}
     plan.program = path
     if not spec.extroot:
-        plan.program_version = version_of(os.stat(path))
+        plan.program_version = version_of(posix.stat(path))
     program, door, env = _door(plan, spec, path, bounding_of(sets, identity), env)
     plan.warnings += weaknesses(spec, sets)
     joined = _outside(plan, spec)
@@ -279,16 +279,16 @@ def find_program(spec: JailSpec) -> str:
     name = spec.argv[0]
     search = spec.env.get("PATH", PATH) if spec.plain else PATH
     candidates = [name] if "/" in name else [f"{folder or '.'}/{name}" for folder in search.split(":")]
-    if spec.extroot and not os.path.isdir(spec.extroot):
+    if spec.extroot and not paths.is_directory(spec.extroot):
         raise ConfigError(f"{spec.extroot}: not a directory")
     tree = Tree(spec.extroot)
     denied = ""
     for candidate in candidates:
-        path = os.path.abspath(candidate)
+        path = paths.absolute(candidate)
         status = tree.stat(path)
         if status is None:
             continue
-        if S_ISREG(status.st_mode) and os.access(tree.host(path), os.X_OK):
+        if S_ISREG(status.st_mode) and posix.access(tree.host(path), posix.X_OK):
             return path
         denied = path
     error = ConfigError(f"{denied}: cannot execute" if denied else f"{name}: no such program")

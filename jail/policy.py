@@ -6,7 +6,7 @@ The compiler itself is C (preload/policy.h) and the shim uses the very same one.
 imports nothing but our own modules.
 """
 
-import os
+import posix
 
 from jail._native import ffi, lib
 from jail.errors import ConfigError
@@ -80,7 +80,7 @@ def lint(
 
 def running_kernel() -> int:
     """Return major << 16 | minor of the kernel's release."""
-    major, minor = os.uname().release.split(".")[:2]
+    major, minor = posix.uname().release.split(".")[:2]
     digits = len(minor) - len(minor.lstrip("0123456789"))
     return int(major) << 16 | int(minor[:digits])
 

@@ -4,16 +4,16 @@
 What needs a privilege comes before what takes it away. Reads what this process itself may; no effects.
 """
 
-import os
+import posix
 
-from jail import steps
+from jail import paths, steps
 from jail._native import lib
 from jail.capabilities import BITS, CapabilitySets, default_for, describe, last_capability, mask_of, parse
 from jail.errors import ConfigError
 from jail.ids import Identity, lookup
 from jail.spec import TRACE, JailSpec
 
-PACKAGE = os.path.dirname(os.path.abspath(__file__))
+PACKAGE = paths.dirname(paths.absolute(__file__))
 STUB = f"{PACKAGE}/ujail-init"
 DOOR_NONE, DOOR_DEFAULT = "none", "default"
 # Landlock's rules of a jail, as its PID 1 names them: one for all files, and one for each place or port
@@ -49,7 +49,7 @@ def capabilities_of(spec: JailSpec, identity: Identity | None) -> CapabilitySets
         sets = default_for(identity.uid if identity else 0)
     if spec.net_bind or spec.net_connect:
         sets = _without_network(sets, spec.capabilities is not None)
-    if os.geteuid() != 0 or spec.userns:
+    if posix.geteuid() != 0 or spec.userns:
         return sets  # only to be explained; or a user namespace, in which there are all of them
     own = lib.permitted_capabilities()
     beyond = (sets.permitted | sets.inheritable) & ~own

@@ -5,10 +5,10 @@ A model only: it reads the host to see links and file types, and has no effects.
 is seen: its symbolic links become links in the jail, its file is bound at its real place.
 """
 
-import os
-from stat import S_IFCHR, S_ISBLK, S_ISCHR, S_ISDIR, S_ISLNK
+import posix
+from _stat import S_IFCHR, S_ISBLK, S_ISCHR, S_ISDIR, S_ISLNK
 
-from jail import steps
+from jail import paths, steps
 from jail._native import lib
 from jail.errors import ConfigError
 from jail.kernelfs import DEVICE_LINKS, DEVICES, PROC_MASKS, SYS_MASKS, TERMINALS, access_times, present
@@ -28,7 +28,7 @@ class Bind:
 
     __slots__ = ("flags", "source", "status")
 
-    def __init__(self, source: str, status: os.stat_result, flags: int) -> None:
+    def __init__(self, source: str, status: posix.stat_result, flags: int) -> None:
         self.source = source
         self.status = status
         self.flags = flags & ~BIND_NO_DEVICES
@@ -63,19 +63,19 @@ class Rootfs:
         self.masks: list[tuple[str, bool]] = []  # of the kernel's: path, is it a directory
         self.hidden: dict[str, bool | None] = {}  # masks that were asked for; None: the model has to tell
         self.needless: list[str] = []  # of `hidden`, what nothing shows; assemble.py tells
-        self.seen: dict[str, os.stat_result] = {}  # host paths, without their last link followed
+        self.seen: dict[str, posix.stat_result] = {}  # host paths, without their last link followed
         self.real: dict[str, str] = {}  # directories of the host, and what they are without links
         self.covers: dict[str, str] = {}  # while it is built: directories, and what _cover says of them
 
     # --- host paths ---
 
-    def _lstat(self, path: str) -> os.stat_result:
+    def _lstat(self, path: str) -> posix.stat_result:
         status = self.seen.get(path)
         if status is None:
-            status = self.seen[path] = os.lstat(path)
+            status = self.seen[path] = posix.lstat(path)
         return status
 
-    def status_of(self, path: str) -> os.stat_result | None:
+    def status_of(self, path: str) -> posix.stat_result | None:
         """What was seen at a host path, if it is one without links."""
         status = self.seen.get(path)
         return None if status is None or S_ISLNK(status.st_mode) else status
@@ -84,7 +84,7 @@ class Rootfs:
         """What a link of the host says, which from now on is a link of the jail too; None for anything else."""
         if not S_ISLNK(self._lstat(path).st_mode):
             return None
-        text = os.readlink(path)
+        text = posix.readlink(path)
         self._add_link(path, text)
         return text
 
@@ -110,7 +110,7 @@ class Rootfs:
 
     def stage_at(self, source: str, target: str, flags: int = lib.BIND_READ_ONLY) -> None:
         """Show a host path at another place of the jail. Links that are staged already are followed there."""
-        real = os.path.realpath(source, strict=True)
+        real = paths.real(source, strict=True)
         self._add_bind(self._resolve(target), real, self._lstat(real), flags)
 
     def stage_live(self, source: str, target: str, flags: int = lib.BIND_READ_ONLY) -> str:
@@ -118,7 +118,7 @@ class Rootfs:
 
         A bind of the file itself would hold on to the one that was there at the start.
         """
-        folder, _, name = os.path.realpath(source, strict=True).rpartition("/")
+        folder, _, name = paths.real(source, strict=True).rpartition("/")
         if not folder:
             raise ConfigError(f"{source}: it is in the host's root, which cannot be shared whole")
         target = self._resolve(target)
@@ -201,7 +201,7 @@ class Rootfs:
         if is_shown:
             if "/sys" not in self.binds:
                 flags = lib.BIND_READ_ONLY | lib.BIND_NO_EXEC | BIND_NO_DEVICES
-                self._add_bind("/sys", "/sys", os.stat("/sys"), flags)
+                self._add_bind("/sys", "/sys", posix.stat("/sys"), flags)
                 # a new sysfs has no mounts in it, the host's has all control groups
                 self.hidden.update(present("/sys", (*SYS_MASKS, "fs/cgroup")))
             return
@@ -264,7 +264,7 @@ class Rootfs:
         self.links[path] = text
         self.nodes[path] = steps.symlink(path, text)
 
-    def _add_bind(self, target: str, source: str, status: os.stat_result, flags: int) -> None:
+    def _add_bind(self, target: str, source: str, status: posix.stat_result, flags: int) -> None:
         if target in self.binds:
             return  # the first one counts, as in procd
         self._add_directory(target.rpartition("/")[0])

@@ -2,7 +2,7 @@
 """A line for who called `ujail`, and for syslog. Imported when there is something to say."""
 
 import _socket  # the C half of `socket`, without selectors and enum
-import os
+import posix
 
 from jail.spec import SOCKETS
 
@@ -14,7 +14,7 @@ def say_line(line: str) -> None:
     _log(line)
     try:
         # one write, so that lines of several processes do not mix
-        os.write(2, line.encode("utf-8", "surrogateescape") + b"\n")
+        posix.write(2, line.encode("utf-8", "surrogateescape") + b"\n")
     except OSError:
         return
 

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Which of the shares that were asked for are there, and which cannot be trusted. Reads the host; no effects."""
 
-import os
-from stat import S_ISBLK, S_ISCHR
+import posix
+from _stat import S_ISBLK, S_ISCHR
 
-from jail import procfs
+from jail import paths, procfs
 from jail.errors import ConfigError
 from jail.spec import JailSpec, Share
 from jail.tree import follow
@@ -24,7 +24,7 @@ def present_shares(spec: JailSpec, plan: "Plan") -> list[Share]:
     out, absent = [], []
     for share in _asked(spec, plan):
         try:
-            status = os.stat(share.source)
+            status = posix.stat(share.source)
         except OSError as error:
             if share.required or (spec.required and not share.is_quiet):
                 raise ConfigError(f"{share.source}: {error.strerror}") from error
@@ -79,9 +79,9 @@ def _check_absent(absent: list[Share], present: list[Share]) -> None:
 
     The service would make what it was to be given, or has taken it away since the last start.
     """
-    written = {os.path.realpath(share.source) for share in present if share.writable}
+    written = {paths.real(share.source) for share in present if share.writable}
     for share in absent:
-        place = os.path.realpath(share.source)
+        place = paths.real(share.source)
         for folder in written:
             if not share.writable and not share.is_quiet and place.startswith(f"{folder}/"):
                 raise ConfigError(
@@ -92,7 +92,7 @@ def _check_absent(absent: list[Share], present: list[Share]) -> None:
 
 def _is_on_shared_mount(path: str) -> bool:
     """Whether mounts that the host makes below a path are told to others."""
-    real = os.path.realpath(path)
+    real = paths.real(path)
     best, is_shared = "", False
     with procfs.open_mounts() as file:
         for line in file:
@@ -110,7 +110,7 @@ def _check_links(shares: list[Share]) -> None:
 
     The service itself could have put it there, to see at its next start what nobody has shared.
     """
-    written = {os.path.realpath(share.source) for share in shares if share.writable}
+    written = {paths.real(share.source) for share in shares if share.writable}
     if not written:
         return
     ways = [(share, *_way(share.source, written)) for share in shares]
@@ -124,13 +124,15 @@ def _check_links(shares: list[Share]) -> None:
 
 def _way(path: str, written: set[str]) -> tuple[str, str]:
     """The path without links, and one of `written` that the links on the way were in, "" if none was."""
+    from os.path import islink
+
     passed: list[str] = []
 
     def link_at(place: str) -> str | None:
-        if not os.path.islink(place):
+        if not islink(place):
             return None
         passed.extend(folder for folder in written if place.startswith(f"{folder}/"))
-        return os.readlink(place)
+        return posix.readlink(place)
 
     real = follow(path, link_at)
     return real, passed[0] if passed else ""

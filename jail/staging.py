@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """What was asked for of the host's files → the steps that make the jail's root. Reads files; no effects."""
 
-import os
-from stat import S_ISDIR
+import posix
+from _stat import S_ISDIR
 
-from jail import steps
+from jail import paths, steps
 from jail._native import lib
 from jail.assemble import assemble, writable_places
 from jail.elf import closure
@@ -112,8 +112,10 @@ def _layers(spec: JailSpec) -> list[steps.Step]:
 
     out = []
     if spec.extroot:
+        from os.path import samestat
+
         status = look_at(spec.extroot)
-        if os.path.samestat(status, os.stat("/")):
+        if samestat(status, posix.stat("/")):
             raise ConfigError(f"{spec.extroot}: the host's root cannot be shared whole")
         out.append(raresteps.lower(spec.extroot, status.st_dev, status.st_ino))
     if spec.overlay_dir:
@@ -130,10 +132,10 @@ def _resolver(spec: JailSpec) -> str:
     return "".join(f"nameserver {server}\n" for server in network.dns) if network else ""
 
 
-def look_at(path: str) -> os.stat_result:
+def look_at(path: str) -> posix.stat_result:
     """A directory of the host. Raises ConfigError for anything else."""
     try:
-        status = os.stat(path)
+        status = posix.stat(path)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
     if not S_ISDIR(status.st_mode):
@@ -147,7 +149,7 @@ def _stage_in(rootfs: Rootfs, spec: JailSpec, shares: list[Share], plan: "Plan")
     targets = {share.target: share for share in reversed(shares)}
     if resolver := _resolver(spec):
         rootfs.stage_text(tree.real(RESOLV_CONF), resolver)
-    elif spec.staged_etc and os.path.exists(RESOLV_CONF):
+    elif spec.staged_etc and paths.exists(RESOLV_CONF):
         targets.setdefault(RESOLV_CONF, Share(RESOLV_CONF))
     for target, share in targets.items():
         if not _stage_live(rootfs, share, tree.real(target), plan):
@@ -174,17 +176,17 @@ def _stage_all(rootfs: Rootfs, spec: JailSpec, shares: list[Share], program: Clo
         rootfs.stage_text(RESOLV_CONF, resolver)
     if spec.staged_etc:
         for path in OPTIONAL_ETC:
-            if os.path.exists(path) and not (resolver and path == RESOLV_CONF):
+            if paths.exists(path) and not (resolver and path == RESOLV_CONF):
                 rootfs.stage(path)
 
 
 def _stage_live(rootfs: Rootfs, share: Share, target: str, plan: "Plan") -> bool:
     """Show a file as it is replaced, if that was asked for; False if it is to be bound as any other."""
-    if not share.is_live or os.path.isdir(share.source):
+    if not share.is_live or paths.is_directory(share.source):
         return False
     from jail.presets import is_broad
 
-    folder = os.path.realpath(share.source).rpartition("/")[0]
+    folder = paths.real(share.source).rpartition("/")[0]
     if not is_seen_live(share):
         plan.notes.append(f"{share.source}: as it is now; {folder} has more in it than a jail should see")
         return False
@@ -196,11 +198,11 @@ def _stage_live(rootfs: Rootfs, share: Share, target: str, plan: "Plan") -> bool
 
 def is_seen_live(share: Share) -> bool:
     """Whether it is a file that is shown as it is replaced; a preset's only in a directory that is its own."""
-    if not share.is_live or os.path.isdir(share.source):
+    if not share.is_live or paths.is_directory(share.source):
         return False
     from jail.presets import is_dedicated
 
-    return share.is_asked_live or is_dedicated(os.path.realpath(share.source).rpartition("/")[0])
+    return share.is_asked_live or is_dedicated(paths.real(share.source).rpartition("/")[0])
 
 
 def bind_flags(share: Share) -> int:
@@ -229,7 +231,7 @@ def _add_asked(rootfs: Rootfs, spec: JailSpec) -> None:
 
 
 def _needs(
-    share: Share, spec: JailSpec, loader: str, missing: dict[str, str], status: os.stat_result | None
+    share: Share, spec: JailSpec, loader: str, missing: dict[str, str], status: posix.stat_result | None
 ) -> Closure | None:
     """What a shared program or library needs in turn; None for anything else. `status` is the file's, if known.
 

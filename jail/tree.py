@@ -6,9 +6,10 @@ well as our own. Only reads.
 """
 
 import errno
-import os
-import stat
+import posix
+from _stat import S_ISREG
 
+from jail import paths
 from jail.elffile import Elf, Script, open_regular, read, refuse, shown, version_of
 from jail.errors import EXIT_CANNOT_EXECUTE, EXIT_NOT_FOUND, ConfigError
 
@@ -25,26 +26,26 @@ CACHED_FILES = 1024
 _contents: "dict[tuple[int, ...], Content]" = {}
 
 
-def load(path: str, name: str, info: os.stat_result | None = None) -> "tuple[Content, os.stat_result]":
+def load(path: str, name: str, info: posix.stat_result | None = None) -> "tuple[Content, posix.stat_result]":
     """Read the file at `path`, called `name` in messages; content None if it is neither ELF nor `#!`.
 
     Raises OSError where there is no such regular file. A file that has not changed is not read again. `info` is
     for who has looked at it just now.
     """
-    info = info or os.stat(path)
-    if not stat.S_ISREG(info.st_mode):  # before the open: opening a device can act on it
+    info = info or posix.stat(path)
+    if not S_ISREG(info.st_mode):  # before the open: opening a device can act on it
         raise OSError(errno.EINVAL, "not a regular file", path)
     key = version_of(info)
     if key in _contents:
         return _contents[key], info
     fd = open_regular(path)
     try:
-        info = os.fstat(fd)
-        if not stat.S_ISREG(info.st_mode):
+        info = posix.fstat(fd)
+        if not S_ISREG(info.st_mode):
             raise OSError(errno.EINVAL, "not a regular file", path)
         content = read(fd, name, info.st_size)
     finally:
-        os.close(fd)
+        posix.close(fd)
     if len(_contents) >= CACHED_FILES:
         _contents.clear()
     _contents[version_of(info)] = content
@@ -96,7 +97,7 @@ class Tree:
         """Whether all of it is still the same, what was not there included."""
         for path, version in self.seen.items():
             try:
-                if version_of(os.stat(path)) != version:
+                if version_of(posix.stat(path)) != version:
                     return False
             except OSError:
                 if version:
@@ -118,13 +119,13 @@ class Tree:
                 del done[-1:]
                 continue
             try:
-                target = os.readlink("/".join([self.root, *done, part]))
+                target = posix.readlink("/".join([self.root, *done, part]))
             except OSError:  # not a link, or nothing there; whoever opens it will know
                 done.append(part)
                 continue
             links += 1
             if links > SYMLINKS:
-                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+                raise OSError(errno.ELOOP, posix.strerror(errno.ELOOP), path)
             if target.startswith("/"):
                 done.clear()
             todo.extend(target.split("/")[::-1])
@@ -139,7 +140,7 @@ class Tree:
         if self.seen.setdefault(path, version) != version:
             self.is_repeatable = False  # it changes right now
 
-    def load(self, path: str) -> "tuple[Content, os.stat_result]":
+    def load(self, path: str) -> "tuple[Content, posix.stat_result]":
         self.count(path)
         try:
             content, info = load(self.host(path), path)
@@ -149,10 +150,10 @@ class Tree:
         self._note(path, version_of(info))
         return content, info
 
-    def stat(self, path: str) -> os.stat_result | None:
+    def stat(self, path: str) -> posix.stat_result | None:
         self.count(path)
         try:
-            info = os.stat(self.host(path))
+            info = posix.stat(self.host(path))
         except OSError:
             self._note(path, ())
             return None
@@ -163,7 +164,7 @@ class Tree:
         """`path` without symlinks, as seen inside the root."""
         self.is_repeatable = False
         if not self.root:
-            return os.path.realpath(path)
+            return paths.real(path)
         return self.host(path)[len(self.root) :] or "/"
 
     def read(self, path: str, limit: int) -> bytes | None:
@@ -175,12 +176,12 @@ class Tree:
             self._note(path, ())
             return None
         try:
-            self._note(path, version_of(os.fstat(fd)))
-            return os.pread(fd, limit, 0)
+            self._note(path, version_of(posix.fstat(fd)))
+            return posix.pread(fd, limit, 0)
         except OSError:
             return None
         finally:
-            os.close(fd)
+            posix.close(fd)
 
     def executable(self, path: str, user: str, any_mode: bool = False) -> "Elf | Script":
         """Read what the kernel is to execute; `user` is the file that names it, "" for the program itself."""
@@ -242,7 +243,7 @@ class Closure:
         if path in self._seen:
             return path
         self._seen.add(path)
-        plain = os.path.normpath(path) if "/." in path or "//" in path else path
+        plain = paths.normal(path) if "/." in path or "//" in path else path
         if plain.startswith("//"):
             plain = plain[1:]
         if plain != path:
@@ -254,7 +255,7 @@ class Closure:
     def _add_crooked(self, path: str, plain: str) -> None:
         parts = path.split("/")
         for number, part in enumerate(parts):
-            through = os.path.normpath("/".join(parts[:number]) or "/")
+            through = paths.normal("/".join(parts[:number]) or "/")
             if part == ".." and through not in self.dirs:
                 self.dirs.append(through)
         # Where a directory in the name is a symlink, `..` leaves it elsewhere than the letters say

@@ -5,9 +5,10 @@ One table of options; the usage text is made from it (ujail_help.py). On the pat
 """
 
 import _signal  # the C half of `signal`, without enum
-import os
+import posix
 import sys
 
+from jail import paths
 from jail.errors import EXIT_FAILURE, JailError, UsageError
 from jail.options import Options, number, parse
 from jail.spec import COMPLAIN, ENFORCE, SOCKETS, TRACE, JailSpec
@@ -103,7 +104,7 @@ def make_spec(options: Options) -> JailSpec:
     given = options.given
     if not options.argv:
         raise UsageError("no program given; see ujail --help")
-    name = given.get("name") or os.path.basename(options.argv[0])
+    name = given.get("name") or paths.basename(options.argv[0])
     spec = JailSpec(name, options.argv)
     spec.cgroup = f"services/{name}"
     spec.is_group_ours = False
@@ -186,8 +187,11 @@ def _add(spec: JailSpec, option: str, value: str) -> None:
         name, equals, text = value.partition("=")
         if equals:
             spec.env[name] = text
-        elif name in os.environ:
-            spec.env[name] = os.environ[name]
+        else:
+            from os import environ
+
+            if name in environ:
+                spec.env[name] = environ[name]
 
 
 def _signed(option: str, text: str) -> int:
@@ -197,7 +201,7 @@ def _signed(option: str, text: str) -> int:
 def _absolute(option: str, path: str) -> str:
     if not path:
         raise UsageError(f"{option} needs a file name")
-    return os.path.abspath(path)
+    return paths.absolute(path)
 
 
 def main(argv: list[str]) -> int:
@@ -239,7 +243,7 @@ def _run(spec: JailSpec, options: Options, debug: int, argv0: str) -> int:
     if "explain" in options.given:
         print(plan.explain())
         return 0
-    if os.geteuid() != 0 and not spec.userns:
+    if posix.geteuid() != 0 and not spec.userns:
         raise JailError("must be run as root; an ordinary user needs -f")
     pidfile, log = options.given.get("pidfile"), options.given.get("seccomp-log", "")
     if spec.mode == TRACE or "seccomp-log" in options.given or plan.notify_abi:
@@ -270,14 +274,14 @@ def _start(spec: JailSpec, plan: "Plan", pidfile: str | None, debug: int, argv0:
         handover = Handover(spec.name)
     hold_signals()
     jail = launch(plan, net_fd=net_fd, console_fd=handover.console_fd if handover else -1)
-    self_path, service_pid = os.path.abspath(argv0), str(jail.service_pid)
+    self_path, service_pid = paths.absolute(argv0), str(jail.service_pid)
     try:
         if handover:
             handover.finish()
         if pidfile is not None:
             write_pid(pidfile, jail.service_pid)
         words = [str(jail.pid), spec.name, str(debug), self_path, spec.seccomp, service_pid]
-        os.execv(STUB, ["ujail", "wait", *words, plan.group.path if plan.group else ""])
+        posix.execv(STUB, ["ujail", "wait", *words, plan.group.path if plan.group else ""])
     except (OSError, JailError) as error:
         # leaving takes the jail along: its PID 1 dies with this process
         from jail.staying import end

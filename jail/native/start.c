@@ -34,21 +34,28 @@ static const struct command {
 /* Where the modules are, as seen from the interpreter: pip's places and Debian's. Without the cffi
  * run time in one of them, site has to find it. */
 static const char bootstrap[] =
-	"import gc, os, sys\n"
+	"import gc, posix, sys\n" /* `os` takes a tenth of the start of a command that needs none */
 	"gc.disable()\n" /* most processes end, or exec, before they have made any garbage */
 	"lib, module = sys.argv[1] + '../lib/', sys.argv[2]\n"
 	"del sys.argv[:3]\n"
 	"release = 'python%d.%d/' % sys.version_info[:2]\n"
 	"for name in (release + 'site-packages', release + 'dist-packages', "
 	"'python3/dist-packages'):\n"
-	"    if os.path.isdir(lib + name):\n"
+	"    if posix.access(lib + name, posix.F_OK):\n"
 	"        sys.path.insert(0, lib + name)\n" /* first: the large standard library is not listed */
 	"try:\n"
 	"    import _cffi_backend\n"
 	"except ImportError:\n"
 	"    import site\n"
 	"    site.main()\n"
-	"sys.exit(__import__(module, fromlist=['main']).main(sys.argv))\n";
+	"status = __import__(module, fromlist=['main']).main(sys.argv)\n"
+	"try:\n"
+	"    for stream in sys.stdout, sys.stderr:\n"
+	"        print(end='', file=stream, flush=True)\n"
+	"except OSError as error:\n"
+	"    status = 125\n"
+	"    posix.write(2, ('output is lost: %s\\n' % error.strerror).encode())\n"
+	"posix._exit(status)\n"; /* to take all modules apart takes half as long as to make them */
 
 /* The part of a path that names its directory, with the slash. */
 static size_t folder_length(const char *path)

@@ -3,7 +3,7 @@
 
 import fcntl
 import grp
-import os
+import posix
 import pwd
 import signal
 from pathlib import Path
@@ -28,7 +28,7 @@ def accounts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(grp, "getgrnam", {group.gr_name: group for group in groups}.__getitem__)
     monkeypatch.setattr(grp, "getgrall", lambda: groups)
     members = {"dnsmasq": [29, 20]}
-    monkeypatch.setattr(os, "getgrouplist", lambda name, gid: [gid, *members.get(name, [])])
+    monkeypatch.setattr(posix, "getgrouplist", lambda name, gid: [gid, *members.get(name, [])])
 
 
 def test_user_name_gives_ids_and_groups() -> None:

@@ -11,7 +11,6 @@ import pytest
 INTERPRETER = set(sys.builtin_module_names) | {
     *(
         "__main__",
-        "_collections_abc",
         "abc",
         "codecs",
         "encodings",
@@ -21,11 +20,6 @@ INTERPRETER = set(sys.builtin_module_names) | {
     ),
     *(
         "_frozen_importlib_external",
-        "genericpath",
-        "os",
-        "os.path",
-        "posixpath",
-        "stat",
         "zipimport",
         "_frozen_importlib",
     ),

@@ -53,3 +53,16 @@ def test_closed_descriptors_are_filled() -> None:
     command = f"exec '{BIN}/initd' --version 0<&- 2<&-"
     done = subprocess.run(["sh", "-c", command], stdout=subprocess.PIPE, text=True, timeout=30)
     assert done.returncode == 0 and done.stdout.startswith("initd ")
+
+
+def test_all_that_is_printed_arrives() -> None:
+    status, text = said(BIN / "jailctl", "--help")
+    assert status == 0 and text.startswith("usage: ") and text.endswith("\n") and len(text) > 1000
+
+
+def test_output_that_is_lost_is_said() -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [BIN / "ujail", "--help"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=30
+        )
+    assert done.returncode == 125 and done.stderr.endswith("output is lost: No space left on device\n")
