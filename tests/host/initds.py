@@ -2,16 +2,15 @@
 """The `initd` command below a prefix of its own, as process 1 of a PID namespace if a test wants it so."""
 
 import itertools
-import json
 import os
 import signal
-import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
+from asks import ask, has_object
 
 Host: TypeAlias = Any
 Make: TypeAlias = "Callable[..., Initd]"
@@ -41,20 +40,14 @@ class Initd:
     def log(self) -> str:
         return self.log_path.read_text()
 
-    def answers(self) -> bool:
-        with socket.socket(socket.AF_UNIX) as client:
-            return client.connect_ex(str(self.socket)) == 0
-
     def wait_for(self, text: str) -> None:
         self.host.until(lambda: text in self.log, f"{text!r} in\n{self.log}")
 
     def ubus(self, *args: str) -> Any:
         return self.host.run(self.ubus_command, "-s", self.socket, *args)
 
-    def call(self, path: str, method: str, **data: object) -> dict[str, Any]:
-        done = self.ubus("-S", "call", path, method, json.dumps(data))
-        assert done.status == 0, done
-        return dict(json.loads(done.out or "{}"))
+    def call(self, path: str, method: str, /, **data: Any) -> dict[str, Any]:
+        return ask(self.socket, path, method, **data)
 
     def set(self, name: str, **instance: object) -> int:
         """Have a service with one instance; returns the service's own pid."""
@@ -87,9 +80,7 @@ def make(host: Host) -> Iterator[Make]:
         prepare(root)
         initd = Initd(host, root, *options, **settings)
         made.append(initd)
-        host.until(lambda: initd.answers() or initd.process.poll() is not None, "a bus")
-        if initd.process.poll() is None:
-            assert initd.ubus("wait_for", "service").status == 0, initd.log
+        host.until(lambda: initd.process.poll() is not None or has_object(initd.socket, "service"), "a bus")
         return initd
 
     yield start

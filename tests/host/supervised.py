@@ -29,7 +29,7 @@ def wait_until(is_done: Callable[[], object], what: Callable[[], object]) -> Non
             return
         now_s = time.monotonic()
         assert now_s < end_s, what()
-        time.sleep(max(0.002, now_s - start_s))  # what is waited for needs the processor too
+        time.sleep(min(max(0.002, 4 * (now_s - start_s)), 0.5))  # what is waited for needs the processor more
 
 
 class Supervised:

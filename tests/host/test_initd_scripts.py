@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from asks import ask, has_object
 
 if TYPE_CHECKING:
     from jails import Host
@@ -78,7 +79,7 @@ class Router:
             self.initd = self.host.spawn(
                 "initd", "-S", "--root", self.root, *options, env=self.environment, stdout=log, stderr=log
             )
-        self.until(lambda: self.run("ubus", "list", "service").status == 0, "the bus")
+        self.until(lambda: has_object(self.environment["UBUS_SOCKET"], "service"), "the bus")
 
     def stop(self) -> int:
         assert self.initd is not None
@@ -100,7 +101,7 @@ class Router:
 
     def instances(self) -> dict[str, Any]:
         """By service::instance, as `service list` has them."""
-        listed = json.loads(self.run("ubus", "call", "service", "list").out)
+        listed = ask(self.environment["UBUS_SOCKET"], "service", "list")
         return {
             f"{name}::{instance}": values
             for name, service in listed.items()

@@ -8,13 +8,14 @@ from pathlib import Path
 def survivors(folder: Path) -> dict[int, str]:
     """The processes of this run: their root is a jail with our directory in it, or their program is ours."""
     found = {}
+    device = os.stat("/").st_dev
     for name in os.listdir("/proc"):
         if not name.isdigit():
             continue
         try:
-            in_jail = os.stat(f"/proc/{name}/root").st_dev != os.stat("/").st_dev
+            program = os.readlink(f"/proc/{name}/exe")  # first: most are kernel threads, which have none
+            in_jail = os.stat(f"/proc/{name}/root").st_dev != device
             is_ours = in_jail and os.path.lexists(f"/proc/{name}/root{folder}")
-            program = os.readlink(f"/proc/{name}/exe")
         except OSError:
             continue  # gone, a kernel thread or a zombie
         if is_ours or program.startswith(f"{folder}/"):

@@ -29,8 +29,8 @@ def until(is_done: Callable[[], object], what: str, limit_s: float = TIMEOUT_S) 
         now = time.monotonic()
         if now > end:
             pytest.fail(f"{what}: not within {limit_s} s")
-        # what is waited for has one processor with this: at least half of it
-        time.sleep(max(0.002, now - start))
+        # what is waited for has one processor with this: at least four fifths of it
+        time.sleep(min(max(0.002, 4 * (now - start)), 0.5))
 
 
 def finish(process: Process, text: str | None = None) -> Result:
