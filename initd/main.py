@@ -214,7 +214,9 @@ def main(argv: list[str]) -> int:
     try:
         settings = read_settings(argv[1:])
         if settings.answer:
-            print(usage() if settings.answer == "help" else _version())
+            from jail.stdout import show
+
+            show(f"{usage() if settings.answer == 'help' else _version()}\n")
             return 0
         initd = make(settings, is_first=False)
     except JailError as error:

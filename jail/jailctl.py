@@ -12,6 +12,7 @@ from jail.errors import EXIT_FAILURE, JailError, UsageError
 from jail.options import Options, parse
 from jail.options import usage as make_usage
 from jail.policy_commands import YES, arch_of, print_lines, say
+from jail.stdout import show
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -119,20 +120,17 @@ def main(argv: list[str]) -> int:
     try:
         options, operands = _read(argv[1:])
         if "help" in options.given:
-            print(_usage())
+            show(f"{_usage()}\n")
             return YES
         if "version" in options.given:
             from jail.version import VERSION
 
-            print(f"jailctl (Stockade) {VERSION}")
+            show(f"jailctl (Stockade) {VERSION}\n")
             return YES
         return _run(operands, options)
     except JailError as error:
         say(str(error))
         return error.status
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else the interpreter complains at its end
-        return EXIT_FAILURE
     except OSError as error:
         say(f"{error.filename or 'system'}: {error.strerror}")
         return EXIT_FAILURE

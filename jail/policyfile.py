@@ -13,6 +13,7 @@ from jail import calls
 from jail.errors import ConfigError
 from jail.near import did_you_mean
 from jail.policy import ARCHES, compile_filter
+from jail.stdout import show
 
 Rule = dict[str, object]
 
@@ -183,7 +184,6 @@ def save(text: str | bytes, path: str) -> None:
     from jail.tracefile import TraceFile
 
     if not path or path == "-":
-        sys.stdout.buffer.write(text.encode() if isinstance(text, str) else text)
-        sys.stdout.buffer.flush()
+        show(text)
         return
     TraceFile(path, replace=True).commit(text)

@@ -215,10 +215,9 @@ def main(argv: list[str]) -> int:
             return finish(argv[2:], say)
         options = parse_options(argv[1:])
         if "help" in options.given or "version" in options.given:
-            from jail.ujail_help import usage, version
+            from jail.ujail_help import answer
 
-            print(usage() if "help" in options.given else version())
-            return 0
+            return answer(options)
         spec = make_spec(options)
         name = f"{spec.name}: "
         debug = number("--debug", options.given.get("debug", "0"))
@@ -241,7 +240,9 @@ def _run(spec: JailSpec, options: Options, debug: int, argv0: str) -> int:
         for note in plan.notes:
             say(f"ujail: {spec.name}: {note}")
     if "explain" in options.given:
-        print(plan.explain())
+        from jail.stdout import show
+
+        show(f"{plan.explain()}\n")
         return 0
     if posix.geteuid() != 0 and not spec.userns:
         raise JailError("must be run as root; an ordinary user needs -f")

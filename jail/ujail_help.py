@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """What `ujail --help` and `--version` print. Imported for that alone."""
 
+from jail.options import Options
 from jail.options import usage as make_usage
+from jail.stdout import show
 from jail.ujail import OPTIONS
 from jail.version import VERSION
 
@@ -16,6 +18,12 @@ EXAMPLES = """\
 
 Exit status: the service's own, 128+N if signal N killed it; 125 ujail failed, 126 the program cannot be
 executed, 127 it was not found."""
+
+
+def answer(options: Options) -> int:
+    """One of the two; the exit status."""
+    show(f"{usage() if 'help' in options.given else version()}\n")
+    return 0
 
 
 def usage() -> str:

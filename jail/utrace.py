@@ -10,6 +10,7 @@ import sys
 from jail.errors import EXIT_CANNOT_EXECUTE, EXIT_FAILURE, EXIT_NOT_FOUND, JailError, UsageError
 from jail.options import Options, parse
 from jail.options import usage as make_usage
+from jail.stdout import show
 from jail.words import in_one_line
 
 TYPE_CHECKING = False
@@ -54,12 +55,12 @@ def main(argv: list[str]) -> int:
     try:
         options = parse(argv[1:], OPTIONS)
         if "help" in options.given:
-            print(make_usage(HEAD, OPTIONS, f"Examples:\n{EXAMPLES}"))
+            show(make_usage(HEAD, OPTIONS, f"Examples:\n{EXAMPLES}") + "\n")
             return 0
         if "version" in options.given:
             from jail.version import VERSION
 
-            print(f"utrace (Stockade) {VERSION}")
+            show(f"utrace (Stockade) {VERSION}\n")
             return 0
         if not options.argv:
             raise UsageError("no program given; see utrace --help")

@@ -12,7 +12,8 @@ from initd.ubus.client import SOCKET_PATH, TIMEOUT_S, Found
 from initd.ubus.copy import Copy
 from initd.ubus.jsontext import format_string, format_value, parse_table
 from initd.ubus.wire import UbusError, status_text
-from jail.errors import ConfigError, UsageError
+from jail.errors import ConfigError, JailError, UsageError
+from jail.stdout import show as show_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -120,9 +121,9 @@ def main(argv: list[str]) -> int:
         return error.code
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # whoever read our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 141
+    except JailError as error:
+        say(f"ubus: {error}")
+        return EXIT_FAILED
 
 
 def run(options: Options, name: str, words: list[str]) -> int:
@@ -269,8 +270,7 @@ COMMANDS: "dict[str, tuple[int, int, Callable[[Session, Options, list[str]], int
 
 def show(line: str) -> None:
     """One line on stdout, at once: scripts read it through pipes."""
-    sys.stdout.buffer.write(line.encode("utf-8", "surrogateescape") + b"\n")
-    sys.stdout.buffer.flush()
+    show_text(f"{line}\n")
 
 
 def say(line: str) -> None:
