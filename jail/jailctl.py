@@ -176,12 +176,12 @@ def _no_command(operands: list[str]) -> str:
     known = [row[0] for row in COMMANDS]
     for length in (3, 2, 1):
         said = " ".join(operands[:length])
-        hint = did_you_mean(said, known)
+        longer = [words.removeprefix(f"{said} ") for words in known if words.startswith(f"{said} ")]
+        hint = "" if longer else did_you_mean(said, [*known, "policy"])
         if hint:
             return f"unknown command {said!r}{hint}"
-    if operands[0] == "policy":
-        known = [words.removeprefix("policy ") for words in known if words.startswith("policy ")]
-        return f"policy what? one of {', '.join(known)}"
+        if longer:
+            return f"{said} what? one of {', '.join(longer)}"
     return f"unknown command {operands[0]!r}; see jailctl --help"
 
 
