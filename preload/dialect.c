@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The head of a policy, everything but its rules, in each of the formats; they are told apart
- * by their keys (DESIGN.md, "Policies").
+ * by their keys (json-filters/README.md).
  */
 #include "rules.h"
 

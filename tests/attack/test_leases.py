@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from jail._native import lib
-from jail.doors import native_arch
+from jail.policy import native_arch
 
 if TYPE_CHECKING:
     from jails import Host
