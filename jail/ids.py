@@ -43,7 +43,7 @@ def lookup(user: str | None, group: str | None) -> Identity:
         return _lookup(user, group)
     finally:
         for fd in held:
-            os.close(fd)
+            posix.close(fd)
 
 
 def _hold() -> list[int]:
@@ -51,10 +51,10 @@ def _hold() -> list[int]:
     held: list[int] = []
     for path in DATABASES:
         try:
-            held.append(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK))
+            held.append(posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK))
         except BlockingIOError:
             for fd in held:
-                os.close(fd)
+                posix.close(fd)
             raise ConfigError(f"{path}: a process holds a lease on it") from None
         except OSError:
             continue  # the C library has its own words for that

@@ -3,6 +3,7 @@
 
 import fcntl
 import grp
+import os
 import posix
 import pwd
 import signal
