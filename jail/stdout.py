@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What a command was asked to say, on standard output. Imported when there is something to say."""
 
-import os
+import posix
 import sys
 
 from jail.errors import JailError
@@ -19,7 +19,7 @@ def show(text: str | bytes) -> None:
         sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text)
         sys.stdout.buffer.flush()
     except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what is still held back
+        posix.dup2(posix.open("/dev/null", posix.O_WRONLY), 1)  # for what is still held back
         if isinstance(error, BrokenPipeError):
             raise SystemExit(EXIT_PIPE) from None
         raise JailError(f"standard output: {error.strerror}") from error
