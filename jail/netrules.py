@@ -46,7 +46,7 @@ def commands(network: Network) -> "list[Command]":
             [*_answers(), _accept()],
             [*_protocol(IPPROTO_ICMPV6), *_range(0, 1, *NEIGHBOURS), _accept()],
             *[[*_rule(rule), _accept()] for rule in rules],
-            [_reject()],
+            *_refusals(name),
         ]
         out += [("rule", {"table": TABLE, "chain": name, "expressions": body}) for body in bodies]
     return out
@@ -129,10 +129,18 @@ def _accept() -> "Expression":
     return _express("immediate", DREG=lib.NFT_REG_VERDICT, DATA=verdict)
 
 
-def _reject() -> "Expression":
-    """An answer at once: to be dropped in silence, a connect would wait for minutes."""
+def _refusals(chain: str) -> "list[list[Expression]]":
+    """An answer at once: to be dropped in silence, a connect would wait for minutes.
+
+    Our own connect still holds its socket when the answer comes, and of unreachable it would hear only when it
+    tries again after a second; a reset waits for it.
+    """
     code = lib.NFT_REJECT_ICMPX_ADMIN_PROHIBITED
-    return _express("reject", TYPE=lib.NFT_REJECT_ICMPX_UNREACH, ICMP_CODE=code)
+    unreachable = _express("reject", TYPE=lib.NFT_REJECT_ICMPX_UNREACH, ICMP_CODE=code)
+    if chain != "output":
+        return [[unreachable]]
+    reset = _express("reject", TYPE=lib.NFT_REJECT_TCP_RST)
+    return [[*_protocol(IPPROTO_TCP), reset], [unreachable]]
 
 
 def _value(value: bytes) -> "Expression":

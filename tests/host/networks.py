@@ -38,8 +38,9 @@ class World:
         self.process.stdin.flush()
         return self._answer()
 
-    def links(self) -> dict[str, dict[str, Any]]:
-        links: dict[str, dict[str, Any]] = self.ask(links=1)
+    def links(self) -> dict[str, str]:
+        """The devices, and the alias of each."""
+        links: dict[str, str] = self.ask(links=1)
         return links
 
     def words(self, options: tuple[str, ...], verbs: tuple[object, ...]) -> list[str]:

@@ -5,48 +5,52 @@
 
 Reads a request a line, answers each with a line, both JSON. {"run": [WORD, ...]} runs a program to its end;
 {"start": [WORD, ...]} waits for a line "ready"; {"end": PID, "signal": N} sends a signal, if one is given, closes
-its input and waits; {"links": 1} tells the devices; {"link": {...}} is pyroute2's, {"address": [NAME, ADDRESS,
-LENGTH]} nearly so; {"serve": PORT} listens on all addresses, {"dial": [ADDRESS, PORT]} connects. The bridge br0 is
-10.9.0.1 and fd09::1; /run/netns/there is this namespace too, and 10.77.0.1 is an address that only a gateway
-leads to.
+its input and waits; {"links": 1} tells the devices and their aliases, as sysfs has them; {"pair": [NAME, NAME]} makes
+a veth pair, {"up": NAME} and {"delete": NAME} a device so; {"address": [NAME, ADDRESS/LENGTH]} gives it one;
+{"serve": PORT} listens on all addresses, {"dial": [ADDRESS, PORT]} connects. The bridge br0 is 10.9.0.1 and fd09::1;
+/run/netns/there is this namespace too, and 10.77.0.1 is an address that only a gateway leads to.
 """
 
 import errno
 import json
-import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
-from pyroute2 import IPRoute
-
+from jail import pyroute
 from jail._native import lib
+from jail.netlink import Netlink
+from jail.rtnetlink import Routing, attributes, link
 
 TIMEOUT_S = 3
+DEVICES = Path("/run/sys/class/net")
 
 
-def prepare(ip: Any) -> None:
-    ip.link("set", index=1, state="up")
-    ip.link("add", ifname="br0", kind="bridge")
-    bridge = ip.link_lookup(ifname="br0")[0]
-    ip.addr("add", index=bridge, address="10.9.0.1", prefixlen=24)
-    ip.addr("add", index=bridge, address="fd09::1", prefixlen=64, flags=2)  # no wait for other owners
-    ip.addr("add", index=1, address="10.77.0.1", prefixlen=32)
-    ip.link("set", index=bridge, state="up")
-    for words in (["-t", "tmpfs", "none", "/run"], ["--bind", "/proc/self/ns/net", "/run/netns/there"]):
-        if words[-1] != "/run":
-            os.mkdir("/run/netns")
-            os.close(os.open(words[-1], os.O_CREAT | os.O_WRONLY))
+def prepare(routing: Routing) -> None:
+    routing.set_link(1, up=True)
+    routing.add_link("bridge", {}, ifname="br0")
+    bridge = routing.index("br0")
+    for index, address in ((bridge, "10.9.0.1/24"), (bridge, "fd09::1/64"), (1, "10.77.0.1/32")):
+        routing.add_address(index, address)
+    routing.set_link(bridge, up=True)
+    for words in (["-t", "tmpfs", "none", "/run"], ["-t", "sysfs", "none", "/run/sys"]):
+        Path(words[-1]).mkdir(exist_ok=True)
         subprocess.run(["mount", *words], check=True)
+    there = Path("/run/netns/there")
+    there.parent.mkdir()
+    there.touch()
+    subprocess.run(["mount", "--bind", "/proc/self/ns/net", str(there)], check=True)
 
 
 class World:
     def __init__(self) -> None:
         if lib.make_network():
             raise OSError("no network namespace")
-        self.ip = IPRoute()
-        prepare(self.ip)
+        pyroute.load(*pyroute.LINKS)
+        self.routing = Routing()
+        prepare(self.routing)
         self.processes: dict[int, subprocess.Popen[str]] = {}
         self.servers: list[socket.socket] = []
 
@@ -75,20 +79,32 @@ class World:
 
     def do_links(self, _: object) -> object:
         links = {}
-        for link in self.ip.get_links():
-            parts = {name: link.get_attr(f"IFLA_{name}") for name in ("IFALIAS", "MTU", "MASTER", "ADDRESS")}
-            links[link.get_attr("IFLA_IFNAME")] = parts
+        for device in DEVICES.iterdir():
+            try:
+                links[device.name] = (device / "ifalias").read_text().strip()
+            except OSError:
+                continue  # it has just gone
         return links
 
-    def do_link(self, settings: dict[str, Any]) -> object:
-        how = settings.pop("how", "add")
-        if how != "add":
-            settings["index"] = self.ip.link_lookup(ifname=settings.pop("name"))[0]
-        return len(self.ip.link(how, **settings))
+    def do_pair(self, names: list[str]) -> object:
+        one, other = names
+        peer = {"VETH_INFO_PEER": {"attrs": attributes({"ifname": other})}}
+        self.routing.add_link("veth", peer, ifname=one)
+        return names
 
-    def do_address(self, words: list[Any]) -> object:
-        index = self.ip.link_lookup(ifname=words[0])[0]
-        return len(self.ip.addr("add", index=index, address=words[1], prefixlen=words[2]))
+    def do_up(self, name: str) -> object:
+        self.routing.set_link(self.routing.index(name), up=True)
+        return name
+
+    def do_delete(self, name: str) -> object:
+        netlink = Netlink(lib.NETLINK_ROUTE)
+        netlink.ask(link({"ifname": name}), lib.RTM_DELLINK, lib.NLM_F_ACK)
+        netlink.close()
+        return name
+
+    def do_address(self, words: list[str]) -> object:
+        self.routing.add_address(self.routing.index(words[0]), words[1])
+        return words
 
     def do_serve(self, port: int) -> object:
         server = socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True)

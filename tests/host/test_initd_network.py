@@ -43,7 +43,7 @@ def test_service_starts_in_its_network_and_each_time_in_a_new_one(
     assert initd.instance("s")["state"] == "starting"  # and initd answers
     first = initd.wait_running("s")
     initd.wait_log("connect:10.9.0.1 ok")
-    assert world.links()["outer"]["IFALIAS"] == "jail n eth0"
+    assert world.links()["outer"] == "jail n eth0"
     assert initd.instance("s")["jail"]["net"] == [VETH]
     host.run("kill", "-9", first["service_pid"])
     second = initd.wait_running("s", other_than=first["pid"])
@@ -93,7 +93,7 @@ def test_existing_namespace(host: "Host", world: World, initd: Supervised) -> No
 
 @pytest.mark.parametrize("how", ["stop", "crash", "initd killed"])
 def test_device_comes_back(host: "Host", world: World, initd: Supervised, how: str) -> None:
-    world.ask(link={"ifname": "d0", "kind": "veth", "peer": {"ifname": "d1"}})
+    world.ask(pair=["d0", "d1"])
     initd.set("s", one=service(host, "hold", net=["dev:d0,name=lan", VETH]))
     running = initd.wait_running("s")
     assert {"d1", "outer"} == world.links().keys() - world.before.keys()
@@ -107,7 +107,7 @@ def test_device_comes_back(host: "Host", world: World, initd: Supervised, how: s
     host.until(
         lambda: {"d0", "d1"} == world.links().keys() - world.before.keys(), "the device that comes back"
     )
-    world.ask(link={"how": "del", "name": "d0"})
+    world.ask(delete="d0")
     if how != "initd killed":
         initd.stop()
 

@@ -46,7 +46,7 @@ def test_gateway_and_routes_lead_further(world: World) -> None:
 def test_hosts_end_has_a_name_an_alias_and_maybe_an_address(world: World) -> None:
     net = "veth:eth0,addr=10.8.0.2/30,host=10.8.0.1/30,peer=outer"
     pid = world.start(("--net", net), "connect", "10.8.0.1", PORT)
-    assert world.links()["outer"]["IFALIAS"] == "jail t eth0"
+    assert world.links()["outer"] == "jail t eth0"
     assert world.end(pid) == 0
 
 
@@ -67,18 +67,18 @@ def test_resolver_is_the_jails_own(world: World) -> None:
 
 
 def test_macvlan_shares_the_parents_wire(world: World) -> None:
-    world.ask(link={"ifname": "m0", "kind": "veth", "peer": {"ifname": "m1"}})
-    world.ask(address=["m1", "10.7.0.1", 24])
+    world.ask(pair=["m0", "m1"])
+    world.ask(address=["m1", "10.7.0.1/24"])
     for name in ("m0", "m1"):
-        world.ask(link={"how": "set", "name": name, "state": "up"})
+        world.ask(up=name)
     seen = world.jail(("--net", "macvlan:m0,name=wan,addr=10.7.0.2/24", "-s"), "connect", "10.7.0.1", PORT)
-    world.ask(link={"how": "del", "name": "m0"})
+    world.ask(delete="m0")
     assert seen["connect:10.7.0.1"] == "ok", seen
 
 
 @pytest.mark.parametrize("how", ["ends", "service killed", "ujail killed", "keeper killed"])
 def test_device_is_moved_in_and_comes_back(world: World, how: str) -> None:
-    world.ask(link={"ifname": "d0", "kind": "veth", "peer": {"ifname": "d1"}})
+    world.ask(pair=["d0", "d1"])
     pid = world.start(("--net", "dev:d0,name=lan,addr=10.6.0.2/24"), "list", "/sys/class/net")
     assert {"d0", "d1"} & world.links().keys() == {"d1"}
     keeper, first = sorted(world.host.children_of(pid))
@@ -98,7 +98,7 @@ def test_device_is_moved_in_and_comes_back(world: World, how: str) -> None:
         world.wait_as_before()
         return
     world.host.until(lambda: "d0" in world.links(), "the device that comes back")
-    world.ask(link={"how": "del", "name": "d0"})
+    world.ask(delete="d0")
 
 
 @pytest.mark.parametrize("number", [0, signal.SIGTERM, signal.SIGKILL])
@@ -151,11 +151,11 @@ def test_what_cannot_be_made_is_one_line_and_no_start(world: World, net: str, me
 
 
 def test_device_that_was_moved_comes_back_when_the_rest_fails(world: World) -> None:
-    world.ask(link={"ifname": "d0", "kind": "veth", "peer": {"ifname": "d1"}})
+    world.ask(pair=["d0", "d1"])
     seen = world.jail(("--net", "dev:d0", "--net", "dev:nosuch"), "exit", 0)
     assert seen.status == 125 and "nosuch" in seen.err
     assert {"d0", "d1"} <= world.links().keys()
-    world.ask(link={"how": "del", "name": "d0"})
+    world.ask(delete="d0")
 
 
 def test_trace_in_a_network_of_its_own(world: World, host: "Host") -> None:

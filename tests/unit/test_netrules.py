@@ -27,11 +27,12 @@ def test_every_way_is_closed_before_anything_is_opened() -> None:
 def test_each_rule_stands_in_its_chain_before_the_refusal() -> None:
     found = [settings for name, settings in made(["tcp:53", "udp:53"], ["tcp:1"]) if name == "rule"]
     chains = [settings["chain"] for settings in found]
-    assert (chains.count("input"), chains.count("output")) == (6, 5)
-    for chain in ("input", "output"):
-        last = [settings for settings in found if settings["chain"] == chain][-1]
-        assert names(last) == ["reject"]
-    assert all(names(settings)[-1] == "immediate" for settings in found if names(settings) != ["reject"])
+    assert (chains.count("input"), chains.count("output")) == (6, 6)
+    refusals = {"input": [["reject"]], "output": [["meta", "cmp", "reject"], ["reject"]]}
+    for chain, last in refusals.items():
+        inside = [names(settings) for settings in found if settings["chain"] == chain]
+        assert inside[-len(last) :] == last
+        assert {each[-1] for each in inside[: -len(last)]} == {"immediate"}
 
 
 def test_address_is_compared_below_its_mask() -> None:
