@@ -38,6 +38,14 @@ static char **split(const char *texts, size_t size, uint64_t count)
 	return array;
 }
 
+/* The kernel is told how many instructions there are in 16 bits. */
+static bool is_filter(const struct step *step)
+{
+	const size_t n = step->len[0] / sizeof(struct sock_filter);
+
+	return n && n <= BPF_MAXINSNS && n * sizeof(struct sock_filter) == step->len[0];
+}
+
 /* Copy a filter and put the real pointers where the stand-ins are. */
 static char *pin_filter(const struct step *filter, const struct step *exec)
 {
@@ -97,7 +105,8 @@ static int decode_exec(struct launch_state *state, struct step *step)
 	if (step->op == STEP_EXEC) {
 		const char *arguments = step->s[0] + strlen(step->s[0]) + 1;
 
-		if (strlen(step->s[0]) >= step->len[0])
+		/* a program without a name for itself takes its first variable for it */
+		if (strlen(step->s[0]) >= step->len[0] || !step->a[0])
 			return -EINVAL;
 		step->argv = split(arguments, step->s[0] + step->len[0] - arguments, step->a[0]);
 		if (!step->argv)
@@ -106,6 +115,8 @@ static int decode_exec(struct launch_state *state, struct step *step)
 		return step->envp ? 0 : -EINVAL;
 	}
 	if (step->op == STEP_EXEC_STUB) {
+		if (!step->a[0])
+			return -EINVAL;
 		step->argv = split(step->s[0], step->len[0], step->a[0]);
 		if (!step->argv)
 			return -EINVAL;
@@ -136,7 +147,7 @@ static int check_shape(struct launch_state *state)
 	/* without the step nobody would make the namespaces */
 	if (n_users != !!(state->request->namespaces & CLONE_NEWUSER))
 		return -EINVAL;
-	if (exec + 1 != state->n_steps)
+	if (exec + 1 != state->n_steps || state->steps[exec].op != STEP_EXEC)
 		return -EINVAL;
 	if (found == 1)
 		return n_users ? -EINVAL : 0;
@@ -160,6 +171,8 @@ int decode_plan(const unsigned char *plan, size_t size, struct launch_state *sta
 		struct step *step = &state->steps[state->n_steps++];
 
 		result = decode_step(&plan, end, step);
+		if (!result && step->op == STEP_FILTER && !is_filter(step))
+			result = -EINVAL;
 		if (!result)
 			result = decode_exec(state, step);
 		if (result)

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: MIT
+"""What the launcher refuses of a plan before anything is started; tests/fuzz/plan.c looks for what nobody thought of."""
+
+import os
+from errno import EINVAL
+from struct import pack
+
+import pytest
+
+from jail import steps
+from jail._native import ffi, lib
+from jail.steps import Step
+
+RETURN = pack("=HBBI", 6, 0, 0, 0x7FFF0000)
+PROGRAM = steps.execute("/bin/true", ["true"], [])
+NAMELESS = steps.execute("/bin/true", [], ["A=b"])
+STUB = steps.execute_stub("/bin/true", ["ujail-init", "init"])
+
+
+def launch(code: bytes) -> int:
+    request, result = ffi.new("struct launch_request *"), ffi.new("struct launch_result *")
+    request.stdio = (-1, -1, -1)
+    request.net_fd = request.console_fd = -1
+    found = int(lib.launch(code, len(code), request, result))
+    if not found:
+        os.waitpid(result.pid, 0)
+    return found
+
+
+def filtered(code: bytes) -> list[Step]:
+    return [steps.no_new_privs(), Step(lib.STEP_FILTER, "a filter", 0, texts=(code,)), PROGRAM]
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        [],
+        [steps.fork()],
+        [STUB],
+        [steps.session()],
+        [NAMELESS],
+        [PROGRAM, PROGRAM],
+        [PROGRAM, steps.session()],
+        [steps.session(), steps.fork(), PROGRAM],
+        [steps.fork(), STUB, PROGRAM],
+        [steps.session(), steps.fork(), steps.execute_stub("/bin/true", []), PROGRAM],
+        filtered(b""),
+        filtered(RETURN[:-1]),
+        filtered(RETURN * 4097),
+    ],
+    ids=lambda plan: ",".join(str(step.op) for step in plan),
+)
+def test_plan_of_another_shape_starts_nothing(plan: list[Step]) -> None:
+    assert launch(b"".join([step.pack() for step in plan])) == -EINVAL
+
+
+def test_plan_that_is_cut_off_starts_nothing() -> None:
+    code = b"".join([step.pack() for step in (steps.session(), PROGRAM)])
+    assert {launch(code[:size]) for size in range(len(code))} == {-EINVAL}
+
+
+@pytest.mark.parametrize("plan", [[steps.session(), PROGRAM], filtered(RETURN)], ids=["plain", "filtered"])
+def test_plan_of_that_shape_starts(plan: list[Step]) -> None:
+    assert launch(b"".join([step.pack() for step in plan])) == 0
