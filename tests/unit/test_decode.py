@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the launcher refuses of a plan before anything is started; tests/fuzz/plan.c looks for what nobody thought of."""
+"""What the launcher refuses of a plan before anything is started; tests/fuzz/plan.c looks for more of it."""
 
 import os
 from errno import EINVAL
@@ -18,9 +18,8 @@ STUB = steps.execute_stub("/bin/true", ["ujail-init", "init"])
 
 
 def launch(code: bytes) -> int:
-    request, result = ffi.new("struct launch_request *"), ffi.new("struct launch_result *")
-    request.stdio = (-1, -1, -1)
-    request.net_fd = request.console_fd = -1
+    request = ffi.new("struct launch_request *", (0, 0, (-1, -1, -1), -1, -1, (0, 0), ffi.NULL))
+    result = ffi.new("struct launch_result *")
     found = int(lib.launch(code, len(code), request, result))
     if not found:
         os.waitpid(result.pid, 0)
