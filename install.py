@@ -16,6 +16,8 @@ from pathlib import Path
 
 FILES = Path(__file__).resolve().parent / "initd/files"
 LIBEXEC = Path("usr/libexec/stockade")  # where the shell files look
+# where init scripts look before they ask for a jail, and where a policy that is put on by hand finds the shim
+USUAL = {"ujail": "sbin/ujail", "utrace": "sbin/utrace", "libpreload-seccomp.so": "lib/libpreload-seccomp.so"}
 NEVER = frozenset(
     (
         "lib/functions.sh",
@@ -72,7 +74,8 @@ class Tree:
         beside = path.with_name(f".{path.name}.new")
         path.parent.mkdir(parents=True, exist_ok=True)
         beside.unlink(missing_ok=True)
-        beside.symlink_to(os.path.relpath(self.top / target, path.parent))
+        # where /sbin is a link to /usr/sbin the way up is longer than it looks
+        beside.symlink_to(os.path.relpath((self.top / target).resolve(), path.parent.resolve()))
         os.replace(beside, path)
         self.ours.add(name)
 
@@ -94,12 +97,12 @@ def add_packages(tree: Tree) -> None:
         sys.exit("install: stockade is not installed beside this interpreter")
     for file in files:
         source = Path(os.path.normpath(str(file.locate())))
-        tree.add(source, str(tree.prefix / source.relative_to(sys.prefix)))
+        target = tree.prefix / source.relative_to(sys.prefix)
+        tree.add(source, str(target))
         if source.name == "policy.py":  # json-filters lie beside it
-            tree.link(
-                str(tree.prefix / "share/stockade/json-filters"),
-                tree.prefix / source.relative_to(sys.prefix).parent / "json-filters",
-            )
+            tree.link(str(tree.prefix / "share/stockade/json-filters"), target.parent / "json-filters")
+        if source.name in USUAL:
+            tree.link(USUAL[source.name], target)
 
 
 def add_shell_files(tree: Tree) -> None:

@@ -2,6 +2,7 @@
 """install.py: the tree that comes out, and that what is somebody else's stays as it is."""
 
 import os
+import signal
 import sys
 import sysconfig
 from pathlib import Path
@@ -53,6 +54,27 @@ def test_the_tree_is_what_the_list_says_and_runs_from_there(host: Host, tmp_path
     assert os.access(tmp_path / "sbin/service", os.X_OK)
     assert host.run(tmp_path / "usr/bin/initd", "--version").status == 0
     assert host.run(tmp_path / "usr/bin/ujail", "-n", "x", "--", "/bin/true").status == 0
+
+
+@pytest.mark.parametrize("prefix", ["/usr", "/opt/stockade"])
+@pytest.mark.parametrize("is_merged", [False, True])
+def test_jails_are_where_init_scripts_look(host: Host, tmp_path: Path, prefix: str, is_merged: bool) -> None:
+    """`[ -x /sbin/ujail ]` comes before procd_add_jail: without it the service would run with no jail at all."""
+    for name in ("sbin", "lib"):
+        (tmp_path / "usr" / name).mkdir(parents=True)
+        if is_merged:
+            (tmp_path / name).symlink_to(f"usr/{name}")
+    assert install(host, tmp_path, prefix) == ""
+    assert host.run(tmp_path / "sbin/ujail", "-n", "x", "--", "/bin/true").status == 0
+    assert host.run(tmp_path / "sbin/utrace", "--version").out.startswith("utrace ")
+    shim = (tmp_path / "lib/libpreload-seccomp.so").resolve(strict=True)
+    policy = tmp_path / "usr/share/stockade/json-filters/dnsmasq.json"
+    by_hand = {"SECCOMP_FILE": str(policy), "LD_PRELOAD": str(tmp_path / "lib/libpreload-seccomp.so")}
+    assert shim.is_relative_to(tmp_path) and policy.exists() == (prefix == "/usr")
+    if policy.exists():
+        assert host.run("/bin/true", env=by_hand).status == 0
+        assert host.run("/usr/bin/env", "/bin/true", env=by_hand).status == 128 + signal.SIGSYS  # no execve
+    assert install(host, tmp_path, prefix) == ""
 
 
 def test_another_prefix_has_a_link_for_the_shell_files(host: Host, tmp_path: Path) -> None:
