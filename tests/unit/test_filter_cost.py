@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What a filter costs: instructions executed per call, weighted by a trace.
 
-The bounds are those of DESIGN.md: never more than a plain chain of tests in order of frequency, never more
+The bounds: never more than a plain chain of tests in order of frequency, never more
 than a balanced tree, and at most five more than the entropy of the trace.
 """
 
