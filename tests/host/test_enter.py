@@ -151,7 +151,8 @@ def test_jails_are_found_by_name_and_a_name_that_two_have_is_refused(host: "Host
 def test_jail_of_another_user_is_no_jail_of_this_name(host: "Host", user: int) -> None:
     """Anybody can start the stub as PID 1, with the words of a jail that root would enter or join."""
     stub = host.run(sys.executable, "-Ic", "from jail.privilege import STUB; print(STUB)").out.strip()
-    script = f'sleep 60 >&- 2>&- & echo ready; exec "{stub}" init 5 dnsmasq none 2'
+    # 3 is what the launcher has it hold until it is closed to the service
+    script = f'sleep 60 >&- 2>&- & echo ready; exec "{stub}" init 5 dnsmasq none 2 3>/dev/null'
     nnp = ("setpriv", "--no-new-privs", "sh", "-c")  # or it could not put its filter on
     ids = ("setpriv", "--reuid", user, "--regid", user, "--clear-groups")
     fake = host.spawn(*ids, "unshare", "--user", "--pid", "--fork", *nnp, script)
