@@ -47,10 +47,20 @@ class World:
         probe = self.host.probes["glibc"]
         return [str(word) for word in (self.host.ujail, "-n", "t", *options, "--", probe, *verbs)]
 
+    def run(self, *words: object) -> Any:
+        """A program to its end: status, output and errors."""
+        [done] = self.ask(run=[[str(word) for word in words]])
+        return done
+
     def jail(self, options: tuple[str, ...], *verbs: object) -> Any:
         """The probe in a jail: what it told and how it ended."""
-        status, out, err = self.ask(run=self.words(options, verbs))
-        return type(self.host.run("true"))(status, out, err)
+        [seen] = self.jails([options], *verbs)
+        return seen
+
+    def jails(self, each: list[tuple[str, ...]], *verbs: object) -> list[Any]:
+        """One with each of these options, at the same time."""
+        done = self.ask(run=[self.words(options, verbs) for options in each])
+        return [type(self.host.run("true"))(*result) for result in done]
 
     def start(self, options: tuple[str, ...], *verbs: object) -> int:
         """The same, up to its line "ready". Returns the pid of ujail."""

@@ -3,7 +3,7 @@
 
     unshare --mount --propagation private python -I networld.py
 
-Reads a request a line, answers each with a line, both JSON. {"run": [WORD, ...]} runs a program to its end;
+Reads a request a line, answers each with a line, both JSON. {"run": [[WORD, ...], ...]} runs programs to their ends;
 {"start": [WORD, ...]} waits for a line "ready"; {"end": PID, "signal": N} sends a signal, if one is given, closes
 its input and waits; {"links": 1} tells the devices and their aliases, as sysfs has them; {"pair": [NAME, NAME]} makes
 a veth pair, {"up": NAME} and {"delete": NAME} a device so; {"address": [NAME, ADDRESS/LENGTH]} gives it one;
@@ -54,9 +54,14 @@ class World:
         self.processes: dict[int, subprocess.Popen[str]] = {}
         self.servers: list[socket.socket] = []
 
-    def do_run(self, words: list[str]) -> object:
-        done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
-        return [done.returncode, done.stdout, done.stderr]
+    def do_run(self, programs: list[list[str]]) -> object:
+        """At the same time."""
+        pipe, nothing = subprocess.PIPE, subprocess.DEVNULL
+        running = [
+            subprocess.Popen(each, stdin=nothing, stdout=pipe, stderr=pipe, text=True) for each in programs
+        ]
+        said = [process.communicate(timeout=60) for process in running]
+        return [[process.returncode, *each] for process, each in zip(running, said, strict=True)]
 
     def do_start(self, words: list[str]) -> object:
         pipe = subprocess.PIPE

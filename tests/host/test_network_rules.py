@@ -142,7 +142,7 @@ def test_program_of_another_architecture_is_held_by_landlock(world: World) -> No
     probe = world.host.probes["i386"]
     for rules, expected in (((), "ok"), (("--connect", f"tcp:{OTHER}"), DENIED)):
         words = (world.host.ujail, "-n", "t", *rules, "--", probe, "connect", "127.0.0.1", PORT)
-        status, out, err = world.ask(run=[str(word) for word in words])
+        status, out, err = world.run(*words)
         assert (status, out) == (0, f"connect:127.0.0.1 {expected}\n"), err
 
 
@@ -163,8 +163,8 @@ def test_program_that_enters_is_under_the_rules_of_the_service(world: World) -> 
     ):
         pid = world.start(("-p", *rules))
         [stub] = world.host.children_of(pid)
-        _, out, err = world.ask(run=[str(word) for word in (jailctl, "exec", stub, "--", probe, *words)])
-        _, listed, _ = world.ask(run=[str(jailctl), "list"])
+        _, out, err = world.run(jailctl, "exec", stub, "--", probe, *words)
+        _, listed, _ = world.run(jailctl, "list")
         assert world.end(pid) == 0
         held = f"default; {' '.join(rules).removeprefix('--')}" if rules else "default"
         assert [line.split("\t")[3] for line in listed.splitlines() if f"\t{stub}\t" in line] == [held]

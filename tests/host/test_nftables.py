@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from jail.nftables import TOGETHER
+
 if TYPE_CHECKING:
     from jails import Host
 
@@ -42,7 +44,11 @@ def test_transaction_that_is_refused_leaves_nothing(host: "Host") -> None:
 
 
 def test_more_than_one_transaction_holds(host: "Host") -> None:
-    """The kernel's answers to all of them would not fit into one socket."""
-    line = "put(TABLE, *map(chain, range(3000))); put(*map(chain, range(2999, 3001)))"
-    assert said(host, line) == ["ok", "ok"]
-    assert said(host, f"{line}; put(('rule', {{'table': 'jail', 'chain': 'c3001'}}))")[2].startswith("rule: ")
+    """The kernel's answers to all that somebody may ask for would not fit into one socket."""
+    count = 3 * TOGETHER
+    lines = (
+        f"put(TABLE, *map(chain, range({count})))",
+        *(f"put(('rule', {{'table': 'jail', 'chain': 'c{number}'}}))" for number in (0, count - 1, count)),
+    )
+    *ok, refused = said(host, "; ".join(lines))
+    assert ok == ["ok"] * 3 and refused == "rule: No such file or directory"
