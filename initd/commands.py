@@ -142,7 +142,8 @@ class Commands:
             command.timer = None
         self._running = None
         code = os.waitstatus_to_exitcode(status)
-        if code:
+        # what a script answers to `running` is no fault of it, and its service is told of already
+        if code and not (code == 1 and command.argv[-1] == "running"):
             self._log.warning(
                 f"{command}: {f'exit status {code}' if code > 0 else f'killed by signal {-code}'}"
             )

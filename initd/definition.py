@@ -22,11 +22,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from initd.ubus.blob import Table, Value
 
-RESPAWN = (3600, 5, 5)  # threshold and timeout in seconds, retry
+RESPAWN = {"threshold": 3600, "timeout": 5, "retry": 5}  # the first two in seconds
 TERM_TIMEOUT_S = 5
 TERM_TIMEOUT_MAX_S = 86400
 WATCHDOG_TIMEOUT_S = 30
 WATCHDOG_OFF, WATCHDOG_PASSIVE, WATCHDOG_ACTIVE = range(3)
+WATCHDOG = {"mode": WATCHDOG_OFF, "timeout": WATCHDOG_TIMEOUT_S}
 SIGNAL_MAX = 64
 NAME_MAX = 255  # a directory of the cgroup tree bears it
 # fmt: off
@@ -144,7 +145,7 @@ class Definition:
         self.error = fields.texts("error")
         self.triggers: list[Value] = fields.array("triggers")
         self.watch = fields.texts("watch")
-        self.watchdog = fields.numbers("watchdog", (WATCHDOG_OFF, WATCHDOG_TIMEOUT_S))  # (mode, timeout)
+        self.watchdog = fields.numbers("watchdog", WATCHDOG)
         self.vrf = fields.text("vrf")
         self.jail = _jail(fields)
         fields.unknown(KEYS, (*PROTECTIONS, *JAIL_PROTECTIONS))

@@ -9,7 +9,7 @@ from jail.near import did_you_mean, near
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from initd.ubus.blob import Table, Value
 
@@ -75,8 +75,11 @@ class Fields:
             return default
         return number
 
-    def numbers(self, key: str, defaults: tuple[int, ...]) -> tuple[int, ...] | None:
-        """An array of numbers, maybe as text; an empty text or a missing one is the default. None: no such key."""
+    def numbers(self, key: str, defaults: "Mapping[str, int]") -> tuple[int, ...] | None:
+        """An array of numbers, maybe as text; an empty text or a missing one is the default. None: no such key.
+
+        Each has its place in the order of `defaults`, or comes as NAME=NUMBER: scripts say `respawn retry=60`.
+        """
         if key not in self._table:
             return None
         values = self._table[key]
@@ -86,14 +89,17 @@ class Fields:
         if len(values) > len(defaults):
             self._fault(key, f"{len(values)} values where there are {len(defaults)} at most")
             return None
-        out = list(defaults)
-        for index, value in enumerate(values):
-            number = defaults[index] if value == "" else as_number(value)
+        out = dict(defaults)
+        for name, value in zip(defaults, values, strict=False):
+            text = value
+            if isinstance(value, str) and value.partition("=")[0] in defaults:
+                name, _, text = value.partition("=")
+            number = defaults[name] if text == "" else as_number(text)
             if number is None:
                 self._fault(key, f"{show(value)} is not a number")
                 return None
-            out[index] = max(0, number)  # scripts write -1 for "never" where procd reads 0
-        return tuple(out)
+            out[name] = max(0, number)  # scripts write -1 for "never" where procd reads 0
+        return tuple(out.values())
 
     def texts(self, key: str) -> list[str]:
         """An array of strings."""

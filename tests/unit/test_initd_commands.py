@@ -124,6 +124,17 @@ def test_a_bad_end_is_one_line(world: World, more: str, said: str) -> None:
     assert world.log.lines == ([f"{' '.join(command)[: module.SHOWN_MAX]}: {said}"] if said else [])
 
 
+@pytest.mark.parametrize(("status", "said"), [(1, []), (2, ["exit status 2"])])
+def test_no_for_an_answer_is_no_fault(world: World, tmp_path: Path, status: int, said: list[str]) -> None:
+    """`/etc/init.d/x running`, after each start: why x does not run has been said by then."""
+    script = tmp_path / "x"
+    script.write_text(f"#!/bin/sh\nexit {status}\n")
+    script.chmod(0o755)
+    world.commands.run([str(script), "running"])
+    world.finish()
+    assert world.log.lines == [f"{script} running: {line}" for line in said]
+
+
 @pytest.mark.parametrize(
     ("command", "said"),
     [

@@ -80,6 +80,9 @@ def test_what_was_not_asked_for() -> None:
         (["", "", "0"], (3600, 5, 0)),
         ([3600, 5, 5], (3600, 5, 5)),
         (["1", "2", "-1"], (1, 2, 0)),
+        (["retry=60"], (3600, 5, 60)),
+        (["retry=60", "", "threshold=1"], (1, 5, 60)),
+        (["timeout="], (3600, 5, 5)),
     ],
 )
 def test_respawn_as_scripts_write_it(given: "list[Value]", expected: tuple[int, int, int]) -> None:
@@ -111,6 +114,8 @@ def test_respawn_as_scripts_write_it(given: "list[Value]", expected: tuple[int, 
         ("nice", 21, "nice: 21 is not a number from -20 to 20"),
         ("nice", "x", "nice: x is not a number from -20 to 20"),
         ("respawn", ["a"], "respawn: a is not a number"),
+        ("respawn", ["retry=x"], "respawn: retry=x is not a number"),
+        ("respawn", ["tries=3"], "respawn: tries=3 is not a number"),
         ("respawn", ["1", "2", "3", "4"], "respawn: 4 values where there are 3 at most"),
         ("reload_signal", 99, "reload_signal: 99 is not a number from 0 to 64"),
         ("watchdog", ["3"], "watchdog: mode 3 is not 0, 1 or 2"),
