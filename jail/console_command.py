@@ -11,8 +11,8 @@ import select
 import termios
 from errno import EAGAIN
 
+from jail.answers import YES, say
 from jail.errors import JailError
-from jail.policy_commands import YES, say
 
 ESCAPE = b"\x1d"
 CHUNK_BYTES = 4096

@@ -4,8 +4,8 @@
 import os
 import sys
 
+from jail.answers import NO, YES, print_lines, say
 from jail.errors import JailError, UsageError
-from jail.policy_commands import NO, YES, print_lines, say
 from jail.spec import COMPLAIN
 
 TYPE_CHECKING = False

@@ -4,14 +4,12 @@
 The usage text is made from the tables. Nothing of it is on the path of a start.
 """
 
-import os
 import sys
 
-from jail import calls, jail_commands, policy_commands
+from jail.answers import YES, say
 from jail.errors import EXIT_FAILURE, JailError, UsageError
 from jail.options import Options, parse
 from jail.options import usage as make_usage
-from jail.policy_commands import YES, arch_of, print_lines, say
 from jail.stdout import show
 
 TYPE_CHECKING = False
@@ -47,71 +45,41 @@ Exit status: 0 done, or yes; 1 no: they differ, there is something to say, the c
 is damaged; 125 failed."""
 
 
-def _syscalls(operands: list[str], options: Options) -> int:
-    print_lines([f"{number}\t{name}" for name, number in calls.numbers(arch_of(options)).items()])
-    return YES
-
-
-def _caps(operands: list[str], options: Options) -> int:
-    from jail.capabilities import NAMES
-
-    print_lines([f"{number}\tcap_{name}" for number, name in enumerate(NAMES)])
-    return YES
-
-
-def _errnos(operands: list[str], options: Options) -> int:
-    from errno import errorcode
-
-    if arch_of(options) != calls.NATIVE:
-        raise UsageError(f"errnos are known for this machine's {calls.NATIVE} only")
-    print_lines([f"{number}\t{name}\t{os.strerror(number)}" for number, name in sorted(errorcode.items())])
-    return YES
-
-
-def _families(operands: list[str], options: Options) -> int:
-    import socket
-
-    arch_of(options)  # they are the same on all
-    found = {int(getattr(socket, name)): name for name in dir(socket) if name.startswith("AF_")}
-    print_lines([f"{number}\t{name}" for number, name in sorted(found.items())])
-    return YES
-
-
-# words, operands, fewest, most (0: any), options, function, help
+# words, operands, fewest, most (0: any), options, function of this package, help
 # fmt: off
-COMMANDS: "tuple[tuple[str, str, int, int, str, Action, str], ...]" = (
-    ("policy merge", "FILE...", 1, 0, "output", policy_commands.merge,
+COMMANDS: tuple[tuple[str, str, int, int, str, str, str], ...] = (
+    ("policy merge", "FILE...", 1, 0, "output", "policy_commands.merge",
         "one policy with the rules of all of them; counts add up"),
-    ("policy diff", "OLD NEW", 2, 2, "", policy_commands.diff, "what a process would notice"),
-    ("policy lint", "FILE...", 1, 0, "arch all", policy_commands.lint,
+    ("policy diff", "OLD NEW", 2, 2, "", "policy_commands.diff", "what a process would notice"),
+    ("policy lint", "FILE...", 1, 0, "arch all", "policy_commands.lint",
         "what cannot be meant, is dangerous or will be missing"),
-    ("policy explain", "NAME...", 1, 0, "", policy_commands.explain,
+    ("policy explain", "NAME...", 1, 0, "", "policy_commands.explain",
         "what a system call does, or what is in a group"),
-    ("policy show", "FILE|PID", 1, 1, "arch asm", policy_commands.show,
+    ("policy show", "FILE|PID", 1, 1, "arch asm", "policy_commands.show",
         "rules in words, or as BPF; of a live process, too"),
-    ("policy simulate", "FILE CALL [ARG]...", 2, 8, "arch", policy_commands.simulate,
+    ("policy simulate", "FILE CALL [ARG]...", 2, 8, "arch", "policy_commands.simulate",
         "the verdict on one call, and the rule"),
-    ("policy compile", "FILE", 1, 1, "arch output", policy_commands.compile_, "to struct sock_filter[]"),
-    ("policy fmt", "FILE", 1, 1, "output", policy_commands.fmt, "in the usual form, with groups spelled out"),
-    ("policy port", "FILE", 1, 1, "to libc output", policy_commands.port,
+    ("policy compile", "FILE", 1, 1, "arch output", "policy_commands.compile_", "to struct sock_filter[]"),
+    ("policy fmt", "FILE", 1, 1, "output", "policy_commands.fmt", "in the usual form, with groups spelled out"),
+    ("policy port", "FILE", 1, 1, "to libc output", "policy_commands.port",
         "make it fit for another architecture or libc"),
-    ("policy from strace", "FILE...", 1, 0, "all output", policy_commands.from_strace,
+    ("policy from strace", "FILE...", 1, 0, "all output", "policy_commands.from_strace",
         "a policy of strace's logs or tables"),
-    ("policy from audit", "FILE...", 1, 0, "comm output", policy_commands.from_audit,
+    ("policy from audit", "FILE...", 1, 0, "comm output", "policy_commands.from_audit",
         "a policy of what was denied"),
-    ("list", "", 0, 0, "", jail_commands.list_,
+    ("list", "", 0, 0, "", "jail_commands.list_",
         "the jails that run: name, pids of PID 1 and the service, what holds it"),
-    ("exec", "NAME|PID PROGRAM [ARG]...", 2, 0, "env unconfined", jail_commands.exec_,
+    ("exec", "NAME|PID PROGRAM [ARG]...", 2, 0, "env unconfined", "jail_commands.exec_",
         "run a program in a jail, held as its service is"),
-    ("console", "SERVICE[::INSTANCE]", 1, 1, "", jail_commands.console, "the console of a jail, until Ctrl-]"),
-    ("why", "NAME", 1, 1, "", jail_commands.why,
+    ("console", "SERVICE[::INSTANCE]", 1, 1, "", "jail_commands.console", "the console of a jail, until Ctrl-]"),
+    ("why", "NAME", 1, 1, "", "jail_commands.why",
         "how a service or a jail ended, what it was denied, and what would help"),
-    ("audit", "", 0, 0, "", jail_commands.audit, "services and jails that could be held better"),
-    ("audit-log", "FILE", 1, 1, "", policy_commands.audit_log, "the kernel's records of denials in words"),
-    ("syscalls", "", 0, 0, "arch", _syscalls, "numbers and names"),
-    ("caps", "", 0, 0, "", _caps, "numbers and names of capabilities"),
-    ("errnos", "", 0, 0, "arch", _errnos, "numbers and names of errors"),
-    ("families", "", 0, 0, "arch", _families, "numbers and names of address families"),
+    ("audit", "", 0, 0, "", "jail_commands.audit", "services and jails that could be held better"),
+    ("audit-log", "FILE", 1, 1, "", "policy_commands.audit_log", "the kernel's records of denials in words"),
+    ("syscalls", "", 0, 0, "arch", "number_commands.syscalls", "numbers and names"),
+    ("caps", "", 0, 0, "", "number_commands.caps", "numbers and names of capabilities"),
+    ("errnos", "", 0, 0, "arch", "number_commands.errnos", "numbers and names of errors"),
+    ("families", "", 0, 0, "arch", "number_commands.families", "numbers and names of address families"),
 )
 # fmt: on
 
@@ -163,8 +131,15 @@ def _run(operands: list[str], options: Options) -> int:
         stray = sorted(set(options.given) - {*allowed.split(), *ANYWHERE})
         if stray:
             raise UsageError(f"{words} has no option --{stray[0]}")
-        return action(rest, options)
+        return find_action(action)(rest, options)
     raise UsageError(_no_command(operands))
+
+
+def find_action(name: str) -> "Action":
+    """Only what is called is imported: a list of jails needs nothing of what reads policies."""
+    module, _, function = name.partition(".")
+    found: Action = getattr(__import__(f"jail.{module}", fromlist=[function]), function)
+    return found
 
 
 def _no_command(operands: list[str]) -> str:

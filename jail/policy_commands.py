@@ -4,34 +4,14 @@
 import os
 
 from jail import calls
+from jail.answers import NO, YES, print_lines, say, tell
 from jail.errors import JailError, UsageError
 from jail.options import Options
 from jail.policyfile import ALLOW, KILL, Policy, load, read_text, render, save
-from jail.words import in_one_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections import Counter
-
-YES, NO = 0, 1  # what a question was answered with; NO is no failure
-
-
-def say(line: str) -> None:
-    """One line on stderr, in one write."""
-    try:
-        os.write(2, f"jailctl: {in_one_line(line)}\n".encode())
-    except OSError:
-        return
-
-
-def tell(lines: list[str]) -> None:
-    for line in lines:
-        say(line)
-
-
-def print_lines(lines: list[str]) -> None:
-    """A policy may be a stranger's: what it says of itself is not to look like what we say of it."""
-    save("".join(f"{in_one_line(line)}\n" for line in lines), "")
 
 
 def arch_of(options: Options) -> str:

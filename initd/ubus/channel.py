@@ -4,7 +4,7 @@
 Used by the broker for each peer and by the client for its one. Knows nothing of what a frame means.
 """
 
-import os
+import posix
 from struct import Struct
 
 from initd.slim import deque, socket
@@ -127,7 +127,7 @@ class Channel:
         if fd >= 0:
             if self._fd_count >= FDS_MAX:
                 raise PeerGone(0, "does not take its descriptors")
-            fd = os.dup(fd)
+            fd = posix.dup(fd)
             self._fd_count += 1
         self._output.append((rest, fd))
         self.output_bytes += len(rest)

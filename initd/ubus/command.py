@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The `ubus` command for systems that have none: same words, same output, same exit status."""
 
-import contextlib
-import os
+import posix
 import sys
 
 from initd.ubus import wire
@@ -12,6 +11,7 @@ from initd.ubus.client import SOCKET_PATH, TIMEOUT_S, Found
 from initd.ubus.copy import Copy
 from initd.ubus.jsontext import format_string, format_value, parse_table
 from initd.ubus.wire import UbusError, status_text
+from jail import paths
 from jail.errors import ConfigError, JailError, UsageError
 from jail.stdout import show as show_text
 
@@ -53,7 +53,7 @@ class Options:
     __slots__ = ("directions", "is_simple", "is_verbose", "path", "timeout_s", "types")
 
     def __init__(self) -> None:
-        self.path = os.environ.get("UBUS_SOCKET") or SOCKET_PATH
+        self.path = paths.as_name(posix.environ.get(b"UBUS_SOCKET", b"")) or SOCKET_PATH
         self.timeout_s = -1.0
         self.is_simple = self.is_verbose = False
         self.types: set[int] = set()
@@ -186,7 +186,7 @@ def _show_answer(options: Options, answer: "Table") -> None:
 
 def _call_failed(options: Options, words: list[str], code: int) -> int:
     # the real command says which call it was, and exits with 256 - code, unless a person is looking
-    if options.is_simple or os.isatty(2):
+    if options.is_simple or posix.isatty(2):
         raise UbusError(code)
     say(f"Command failed: ubus call {' '.join(words)} ({status_text(code)})")
     return 256 - code
@@ -219,8 +219,10 @@ def _hear(
 
 def _work(session: Session, options: Options) -> int:
     """Until the time is over that -t gave, or the broker is gone; both are a normal end."""
-    with contextlib.suppress(UbusError):
+    try:
         session.work_until(lambda: False, max(options.timeout_s, 0))
+    except UbusError:
+        return 0
     return 0
 
 
@@ -275,7 +277,7 @@ def show(line: str) -> None:
 
 def say(line: str) -> None:
     """One line on stderr."""
-    os.write(2, line.encode("utf-8", "surrogateescape") + b"\n")
+    posix.write(2, line.encode("utf-8", "surrogateescape") + b"\n")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ connect may send one, also inside of another socket's queue. Such a wait ends by
 something is closed here. Must not be used for descriptors of our own, where an error would be worth a word.
 """
 
-import os
+import posix
 
 from initd.slim import signal
 
@@ -33,7 +33,7 @@ def close_fd(fd: int) -> None:
     if fd >= 0:
         _hurry(TICK_S)
         try:
-            os.close(fd)
+            posix.close(fd)
         except OSError:
             return  # its file system says so, which is its owner's; closed it is
         finally:

@@ -43,9 +43,7 @@ static const char bootstrap[] =
 	"'python3/dist-packages'):\n"
 	"    if posix.access(lib + name, posix.F_OK):\n"
 	"        sys.path.insert(0, lib + name)\n" /* first: the large standard library is not listed */
-	"try:\n"
-	"    import _cffi_backend\n"
-	"except ImportError:\n"
+	"if not sys.meta_path[-1].find_spec('_cffi_backend'):\n" /* the path's; not loaded: not all need it */
 	"    import site\n"
 	"    site.main()\n"
 	"status = __import__(module, fromlist=['main']).main(sys.argv)\n"
@@ -144,7 +142,8 @@ int main(int argc, char **argv)
 	if (folder)
 		memcpy(bin + folder, command->bin, strlen(command->bin) + 1);
 	args[0] = python;
-	args[1] = "-IS";
+	args[1] =
+		"-ISXutf8"; /* names are UTF-8 in every locale, and its converters are not asked */
 	args[2] = "-c";
 	args[3] = (char *)bootstrap;
 	args[4] = bin;

@@ -7,6 +7,8 @@ import sysconfig
 
 import pytest
 
+from jail import jailctl
+
 # the interpreter's own, without site
 INTERPRETER = set(sys.builtin_module_names) | {
     *(
@@ -77,3 +79,22 @@ def test_modules_of_rare_paths_stay_out() -> None:
         "jail.shares",
     }
     assert not imported("--explain", "-c", "--", "/bin/true") & {"jail.doors", "jail.policy"}
+
+
+def test_short_commands_load_nothing_heavy() -> None:
+    code = "import sys; sys.path += {path!r}; import {names}; print(*sys.modules)"
+    path = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
+    heavy = {"collections", "contextlib", "enum", "functools", "json", "re", "signal", "socket", "typing"}
+    for names, without in (
+        ("initd.ubus.command", {"_cffi_backend", "os"}),
+        ("jail.jailctl, jail.jail_commands, jail.running", {"jail.calls", "jail.policyfile"}),
+        ("jail.utrace", {"_cffi_backend"}),
+    ):
+        command = [sys.executable, "-I", "-S", "-c", code.format(path=path, names=names)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+        assert not set(done.stdout.split()) & (heavy | without), names
+
+
+def test_each_command_of_jailctl_has_its_function() -> None:
+    for row in jailctl.COMMANDS:
+        assert callable(jailctl.find_action(row[5])), row[0]

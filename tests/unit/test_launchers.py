@@ -65,4 +65,4 @@ def test_output_that_is_lost_is_said() -> None:
         done = subprocess.run(
             [BIN / "ujail", "--help"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=30
         )
-    assert done.returncode == 125 and done.stderr.endswith("output is lost: No space left on device\n")
+    assert done.returncode == 125 and done.stderr.endswith("No space left on device\n")
