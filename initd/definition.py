@@ -93,7 +93,8 @@ class JailDefinition:
             fields.faults.append("jail console: a jail that is shared has none")
         if self.shared and not self.name:
             fields.faults.append("jail shared: a jail that is shared needs a name")
-        fields.unknown(JAIL_KEYS, (*JAIL_PROTECTIONS, *PROTECTIONS))
+        # the flags that only show something, too: without the one that was meant there may be no namespace at all
+        fields.unknown(JAIL_KEYS, (*JAIL_PROTECTIONS, *PROTECTIONS, *FLAGS))
 
 
 class Definition:

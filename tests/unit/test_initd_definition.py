@@ -128,6 +128,9 @@ def test_respawn_as_scripts_write_it(given: "list[Value]", expected: tuple[int, 
         ("seccmop", "/a", 'seccmop: unknown: did you mean "seccomp"?'),
         ("no_new_priv", True, 'no_new_priv: unknown: did you mean "no_new_privs"?'),
         ("jail", {"ronyl": True}, 'jail ronyl: unknown: did you mean "ronly"?'),
+        # a jail that was to have nothing but /proc would have no namespaces
+        ("jail", {"prcofs": True}, 'jail prcofs: unknown: did you mean "procfs"?'),
+        ("jail", {"logg": True}, 'jail logg: unknown: did you mean "log"?'),
         # nor what stands in the wrong table
         ("jail", {"seccomp": "/a"}, "jail seccomp: unknown"),
         ("jail", {"no_new_privs": True}, "jail no_new_privs: unknown"),
@@ -143,7 +146,7 @@ def test_a_wrong_value_is_a_fault(key: str, value: "Value", fault: str) -> None:
     ("keys", "warning"),
     [
         ({"respwan": []}, 'respwan: unknown, ignored: did you mean "respawn"?'),
-        ({"jail": {"prcofs": True}}, 'jail prcofs: unknown, ignored: did you mean "procfs"?'),
+        ({"jail": {"another": True}}, "jail another: unknown, ignored"),
         ({"facility": "deamon"}, 'unknown facility "deamon": did you mean "daemon"?: daemon it is'),
         ({"user": ""}, "user: empty, so none was asked for"),
         ({"seccomp": ""}, "seccomp: empty, so none was asked for"),

@@ -418,7 +418,8 @@ UNKNOWN = {
     "procd_set_param colour red": ("unknown parameter 'colour' is left out", False),
     "procd_set_param triggers x": ("unknown parameter 'triggers' is left out", False),
     "procd_add_jail x ronyl": ("unknown jail flag 'ronyl', did you mean 'ronly'?", True),
-    "procd_add_jail x prcofs": ("unknown jail flag 'prcofs' is left out, did you mean 'procfs'?", False),
+    "procd_add_jail x prcofs": ("unknown jail flag 'prcofs', did you mean 'procfs'?", True),
+    "procd_add_jail x log another": ("unknown jail flag 'another' is left out", False),
     "procd_add_jail x; procd_set_jail_param hostnme h": (
         "unknown jail parameter 'hostnme', did you mean 'hostname'?",
         True,

@@ -169,7 +169,12 @@ _procd_unknown() { # WHAT WORD
 	done
 	for word in $_procd_others; do
 		if _procd_is_near "$plain" "$word"; then
-			_procd_warn "unknown $1 '$2' is left out, did you mean '$word'?"
+			# a jail with one flag less may be one with no namespace at all
+			if [ "$1" = 'jail flag' ]; then
+				_procd_refuse "unknown $1 '$2', did you mean '$word'?"
+			else
+				_procd_warn "unknown $1 '$2' is left out, did you mean '$word'?"
+			fi
 			return
 		fi
 	done
