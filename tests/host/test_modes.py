@@ -70,14 +70,19 @@ def test_policy_that_is_wrong_or_missing_does_not_complain_but_stop(host: "Host"
 
 
 def test_services_own_environment_opens_no_door(host: "Host", initd: Supervised) -> None:
-    """Door 2 reads its mode from a variable: one that a script sets is not it."""
+    """Door 2 reads its mode from a variable: one that a script sets is not it.
+
+    Door 1 lets the start-up calls pass, getpid among them: door 2 alone denies it.
+    """
     policy = host.policy()
-    seen = host.probe(*CALLS, options=["-e", "SECCOMP_MODE=complain", "-S", policy])
-    assert seen["call:getppid"] == "EXFULL"
-    command = [str(host.probes["glibc"]), *CALLS]
+    calls = (*CALLS, "call", "getpid", "-")
+    seen = host.probe(*calls, options=["-e", "SECCOMP_MODE=complain", "-S", policy])
+    assert (seen["call:getppid"], seen["call:getpid"]) == ("EXFULL", "EXFULL")
+    assert host.probe(*calls, options=["-m", "complain", "-S", policy])["call:getpid"] == "ok"
+    command = [str(host.probes["glibc"]), *calls]
     table = {"command": command, "stdout": True, "seccomp": str(policy), "env": {"SECCOMP_MODE": "complain"}}
     initd.set("s", one=table)
-    initd.wait_log(f"call:getppid errno {errno.EXFULL}")
+    initd.wait_log(f"call:getpid errno {errno.EXFULL}")
     initd.stop()
 
 

@@ -211,6 +211,22 @@ def test_events_reach_each_listener_once_and_not_the_sender(world: World) -> Non
     assert world.call(listener, wire.EVENT_OBJECT, "register", foreign)[0] == wire.PERMISSION_DENIED
 
 
+def test_nobody_sends_what_only_the_broker_says(world: World) -> None:
+    """Listeners believe of `ubus.object.add` that there is a new object: not even root sends it."""
+    sender, listener = world.client(), world.client()
+    heard: list[str] = []
+    ear = world.add(listener, Object(receive=lambda call: heard.append(call.method)))
+    assert world.status(listener.start_listen, ear, "*") == wire.OK
+    for event, status in (
+        ("ubus.object.add", wire.PERMISSION_DENIED),
+        ("ubus.", wire.PERMISSION_DENIED),
+        ("ubus", wire.OK),
+    ):
+        assert world.call(sender, wire.EVENT_OBJECT, "send", {"id": event, "data": {}})[0] == status
+    world.until(lambda: bool(heard))
+    assert heard == ["ubus"]
+
+
 def test_subscribers_hear_notifications_and_the_end(world: World) -> None:
     owner, other = world.client(), world.client()
     heard: list[object] = []
