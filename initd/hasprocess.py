@@ -10,6 +10,8 @@ from initd import death
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from initd.definition import Definition
     from initd.denials import History
     from initd.host import Host
@@ -55,6 +57,12 @@ class HasProcess:
         """Where the trace of the process is or will be, or that of the last one; "" if it is not traced."""
         process = self.process or self._last
         return process.trace.path if process is not None and process.trace is not None else ""
+
+    @property
+    def warnings(self) -> "Sequence[str]":
+        """What the process has not got of what was asked for, or the last one had not."""
+        process = self.process or self._last
+        return process.warnings if process is not None else ()
 
     def describe_oom(self) -> str:
         """What the kernel has killed of the process, or of the last one, for want of memory; "" for nothing."""

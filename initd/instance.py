@@ -271,7 +271,7 @@ class Instance(HasProcess):
             return
         delay_s = respawn.delay_s(asked, ran_s)
         self._host.log.warning(f"{name}: {how}; starting again in {delay_s:.0f} s")
-        self.state = WAITING
+        self.state, self.failed = WAITING, "" if pid else how
         self._timer = self._host.loop.after(delay_s, lambda: self.event(DUE))
         notify_end(self._host, "instance.respawn", self, pid)
 

@@ -108,7 +108,7 @@ def _ours(instance: "Instance") -> "Table":
         out["seccomp_mode"] = definition.mode
     if instance.trace_file:
         out["trace_file"] = instance.trace_file
-    if warnings := [*definition.warnings, *(process.warnings if process else ())]:
+    if warnings := [*definition.warnings, *instance.warnings]:
         shown: list[Value] = [*warnings]
         out["warnings"] = shown
     return out

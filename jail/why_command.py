@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""`jailctl why NAME`: how a service last ended, and what it was denied, in two lines with the change that would help.
+"""`jailctl why NAME`: how a service last ended, and what it was denied, in two lines with the change that would help;
+and what it was not shown.
 
 initd is asked over ubus. What it does not know may be a jail of `ujail`, whose denials are looked up in the kernel
 log, or else the name of a program.
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     Table = dict[str, Any]
 
-MOST = 3  # denials of a jail without initd: the last ones
+MOST = 3  # denials of a jail without initd: the last ones; warnings: the first
 
 
 def lines_about(name: str) -> list[str]:
@@ -65,7 +66,7 @@ def ask(service: str) -> "list[Table]":
 
 
 def about(name: str, entry: "Table") -> list[str]:
-    """Two lines for an instance, as `service list` shows it."""
+    """Two lines for an instance, as `service list` shows it, and what of it was not as asked for."""
     first = str(entry.get("state", "unknown"))
     if "pid" in entry:
         first += f", pid {entry.get('service_pid', entry['pid'])}"
@@ -75,14 +76,16 @@ def about(name: str, entry: "Table") -> list[str]:
         first += f": {entry['failed']}"
     elif entry.get("last_exit"):
         first += f"; its last process ended with {entry['last_exit']}"
-    return [f"{name}: {first}", f"{name}: {_denied(entry)}"]
+    missing = [f"{name}: {warning}" for warning in entry.get("warnings", [])[:MOST]]
+    return [f"{name}: {first}", f"{name}: {_denied(entry)}", *missing]
 
 
 def _denied(entry: "Table") -> str:
     if not entry.get("last_denial"):
         return "no call was denied" if "seccomp" in entry or "jail" in entry else "no policy holds it"
     more = int(entry.get("denials", 1)) - 1
-    return f"{entry['last_denial']}{f' ({more} other denials)' if more > 0 else ''}"
+    others = "" if more <= 0 else " (1 other denial)" if more == 1 else f" ({more} other denials)"
+    return f"{entry['last_denial']}{others}"
 
 
 def about_jail(name: str, pid: int, policy: str) -> list[str]:

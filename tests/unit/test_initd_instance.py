@@ -186,6 +186,7 @@ def test_a_spawn_that_fails_counts_as_a_quick_crash(world: World) -> None:
     world.spawn_errors = [OSError(11, "again") for _ in range(3)]
     world.set("s", one=RESPAWN)
     assert world.instance("s", "one").state == "waiting"
+    assert world.listing("s", "one")["failed"] == "cannot start: again"
     world.advance(10)
     assert world.instance("s", "one").state == "failed"
     assert world.listing("s", "one")["failed"] == (
@@ -300,6 +301,8 @@ def test_the_ends_of_pipes_are_drained_at_the_end(world: World) -> None:
     assert world.log.lines == ["warning s::one: /etc/x: no such file, skipped"]
     assert world.closed_outputs == []
     world.end(FIRST_PID)
+    # it may be what it ended of
+    assert world.listing("s", "one")["warnings"] == ["/etc/x: no such file, skipped"]
     assert world.closed_outputs == [77, 78]
 
 

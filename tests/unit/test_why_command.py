@@ -44,6 +44,14 @@ def kernel_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
             ["failed: crash loop: 5 crashes", "d[7] was killed for ptrace (5 other denials)"],
         ),
         (
+            {"state": "waiting", "failed": "cannot start: no /d", "denials": 2, "last_denial": "d[7]"},
+            ["waiting: cannot start: no /d", "d[7] (1 other denial)"],
+        ),
+        (
+            {"state": "waiting", "last_exit": "exit status 1", "warnings": ["no /c", *"2345"]},
+            ["waiting; its last process ended with exit status 1", "no policy holds it", "no /c", "2", "3"],
+        ),
+        (
             {"state": "running", "pid": 7, "service_pid": 8, "last_exit": "exit status 3", "seccomp": "/p"},
             ["running, pid 8; its last process ended with exit status 3", "no call was denied"],
         ),
@@ -54,7 +62,7 @@ def kernel_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         ),
     ],
 )  # fmt: skip
-def test_two_lines(entry: dict[str, object], lines: list[str]) -> None:
+def test_two_lines_and_what_is_missing(entry: dict[str, object], lines: list[str]) -> None:
     assert about("s::one", entry) == [f"s::one: {line}" for line in lines]
 
 
