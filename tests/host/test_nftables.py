@@ -52,3 +52,10 @@ def test_more_than_one_transaction_holds(host: "Host") -> None:
     )
     *ok, refused = said(host, "; ".join(lines))
     assert ok == ["ok"] * 3 and refused == "rule: No such file or directory"
+
+
+def test_transaction_that_may_not_begin_is_refused(host: "Host") -> None:
+    """Its beginning is answered then, and nothing else of it."""
+    line = "import os; os.setuid(65534); put(TABLE)"
+    assert said(host, line) == ["transaction: Operation not permitted"]
+    assert said(host, "put(TABLE)") == ["ok"]
