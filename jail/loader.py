@@ -84,9 +84,16 @@ class Program:
 
     def _take_loader(self) -> None:
         self.loader = absolute(self.interpreter)
-        content = self.tree.executable(self.loader, self.path)
-        if not isinstance(content, Elf) or not content.fits(self.elf):
-            raise refuse(self.loader, f"not a loader for {shown(self.path)}")
+        try:
+            content = self.tree.executable(self.loader, self.path)
+            if not isinstance(content, Elf) or not content.fits(self.elf):
+                raise refuse(self.loader, f"not a loader for {shown(self.path)}")
+        except ConfigError as error:
+            from jail.policy import native_arch
+
+            if self.elf.abi != native_arch():  # the likely reason: a file of another router
+                error.args = (f"{error}, a program for {self.elf.abi or 'another kind of machine'}",)
+            raise
         self.out.add(self.loader)
         thing = Object(self.loader, content, None)
         info = self.tree.stat(self.loader)

@@ -34,9 +34,11 @@ from jail.elffile import (
 )
 from jail.errors import ConfigError
 from jail.patterns import matches
+from jail.policy import native_arch
 from jail.tree import Tree
 
 LOADER = "/lib64/ld-linux-x86-64.so.2"
+FOREIGN = "" if native_arch() == "x86_64" else ", a program for x86_64"
 MUSL = "/lib/ld-musl-x86_64.so.1"
 BASE = 0x400000
 DT_SYMBOL = (
@@ -188,12 +190,19 @@ def test_candidate_for_another_machine_is_passed_over(root: Root) -> None:
 def test_loader_for_another_machine_is_refused(root: Root) -> None:
     root.put(LOADER, elf_file(machine=EM_AARCH64, tags=[]))
     root.put("/bin/x", elf_file(interpreter=LOADER, tags=[]))
-    assert refusal(root, "/bin/x") == f"{LOADER}: not a loader for /bin/x"
+    assert refusal(root, "/bin/x") == f"{LOADER}: not a loader for /bin/x{FOREIGN}"
 
 
 def test_missing_loader_names_the_program(root: Root) -> None:
     root.put("/bin/x", elf_file(interpreter=LOADER, tags=[]))
-    assert refusal(root, "/bin/x") == f"{LOADER}: not found, needed by /bin/x"
+    assert refusal(root, "/bin/x") == f"{LOADER}: not found, needed by /bin/x{FOREIGN}"
+
+
+@pytest.mark.parametrize(("machine", "kind"), [(EM_AARCH64, "aarch64"), (1, "another kind of machine")])
+def test_a_program_of_another_router_is_called_one(root: Root, machine: int, kind: str) -> None:
+    root.put("/bin/x", elf_file(machine=machine, interpreter="/lib/ld-other.so.1", tags=[]))
+    foreign = f", a program for {kind}" if kind != native_arch() else ""
+    assert refusal(root, "/bin/x") == f"/lib/ld-other.so.1: not found, needed by /bin/x{foreign}"
 
 
 # --- the search for libraries --------------------

@@ -274,3 +274,20 @@ def test_live_files_of_one_directory_keep_their_rights(tmp_path: Path) -> None:
     said = lines(make_plan(spec(binds=binds)))
     assert f"bind {tmp_path} on /.live/0" in said and f"bind {tmp_path} on /.live/1 read-only" in said
     assert "make link /b -> /.live/1/b" in said and "make link /c -> /.live/1/c" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "status"),
+    [
+        ("plain", "plain: not executable (mode 0640), cannot execute", 126),
+        ("folder", "folder: not a file, cannot execute", 126),
+        ("none", "none: no such program", 127),
+    ],
+)
+def test_why_a_program_cannot_be_executed(tmp_path: Path, name: str, said: str, status: int) -> None:
+    (tmp_path / "plain").touch()
+    (tmp_path / "plain").chmod(0o640)
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(ConfigError) as caught:
+        make_plan(JailSpec("x", [f"{tmp_path}/{name}"]))
+    assert (str(caught.value), caught.value.status) == (f"{tmp_path}/{said}", status)
