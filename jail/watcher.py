@@ -177,10 +177,11 @@ def _forward_signals(pid: int) -> int:
     read_fd, write_fd = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     _signal.set_wakeup_fd(write_fd, warn_on_full_buffer=False)
     own = {getattr(_signal, f"SIG{name}") for name in OWN}
+    held_fd = os.pidfd_open(pid)  # once the child is reaped its number is anybody's
 
     def hand_on(number: int, frame: object) -> None:
         try:
-            os.kill(pid, number)
+            _signal.pidfd_send_signal(held_fd, number)
         except ProcessLookupError:
             return
 

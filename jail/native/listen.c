@@ -89,26 +89,46 @@ static int let_pass(const struct launch_state *state, int listener_fd, int done_
 	return result < 0 ? result : 1;
 }
 
+/*
+ * The service's process by a descriptor: PID 1 of the jail reaps it, and then its number is anybody's. Its
+ * end of the pipe is open, so the number was still its own when the descriptor was made. Returns
+ * -ESRCH if it has ended.
+ */
+static int hold_service(const struct launch_state *state, int pid, int done_fd)
+{
+	struct pollfd done = {.fd = done_fd};
+	const int fd = notify_hold(state->stub_exec ? state->service_pid : pid);
+
+	if (fd < 0 || (poll(&done, 1, 0) >= 0 && !done.revents))
+		return fd;
+	close(fd);
+	return -ESRCH;
+}
+
 int take_listener(struct launch_state *state, int pid, int done_fd)
 {
-	int service_pid, result, fd = -1;
+	int service_fd, result, fd = -1;
 	char byte;
 
 	if (read(done_fd, &byte, 1) != 1)
 		return 0; /* it has ended, and the reason is known */
-	service_pid = state->stub_exec ? state->service_pid : pid; /* which it has told before */
-	result = await(state, -1, done_fd);
+	service_fd = hold_service(state, pid, done_fd);
+	if (service_fd == -ESRCH)
+		return 0;
+	result = service_fd < 0 ? service_fd : await(state, -1, done_fd);
 	if (result > 0) {
-		fd = notify_copy(service_pid, state->asks_by - 1);
+		fd = notify_copy(service_fd, state->asks_by - 1);
 		result = fd < 0 ? fd : let_pass(state, fd, done_fd);
 	}
+	if (service_fd >= 0)
+		close(service_fd);
 	if (result > 0) {
 		state->listener_fd = fd;
 		return 0;
 	}
-	/* It waits for an answer that nobody gives */
-	if (result < 0 && service_pid > 0)
-		kill(service_pid, SIGKILL);
+	/* It waits for an answer that nobody gives. It dies with our child, whose number is nobody else's */
+	if (result < 0)
+		kill(pid, SIGKILL);
 	if (fd >= 0)
 		close(fd);
 	return result;

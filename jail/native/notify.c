@@ -76,37 +76,32 @@ static int find_listener(int pid)
 	return found;
 }
 
-/* Of a process that is held. Our copy closes at exec. */
-static int copy(int pidfd, int number)
+/* Both close at exec. */
+int notify_hold(int pid)
+{
+	const int fd = syscall(SYS_pidfd_open, pid, 0);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int notify_copy(int pidfd, int number)
 {
 	const int fd = syscall(SYS_pidfd_getfd, pidfd, number, 0);
 
 	return fd < 0 ? -errno : fd;
 }
 
-int notify_copy(int pid, int number)
-{
-	const int pidfd = syscall(SYS_pidfd_open, pid, 0);
-	int fd;
-
-	if (pidfd < 0)
-		return -errno;
-	fd = copy(pidfd, number);
-	close(pidfd);
-	return fd;
-}
-
 /* The process is held first: /proc may speak of a later one by then, of which nothing is taken. */
 int notify_take(int pid)
 {
-	const int pidfd = syscall(SYS_pidfd_open, pid, 0);
+	const int pidfd = notify_hold(pid);
 	int fd;
 
 	if (pidfd < 0)
-		return -errno;
+		return pidfd;
 	fd = find_listener(pid);
 	if (fd >= 0)
-		fd = copy(pidfd, fd);
+		fd = notify_copy(pidfd, fd);
 	close(pidfd);
 	return fd;
 }
@@ -137,11 +132,11 @@ static int is_asked(int fd, uint64_t id)
 
 int notify_kill(int fd, uint64_t id, int pid, int signal)
 {
-	const int pidfd = syscall(SYS_pidfd_open, pid, 0);
+	const int pidfd = notify_hold(pid);
 	int result = 0;
 
 	if (pidfd < 0)
-		return -errno;
+		return pidfd;
 	/* what is held is the process that asked, if its call waits even now */
 	if (!is_asked(fd, id))
 		result = -ENOENT;

@@ -17,10 +17,13 @@ struct notify_call {
 /* Whether this kernel lets a supervisor take a listener and hear calls. */
 int notify_works(void);
 
-/* Our own copy of a process's descriptor, or -errno. */
-int notify_copy(int pid, int number);
+/* A descriptor that holds on to a process, whoever has its number later; or -errno. */
+int notify_hold(int pid);
 
-/* The same of its listener, of which a program has one at most: -EAGAIN as long as it has none. */
+/* Our own copy of a descriptor of the process that is held, or -errno. */
+int notify_copy(int pidfd, int number);
+
+/* The listener of a process, of which a program has one at most: -EAGAIN as long as it has none. */
 int notify_take(int pid);
 
 /* The next call, once poll(2) says that there is one. Returns 0 or -errno, -ENOENT if it is gone. */
