@@ -46,6 +46,8 @@ static const char bootstrap[] =
 	"if not sys.meta_path[-1].find_spec('_cffi_backend'):\n" /* the path's; not loaded: not all need it */
 	"    import site\n"
 	"    site.main()\n"
+	"from jail import finder\n"
+	"finder.install()\n"
 	"status = __import__(module, fromlist=['main']).main(sys.argv)\n"
 	"try:\n"
 	"    for stream in sys.stdout, sys.stderr:\n"
