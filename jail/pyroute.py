@@ -15,10 +15,11 @@ PACKAGE = "pyroute2"
 MESSAGES = f"{PACKAGE}.netlink.rtnl"
 LINKS = (f"{MESSAGES}.ifinfmsg", f"{MESSAGES}.ifaddrmsg", f"{MESSAGES}.rtmsg")
 RULES = f"{PACKAGE}.netlink.nfnetlink.nftsocket"
-# what messages are declared with, logged with and sent by, which is most of what loading them would cost
+# what messages are declared with, logged with and sent by, and what is of other messages: most of what it would cost
 UNUSED = (
     *("logging", "multiprocessing", "pkgutil", "platform", "re", "threading", "traceback", "typing"),
     *(f"{PACKAGE}.config", f"{PACKAGE}.netlink.nlsocket"),
+    f"{MESSAGES}.ifinfmsg.plugins",  # kinds of device, and neither veth nor macvlan
 )
 
 
@@ -29,6 +30,7 @@ class Unused:
     """
 
     __slots__ = ()
+    __name__ = "unused"
 
     def __getattr__(self, name: str) -> "Unused":
         if name.startswith("__"):
