@@ -12,8 +12,8 @@ def write_pid(path: str, pid: int) -> None:
     What lies there already is replaced, not followed: a link that a service left would let it choose the
     file that root writes.
     """
-    folder, _, name = path.rpartition("/")
-    passing = f"{folder or '.' if not path.startswith('/') else folder}/.{name}.{pid}"
+    folder, name = os.path.split(path)
+    passing = os.path.join(folder, f".{name}.{pid}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         fd = os.open(passing, flags, MODE)

@@ -9,14 +9,14 @@ class Stdio:
 
     __slots__ = ("_null_fd", "read_fds", "service_fds")
 
-    def __init__(self, *piped: bool) -> None:
+    def __init__(self, out_is_piped: bool, err_is_piped: bool) -> None:
         self._null_fd = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         self.read_fds = (-1, -1)
         self.service_fds = (self._null_fd, self._null_fd, self._null_fd)
         try:
-            out = self._pipe() if piped[0] else (-1, self._null_fd)
+            out = self._pipe() if out_is_piped else (-1, self._null_fd)
             self.read_fds, self.service_fds = (out[0], -1), (self._null_fd, out[1], self._null_fd)
-            err = self._pipe() if piped[1] else (-1, self._null_fd)
+            err = self._pipe() if err_is_piped else (-1, self._null_fd)
             self.read_fds, self.service_fds = (out[0], err[0]), (self._null_fd, out[1], err[1])
         except OSError:
             self.close_read_fds()

@@ -13,6 +13,7 @@ from grp import getgrgid
 from struct import unpack_from
 
 from jail.errors import ConfigError
+from jail.kernelfs import DEVICE_LINKS, DEVICES
 from jail.trace import Watch
 from jail.words import for_shell, kept
 
@@ -47,15 +48,7 @@ WATCHES = (
 CHANGES_FOLDER = {"mkdir", "mkdirat", "unlink", "unlinkat", "rename", "renameat", "renameat2"}
 EXECUTES = {"execve", "execveat"}
 # What every jail has, and what has an option of its own
-IN_EVERY_JAIL = (
-    "/dev/null",
-    "/dev/zero",
-    "/dev/full",
-    "/dev/random",
-    "/dev/urandom",
-    "/dev/tty",
-    "/dev/ptmx",
-)
+IN_EVERY_JAIL = {f"/dev/{name}" for name, *_ in (*DEVICES, *DEVICE_LINKS)}
 FOLDERS_OF_JAIL = ("/dev/shm", "/dev/pts", "/dev/fd")
 OWN_OPTION = {"/proc": "-p", "/sys": "-s"}
 SOCKETS = {"/dev/log": "-l", "/var/run/ubus/ubus.sock": "-u", "/run/ubus/ubus.sock": "-u"}

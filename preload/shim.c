@@ -126,8 +126,7 @@ static int install(const char *path, struct sock_filter *code, const struct poli
 		   bool notify)
 {
 	struct sock_fprog program = {.len = result->n_insns, .filter = code};
-	/* TSYNC's worth is for threads, and before main there are none but a library's own */
-	/* A call that is refused with an errno has a record only where the filter asks for one */
+	/* a call that is refused with an errno has a record only where the filter asks for one */
 	unsigned int flags = result->filter_flags | SECCOMP_FILTER_FLAG_LOG;
 	long refused;
 
@@ -145,7 +144,8 @@ static int install(const char *path, struct sock_filter *code, const struct poli
 		return refused;
 	if (notify)
 		refuse_errno("seccomp listener");
-	/* A kernel that has not heard of a flag: all but TSYNC only add a log line or speed */
+	/* A kernel that has not heard of a flag: all but TSYNC, which brings a library's threads
+	 * under the filter, only add a log line or speed */
 	if (refused && errno == EINVAL && flags & ~SECCOMP_FILTER_FLAG_TSYNC)
 		refused = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
 				  flags & SECCOMP_FILTER_FLAG_TSYNC, &program);

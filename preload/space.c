@@ -116,6 +116,7 @@ static void merge_entries(struct call *into, struct call *from)
 	into->count += from->count;
 }
 
+/* Shell's sort, for libc's qsort may ask for memory, and the shim has none to give. */
 static void sort_keys(struct key *keys, unsigned int n)
 {
 	unsigned int gap = 1;

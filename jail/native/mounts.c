@@ -107,7 +107,6 @@ int step_mount(struct launch_state *state, struct step *step)
 {
 	const char *type = step->s[1];
 	const char *options = type + strlen(type) + 1;
-
 	char to[32];
 	int fd, result;
 

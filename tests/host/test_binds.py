@@ -178,14 +178,25 @@ def test_mounts_made_later_come_in_and_never_go_out(host: "Host", folder: Path, 
     script = f'{SLAVE}\necho outside $(ls "$shift_by/own" | wc -l)'
     unshare = (*host.apart, "sh", "-ec", script, "sh")
     seen = host.run(*unshare, place, meanwhile, host.ujail, *words, *verbs)
-    assert seen["outside"] == "0", (
-        seen
-    )  # made in the jail's own mount, or on the shared one: never a mount out here
+    # whether it was made in the jail's own mount or on the shared one: never a mount out here
+    assert seen["outside"] == "0", seen
     assert seen.tries() == {
         f"read:{place}/sub/new": "ok" if how else "ENOENT",
         "mount:tmpfs": "ok",
         f"create:{place}/own/x": "ok",
     }
+
+
+def test_mounts_made_later_come_in_only_where_that_was_asked_for(host: "Host", folder: Path) -> None:
+    """One share that follows the host makes no other share of the same jail do so."""
+    place = folder / "place"
+    place.mkdir()
+    meanwhile = "mount -t tmpfs later sub; touch sub/new"
+    options = ("--bind", f"{place}:/followed:slave", "--bind", f"{place}:/kept")
+    verbs = ("stay", "read", "/followed/sub/new", "read", "/kept/sub/new")
+    command = (host.ujail, "-n", "t", *options, "--", host.probes["glibc"], *verbs)
+    seen = host.run(*host.apart, "sh", "-ec", SLAVE, "sh", place, meanwhile, *command)
+    assert seen.tries() == {"read:/followed/sub/new": "ok", "read:/kept/sub/new": "ENOENT"}, seen
 
 
 def test_slave_of_a_private_mount_is_refused(host: "Host", folder: Path) -> None:
