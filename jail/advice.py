@@ -7,7 +7,7 @@ is advised works. Never raises: a policy that cannot be read any more is a sente
 
 from jail._native import lib
 from jail.bpf import Program
-from jail.doors import DEFAULT
+from jail.doors import DEFAULT, read_policy
 from jail.errors import ConfigError
 from jail.policy import compile_filter, is_big_endian, native_arch
 from jail.slimjson import dumps, loads
@@ -37,15 +37,15 @@ def advice(denial: "Denial") -> str:
     if path == DEFAULT:
         return "to allow it, ask for the capability that it is for, or name a policy of the service's own"
     try:
-        with open(path, "rb") as file:
-            text = file.read(lib.POLICY_MAX_BYTES + 1)
+        text = read_policy(path)
+    except ConfigError as error:
+        return f"the policy cannot be read any more: {str(error).removeprefix(f'{path}: ')}"
+    try:
         if _permits(text, denial) and denial.kind != "log":
             return _not_this_one(denial)
         for words, changed in changes(loads(text), denial):
             if _permits(dumps(changed).encode(), denial):
                 return f"to allow it, {words}"
-    except OSError as error:
-        return f"the policy cannot be read any more: {error.strerror}"
     except (ConfigError, ValueError) as error:
         return f"the policy is not as it was: {error}"
     return "no change to one rule would allow it"
@@ -76,9 +76,8 @@ def program_of(text: bytes, path: str, abi: str) -> Program:
 def filter_of(policy: str, abi: str) -> "Program | None":
     """What a policy, a file, holds programs of that ABI by; None where it cannot be told."""
     try:
-        with open(policy, "rb") as file:
-            return program_of(file.read(), policy, abi)
-    except (OSError, ConfigError):
+        return program_of(read_policy(policy), policy, abi)
+    except ConfigError:
         return None
 
 

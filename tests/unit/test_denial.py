@@ -170,6 +170,13 @@ def test_policy_that_changed_since(path: Path) -> None:
     assert hint(denied("execve", path)) == "before the program's main only the launcher's own is allowed"
 
 
+def test_policy_that_would_have_us_wait(path: Path) -> None:
+    """initd asks while it runs: nobody may ever write into it, or hold a lease on it."""
+    os.mkfifo(path)
+    assert hint(denied("read", path)) == "the policy cannot be read any more: not a regular file"
+    assert advice.filter_of(str(path), NATIVE) is None
+
+
 def test_fields(path: Path) -> None:
     put(path, rule("read"))
     denial = denied("socket", path, 16, 3, action=lib.SECCOMP_RET_ERRNO | 13)
