@@ -10,21 +10,23 @@ A jail with a console (-y) says on our stdout what it says there; no_console: it
 The last line on stderr is the report, JSON: one entry a launch, and whether this process is as it was before.
 """
 
-import json
 import os
 import sys
-from contextlib import suppress
-from typing import Any
 
 from jail._native import lib
 from jail.console import Passage
 from jail.errors import JailError, SetupError
 from jail.launch import OWN_STDIO, launch
 from jail.plan import Plan, make_plan
+from jail.slimjson import dumps, loads
 from jail.ujail import make_spec, parse_options
 
+TYPE_CHECKING = False  # json, typing and contextlib take longer to start than a jail
+if TYPE_CHECKING:
+    from typing import Any
 
-def plan_for(argv: list[str], attributes: dict[str, Any] | None = None) -> Plan:
+
+def plan_for(argv: list[str], attributes: "dict[str, Any] | None" = None) -> Plan:
     spec = make_spec(parse_options(argv))
     for name, value in (attributes or {}).items():
         setattr(spec, name, value)
@@ -48,15 +50,17 @@ def open_stdio(paths: list[str]) -> tuple[int, int, int]:
 
 def copy(master_fd: int) -> None:
     """All that is said on a console, until the jail has ended."""
-    with suppress(OSError):  # which is how it ends
+    try:
         while piece := os.read(master_fd, 4096):
             os.write(1, piece.replace(b"\r\n", b"\n"))
+    except OSError:
+        pass  # which is how it ends
     os.close(master_fd)
 
 
 def start(
     plan: Plan, flags: int, stdio: tuple[int, int, int] = OWN_STDIO, has_console: bool = True
-) -> dict[str, Any]:
+) -> "dict[str, Any]":
     console = Passage() if has_console and any(step.op == lib.STEP_CONSOLE for step in plan.steps) else None
     try:
         jail = launch(plan, flags, stdio, console_fd=console.console_fd if console else -1)
@@ -72,7 +76,7 @@ def start(
     return {"status": os.waitstatus_to_exitcode(os.waitpid(jail.pid, 0)[1]), "service_pid": jail.service_pid}
 
 
-def main(request: dict[str, Any]) -> None:
+def main(request: "dict[str, Any]") -> None:
     flags = sum(int(getattr(lib, name)) for name in request.get("flags", []))
     plan = plan_for(request["argv"], request.get("spec"))
     stdio = open_stdio(request["stdio"]) if "stdio" in request else OWN_STDIO
@@ -90,8 +94,8 @@ def main(request: dict[str, Any]) -> None:
         "unchanged": state() == before,
         "steps": [step.describe() for step in plan.steps],
     }
-    os.write(2, json.dumps(report).encode() + b"\n")
+    os.write(2, dumps(report).encode() + b"\n")
 
 
 if __name__ == "__main__":
-    main(json.loads(sys.argv[1]))
+    main(loads(sys.argv[1].encode()))

@@ -9,17 +9,20 @@ to the next start until the end); replace ([path, new]: rename new to path betwe
 next). Prints one JSON line: an entry for each start.
 """
 
-import json
 import os
 import signal
 import sys
 import time
-from typing import Any
 
 import initd.jailspec
 from initd.definition import Definition
 from initd.spawn import Plans, Started, spawn
 from jail.errors import JailError
+from jail.slimjson import dumps, loads
+
+TYPE_CHECKING = False  # as in driver.py
+if TYPE_CHECKING:
+    from typing import Any
 
 # where kernels write no records, a filter asks initd's loop, which is not here: nobody would answer
 vars(initd.jailspec)["needs_supervisor"] = lambda: False
@@ -45,7 +48,7 @@ def read_ready(fd: int) -> str:
     return said.decode()
 
 
-def finish(started: Started) -> dict[str, Any]:
+def finish(started: Started) -> "dict[str, Any]":
     blocking = [os.get_blocking(fd) for fd in (started.stdout_fd, started.stderr_fd) if fd >= 0]
     out, err = read_all(started.stdout_fd), read_all(started.stderr_fd)
     status = os.waitstatus_to_exitcode(os.waitpid(started.pid, 0)[1])
@@ -76,7 +79,7 @@ def state() -> list[str]:
     return sorted(os.listdir("/proc/self/fd"))
 
 
-def main(request: dict[str, Any]) -> None:
+def main(request: "dict[str, Any]") -> None:
     plans = Plans()
     before = state()
     report = []
@@ -117,8 +120,8 @@ def main(request: dict[str, Any]) -> None:
         report += ended[::-1] if request.get("told") else ended
     for entry, definition in zip(report, definitions, strict=True):
         entry.setdefault("ended", end(definition, plans))
-    print(json.dumps(report))
+    print(dumps(report))
 
 
 if __name__ == "__main__":
-    main(json.loads(sys.argv[1]))
+    main(loads(sys.argv[1].encode()))

@@ -111,7 +111,7 @@ plan = driver.plan_for({argv!r})
 [step] = [step for step in plan.steps if step.op == lib.STEP_SETNS]
 {meanwhile}
 before = driver.state()
-print(driver.json.dumps([driver.start(plan, 0), driver.state() == before]))
+print(driver.dumps([driver.start(plan, 0), driver.state() == before]))
 """
     done = host.run(sys.executable, "-I", "-c", code)
     said, is_unchanged = json.loads(done.out)
