@@ -93,8 +93,11 @@ def test_old_kernel_leaves_read_only_what_the_host_has_read_only(host: "Host", t
 
 
 def test_old_kernel_closes_stray_descriptors(host: "Host") -> None:
-    seen = same(host, "fds")
+    stray = ("sh", "-c", 'exec "$@" 7</ 8</dev/null', "sh")
+    seen = launch(host, OLD, "fds", prefix=stray)
     assert [line.split()[0] for line in seen.all("fd")] == ["0", "1", "2"]
+    outside = host.run(*stray, host.probes["glibc"], "fds")
+    assert [line.split()[0] for line in outside.all("fd")] == ["0", "1", "2", "7", "8"]
 
 
 def test_old_kernel_is_read_only_where_it_should_be(host: "Host", tmp_path: Path) -> None:
