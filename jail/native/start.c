@@ -12,6 +12,8 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/personality.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <unistd.h>
@@ -88,15 +90,34 @@ static const struct command *find_command(const char *path)
 	return NULL;
 }
 
-/* Else the next file that is opened becomes somebody's standard output. */
+/*
+ * Else the next file that is opened becomes somebody's standard output. A directory there would be a way
+ * out of the jail that gets it.
+ */
 static int fill_stdio(void)
 {
+	struct stat status;
 	int fd;
 
-	for (fd = 0; fd < 3; fd++)
+	for (fd = 0; fd < 3; fd++) {
 		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
 			return -1;
+		if (fstat(fd, &status) || S_ISDIR(status.st_mode))
+			return -1;
+	}
 	return 0;
+}
+
+/* What a setuid program is rid of, too: the caller does not make addresses known or data executable. */
+static int forget_layout(void)
+{
+	const int weak =
+		ADDR_NO_RANDOMIZE | ADDR_COMPAT_LAYOUT | MMAP_PAGE_ZERO | READ_IMPLIES_EXEC;
+	const int persona = personality(0xffffffff);
+
+	if (persona < 0 || !(persona & weak))
+		return 0;
+	return personality(persona & ~weak) < 0 ? -1 : 0;
 }
 
 /* One line on stderr, if anybody reads it. */
@@ -131,8 +152,12 @@ int main(int argc, char **argv)
 
 	heed_signals();
 	/* process 1 may have no descriptors and no /dev yet, and makes both itself */
-	if (!args || argc < 1 || (fill_stdio() && getpid() != 1))
+	if (!args || argc < 1)
 		return EXIT_OURS;
+	if (fill_stdio() && getpid() != 1)
+		return fail(argv[0], ": 0, 1 or 2 is a directory, or closed\n", EXIT_OURS);
+	if (forget_layout())
+		return fail(argv[0], ": the weak layout of memory cannot be undone\n", EXIT_OURS);
 	own_path(self, argv[0]);
 	command = find_command(argv[0]);
 	if (!command)

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: MIT
+"""What `ujail` has of whoever calls it must not come into the jail: each of these would be kept by an exec."""
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from jails import Host
+
+PERSONA = "/proc/self/personality"
+
+
+@pytest.mark.parametrize("options", [(), ("-T", "1m"), ("-U", "65534")])
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_directory_in_the_place_of_stdio_is_no_way_out(
+    host: "Host", tmp_path: Path, number: int, options: tuple[str, ...]
+) -> None:
+    (tmp_path / "secret").write_text("x")
+    script, read = f'exec "$@" {number}<{tmp_path}', f"/proc/self/fd/{number}/secret"
+    words = (host.ujail, "-n", "t", "-p", *options, "--", host.probes["glibc"], "exit", 0)
+    assert host.run("sh", "-c", script, "sh", *words).status == 125
+    assert host.run(*words).status == 0
+    assert host.run("sh", "-c", script, "sh", "test", "-r", read).status == 0
+
+
+@pytest.mark.parametrize("flags", [("-R",), ("-R", "-L", "-Z")])
+def test_layout_of_memory_is_not_the_callers_to_weaken(host: "Host", flags: tuple[str, ...]) -> None:
+    """ADDR_NO_RANDOMIZE, ADDR_COMPAT_LAYOUT, MMAP_PAGE_ZERO: what sudo and setuid programs leave out, too."""
+    if not shutil.which("setarch"):
+        pytest.skip("no setarch")
+    for words in ((host.ujail, "-n", "t", "-p", "--"), (host.ujail, "-c", "--")):
+        inside = host.run("setarch", *flags, *words, host.probes["glibc"], "cat", PERSONA)
+        assert int(inside["line"], 16) == 0, inside
+    outside = host.run("setarch", *flags, host.probes["glibc"], "cat", PERSONA)
+    assert int(outside["line"], 16) != 0
