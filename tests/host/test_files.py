@@ -280,6 +280,24 @@ def test_program_replaced_after_the_plan_is_refused(host: "Host", folder: Path) 
     assert (bad["launches"][0]["errno"], bad["unchanged"]) == (errno.ESTALE, True)
 
 
+@pytest.mark.parametrize("flags", [[], ["LAUNCH_OLD_KERNEL"]])
+def test_target_that_became_a_link_after_the_plan_is_refused(
+    host: "Host", folder: Path, flags: list[str]
+) -> None:
+    place, link = folder / "w/x", folder / "link"
+    place.parent.mkdir()
+    place.write_text("")
+    link.symlink_to("/dev/null")
+    argv = ["-n", "t", "-w", f"{folder}/w:/w", "-r", f"{folder}/file:/w/x", "--"]
+    argv += [str(host.probes["glibc"]), "exit", "0"]
+    whole = report(host.driver({"argv": argv, "flags": flags}))
+    assert whole["launches"][0]["status"] == 0
+    [launch] = report(host.driver({"argv": argv, "flags": flags, "replace": [str(place), str(link)]}))[
+        "launches"
+    ]
+    assert (launch["status"], launch["errno"]) == (125, errno.ELOOP), launch
+
+
 def test_target_through_a_link_of_a_writable_directory_is_not_followed(host: "Host", folder: Path) -> None:
     """A service that can write where a later bind goes must not move the bind: the start stops."""
     (folder / "w").mkdir()
