@@ -6,8 +6,8 @@ bounded part of the time: what comes too fast is left unread, and that is told.
 """
 
 import os
+from _struct import Struct
 from errno import ENOBUFS, EPIPE
-from struct import Struct
 
 from initd.loop import READ
 from initd.slim import deque, socket

@@ -6,7 +6,7 @@ Opened when somebody asks for it, and by process 1 at boot where there is one.
 
 import fcntl
 import os
-from struct import Struct
+from _struct import Struct
 
 from jail._native import lib
 

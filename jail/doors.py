@@ -8,7 +8,7 @@ door 1 only. A jail without a policy has the default filter, at exec alone: it a
 
 import posix
 from _stat import S_ISREG
-from struct import pack
+from _struct import pack
 
 from jail import paths, steps
 from jail._native import ffi, lib

@@ -6,8 +6,8 @@ every count has a bound, and whatever is wrong becomes a ConfigError that names 
 a name to another file; loader.py and elf.py do that.
 """
 
+import _struct as struct
 import posix
-import struct
 
 from jail import paths
 from jail.errors import EXIT_CANNOT_EXECUTE, ConfigError

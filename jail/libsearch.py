@@ -4,8 +4,8 @@
 Nothing here decides which library is the right one; loader.py does that.
 """
 
+import _struct as struct
 import posix
-import struct
 
 from jail import paths
 from jail.elffile import Elf, open_regular, version_of
@@ -160,7 +160,7 @@ class Cache:
                 if tag == HWCAPS_TAG:
                     names = struct.unpack_from(f"{self.order}{min(size, 1024) // 4}I", self.data, start)
                     self.hwcaps = [paths.as_name(self._name(at)) for at in names]
-        except struct.error:
+        except struct.error:  # type: ignore[attr-defined]
             self.hwcaps = []
 
     def find(self, name: str, levels: "list[str]") -> list[str]:

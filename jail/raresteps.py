@@ -4,7 +4,7 @@
 As steps.py, which a start without any of them imports alone: this file is imported where one is planned.
 """
 
-from struct import pack
+from _struct import pack
 
 from jail._native import lib
 from jail.steps import Step, as_bytes, remembered

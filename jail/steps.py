@@ -5,7 +5,7 @@ Each function makes one Step, which says in a line what it does and packs itself
 (jail/native/plan.h describes the wire form). Must not read the host or have effects.
 """
 
-from struct import Struct, pack
+from _struct import Struct, pack  # the C half of `struct`
 
 from jail._native import lib
 
@@ -47,13 +47,12 @@ class Step:
     def head(self) -> bytes:
         """struct wire_step, which goes before the texts."""
         numbers = self.numbers
-        lengths = [len(text) for text in self.texts] + [0, 0]
-        return _HEADS[len(numbers)].pack(self.op, lengths[0], lengths[1], 0, *numbers)
+        first, second = (*self.texts, b"", b"")[:2]
+        return _HEADS[len(numbers)].pack(self.op, len(first), len(second), 0, *numbers)
 
     def pack(self) -> bytes:
         if not self._packed:
-            s0, s1 = self.texts if len(self.texts) == 2 else (*self.texts, b"", b"")[:2]
-            self._packed = b"%b%b\0%b\0" % (self.head(), s0, s1)
+            self._packed = b"%b%b\0%b\0" % (self.head(), *self.texts, b"", b"")[:3]
         return self._packed
 
 

@@ -5,7 +5,7 @@ A length is believed only after it was held against the bytes that are really th
 so hostile bytes cost no more than their own size. Must not read a socket.
 """
 
-from struct import Struct
+from _struct import Struct
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

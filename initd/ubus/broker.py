@@ -8,7 +8,7 @@ dropped in the middle of a message of another one: it is put aside, and settled 
 import errno
 import os
 import stat
-from struct import Struct
+from _struct import Struct
 
 from initd.loop import READ, WRITE, Loop
 from initd.slim import accept, socket

@@ -5,7 +5,7 @@ Used by the broker for each peer and by the client for its one. Knows nothing of
 """
 
 import posix
-from struct import Struct
+from _struct import Struct
 
 from initd.slim import deque, socket
 from initd.ubus.blob import BlobError

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The messages of ubus: their numbers, frames, and the attributes inside. Must not read a socket."""
 
-from struct import Struct
+from _struct import Struct
 
 from initd.ubus.blob import MAX_BYTES, NAMED, WORD, BlobError, attributes, pack_attribute, pack_table
 from jail.errors import JailError

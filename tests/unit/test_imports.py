@@ -26,7 +26,7 @@ INTERPRETER = set(sys.builtin_module_names) | {
         "_frozen_importlib",
     ),
 }
-ALLOWED = INTERPRETER | {"_cffi_backend", "_struct", "struct", "_stat", "errno"}
+ALLOWED = INTERPRETER | {"_cffi_backend", "_struct", "_stat", "errno"}
 ONLY_WITH_A_USER = {"pwd", "grp"}
 CODE = """
 import sys
