@@ -288,13 +288,11 @@ def find_program(spec: JailSpec) -> str:
         status = tree.stat(path)
         if status is None:
             continue
-        if S_ISREG(status.st_mode) and posix.access(tree.host(path), posix.X_OK):
+        is_file = S_ISREG(status.st_mode)
+        if is_file and posix.access(tree.host(path), posix.X_OK):
             return path
-        denied = f"{path}: " + (
-            f"not executable (mode {status.st_mode & 0o7777:04o})"
-            if S_ISREG(status.st_mode)
-            else "not a file"
-        )
+        mode = f"not executable (mode {status.st_mode & 0o7777:04o})"
+        denied = f"{path}: {mode if is_file else 'not a file'}"
     error = ConfigError(f"{denied}, cannot execute" if denied else f"{name}: no such program")
     error.status = EXIT_CANNOT_EXECUTE if denied else EXIT_NOT_FOUND
     raise error

@@ -48,6 +48,12 @@ static const char bootstrap[] =
 	"if not sys.meta_path[-1].find_spec('_cffi_backend'):\n" /* the path's; not loaded: not all need it */
 	"    import site\n"
 	"    site.main()\n"
+	"    if not sys.meta_path[-1].find_spec('_cffi_backend'):\n"
+	"        python = sys.executable or 'python3'\n"
+	"        line = sys.argv[0] + ': ' + python + ' has no cffi run time (Debian: "
+	"python3-cffi-backend, OpenWrt: python3-cffi)\\n'\n"
+	"        posix.write(2, line.encode('utf-8', 'surrogateescape'))\n"
+	"        sys.exit(125)\n"
 	"from jail import finder\n"
 	"finder.install()\n"
 	"status = __import__(module, fromlist=['main']).main(sys.argv)\n"

@@ -48,7 +48,7 @@ class Router:
             self.script(name, (REPOSITORY / "demo/init.d" / name).read_text())
             shutil.copy(REPOSITORY / f"json-filters/{name}.json", root / "etc/seccomp")
         (root / "etc/capabilities/dnsmasq.json").write_text(json.dumps(CAPABILITIES))
-        (root / "etc/passwd").write_text("root:x:0:0::/root:/bin/sh\n")
+        (root / "etc/passwd").write_text("root:x:0:0::/visitor:/bin/sh\n")
         self.lan, self.guest, self.login = free_ports(3)
         self.config(guest="192.168.2.1")
         self.environment = {
@@ -154,7 +154,7 @@ def test_scripts_of_real_daemons(router: Router) -> None:
     seen = router.host.status_of(first["dnsmasq::lan"])
     assert seen["Uid"].split() == ["65534"] * 4 and seen["Seccomp"] == "2"
     assert router.host.status_of(first["dropbear::main"])["Seccomp"] == "2"
-    assert os.listdir(f"/proc/{first['dropbear::main']}/root/root") == []
+    assert os.listdir(f"/proc/{first['dropbear::main']}/root/visitor") == []
     assert not os.path.exists(f"/proc/{first['dnsmasq::lan']}/root/bin")
 
     # a start and a reload of what is as it was change nothing

@@ -4,6 +4,7 @@
 import os
 import shutil
 import subprocess
+import sys
 import sysconfig
 from pathlib import Path
 
@@ -47,6 +48,23 @@ def test_a_name_without_a_command_is_refused(tmp_path: Path) -> None:
     shutil.copy(BIN / "initd", tmp_path / "stray")
     status, text = said(tmp_path / "stray")
     assert status == 125 and "no command of that name" in text
+
+
+def test_a_python_without_cffi_is_told_what_it_lacks(tmp_path: Path) -> None:
+    """As a system's own is, to which `make install` has brought the commands."""
+    hide = (
+        "import sys\nfinder = sys.meta_path[-1]\nfind = finder.find_spec\n"
+        "finder.find_spec = lambda name, *rest: None if name == '_cffi_backend' else find(name, *rest)\n"
+    )
+    (tmp_path / "python3").write_text(
+        f"#!{sys.executable}\nimport os, sys\nwords = sys.argv[1:]\nwords[2] = {hide!r} + words[2]\n"
+        f"os.execv({sys.executable!r}, ['python3', *words])\n"
+    )
+    (tmp_path / "python3").chmod(0o755)
+    shutil.copy(BIN / "ujail", tmp_path)
+    status, text = said(tmp_path / "ujail", "-n", "x", "/bin/true")
+    assert status == 125 and text.startswith(f"{tmp_path}/ujail: ") and text.count("\n") == 1
+    assert "has no cffi run time (Debian: python3-cffi-backend, OpenWrt: python3-cffi)" in text
 
 
 def test_closed_descriptors_are_filled() -> None:
