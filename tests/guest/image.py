@@ -4,11 +4,12 @@
 import shlex
 import shutil
 from pathlib import Path
+from py_compile import PycInvalidationMode
 
 from tests.guest import artifacts, boot
 from tests.guest.arches import Arch
 from tests.guest.filters import write_expected
-from tests.guest.root import packages_folder, rewrite, root
+from tests.guest.root import PYTHON, packages_folder, precompile, rewrite, root
 from tests.guest.servers import busybox
 from tests.guest.shell import run
 
@@ -52,6 +53,10 @@ def write_image(arch: Arch, work: Path, log: Path, only: list[str]) -> Path:
     (place / "guest/run").write_text(f"exec sh /guest/suites.sh {shlex.join(only)}\n")
     artifacts.copy_source(place / "stockade")
     rewrite(place / packages_folder(arch), [place / "stockade/tests"], log)
+    # what tests import is not rewritten; with the times of files, for they may be changed in a guest's shell
+    precompile(place / "stockade/tests", place, mode=PycInvalidationMode.TIMESTAMP)
+    # Debian's looks for its crash reports at each start
+    (place / f"usr/lib/{PYTHON}/sitecustomize.py").unlink(missing_ok=True)
     used_kib = sum(path.lstat().st_size // 1024 + 5 for path in place.rglob("*"))
     options = ["-q", "-F", "-m", "0", "-O", "^has_journal", "-E", "root_owner=0:0"]
     run("mkfs.ext4", *options, "-d", place, image, f"{used_kib * 11 // 10 + SPARE_KIB}k", log=log)

@@ -246,13 +246,18 @@ def rewrite(packages: Path, folders: list[Path], log: Path) -> None:
     run(sys.executable, "-P", REWRITE, *folders, log=log, env={"PYTHONPATH": str(packages)})
 
 
-def precompile(folder: Path, place: Path, seen_as: str = "/") -> None:
+def precompile(
+    folder: Path,
+    place: Path,
+    seen_as: str = "/",
+    mode: PycInvalidationMode = PycInvalidationMode.UNCHECKED_HASH,
+) -> None:
     """Compile Python files here: a guest is slow. Unchecked, so that the times of files do not matter."""
     compileall.compile_dir(
         folder,
         quiet=2,
         stripdir=place,
         prependdir=seen_as,
-        invalidation_mode=PycInvalidationMode.UNCHECKED_HASH,
+        invalidation_mode=mode,
         rx=re.compile(r"/lib2to3/|/tests?/bad"),
     )

@@ -4,12 +4,17 @@
 mkdir -p /results
 AGAIN_MAX=5
 
-# -P: the product is the installed one, not the one in this directory. --no-header: it would import hypothesis
+# Other people's plugins would be looked for in all that is installed, and hypothesis with them
+export PYTEST_DISABLE_PLUGIN_AUTOLOAD=1
+
+# -P: the product is the installed one, not the one in this directory. --no-header: it would import hypothesis.
+# Nothing here writes with `logging`, of which pytest would keep account in each phase of a test. What a test that passed
+# has in its directory goes: /tmp is memory, and a file in it takes a page, which may be one of 64 KiB
 suite() {
 	result=$1
 	shift
-	python3 -P -m pytest -p no:cacheprovider -p guest_profile -v --no-header --tb=short --color=no --durations=10 \
-		--continue-on-collection-errors --junitxml="/results/$result.xml" "$@" 2>&1
+	python3 -P -m pytest -p no:cacheprovider -p no:logging -p guest_profile -v --no-header --tb=short --color=no \
+		-o tmp_path_retention_policy=failed --durations=10 --continue-on-collection-errors --junitxml="/results/$result.xml" "$@" 2>&1
 }
 
 # A few that failed have a second try, and are named: an emulated machine beside another one now and then stands still
