@@ -190,8 +190,11 @@ def _is_ours(pid: int) -> bool:
 
 
 def _child(pid: int, inner_pid: str) -> int:
-    """The process that PID 1 knows under a number. Raises StopIteration."""
-    return next(child for child in _children(pid) if procfs.status(child)["NSpid"].split()[-1] == inner_pid)
+    """The process that PID 1 knows under a number. Raises StopIteration.
+
+    One in a PID namespace below has more numbers, and the last of those is no word about this one.
+    """
+    return next(child for child in _children(pid) if procfs.status(child)["NSpid"].split()[1] == inner_pid)
 
 
 def _children(pid: int) -> list[int]:
