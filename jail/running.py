@@ -65,6 +65,12 @@ class Running:
         status = procfs.status(self.service_pid)
         if int(status["PPid"]) != self.pid:
             raise ConfigError(f"jail {self.name}: its service has ended")  # and the pid is another process's
+        # looked at last: who has left it never comes back. In its own a process has all capabilities
+        if _namespace(self.service_pid, "user") != _namespace(self.pid, "user"):
+            raise ConfigError(
+                f"jail {self.name}: its service is in a user namespace of its own making,"
+                " and what it may there says nothing of what it may here"
+            )
         uids, gids = self._map("uid"), self._map("gid")
         uid, gid = uids(int(status["Uid"].split()[1])), gids(int(status["Gid"].split()[1]))
         if uid is None or gid is None:
