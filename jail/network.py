@@ -34,10 +34,10 @@ SWITCHES = "/proc/sys/net/ipv6/conf"
 
 def main(jail_name: str, words: list[str]) -> None:
     """In a process of its own. Returns only if something failed, and has said it on 1."""
-    os.closerange(3, 65536)  # what the caller let us inherit would stay open as long as the jail lives
-    os.setsid()
-    os.chdir("/")
     try:
+        _close_inherited()
+        os.setsid()
+        os.chdir("/")
         make(jail_name, from_words(words, jail_name))
     except JailError as error:
         text = str(error)
@@ -47,6 +47,17 @@ def main(jail_name: str, words: list[str]) -> None:
         text = f"network: {type(error).__name__}: {error}"
     with suppress(BrokenPipeError):  # nobody waits for it any more
         os.write(1, text.encode("utf-8", "surrogateescape"))
+
+
+def _close_inherited() -> None:
+    """Our copies would hold what others wait for the end of, and what is inherited stays as long as the jail lives.
+
+    By their list: before Linux 5.9 os.closerange(3) makes a call for each number there could be.
+    """
+    for text in os.listdir("/proc/self/fd"):
+        if int(text) > 2:
+            with suppress(OSError):  # that of the list itself
+                os.close(int(text))
 
 
 def make(jail_name: str, network: Network) -> "NoReturn":

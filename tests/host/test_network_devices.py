@@ -101,6 +101,18 @@ def test_device_is_moved_in_and_comes_back(world: World, how: str) -> None:
     world.ask(delete="d0")
 
 
+def test_keeper_has_nothing_that_was_inherited(world: World) -> None:
+    inherited = ("sh", "-c", 'exec 7</etc/passwd; exec "$@"', "sh")
+    assert world.run(*inherited, "readlink", "/proc/self/fd/7")[1] == "/etc/passwd\n"
+    words = world.words(("--net", VETH), ("stay",))
+    pid, _ = world.ask(start=[*inherited, *words])
+    # of both that ujail has left: what holds the network, and the jail's first process
+    for child in world.host.children_of(pid):
+        folder = f"/proc/{child}/fd"
+        assert "/etc/passwd" not in [os.readlink(f"{folder}/{name}") for name in os.listdir(folder)]
+    assert world.end(pid) == 0
+
+
 @pytest.mark.parametrize("number", [0, signal.SIGTERM, signal.SIGKILL])
 def test_veth_goes_with_the_jail(world: World, number: int) -> None:
     pid = world.start(("--net", f"{VETH},peer=outer"))
