@@ -302,3 +302,39 @@ def test_launch_that_is_killed_half_way_says_so(host: "Host", tmp_path: Path, is
     seen = host.run(host.ujail, *words)
     said = f"start a session: killed by signal {int(signal.SIGSYS)} in the middle of the launch"
     assert seen.out.strip() == (f"{said}, from outside or for want of memory" if is_killed else "pid"), seen
+
+
+# the launch lets other threads run: one of them sees what others of the service's uid could see of this memory
+WATCHED = """
+import ctypes, os, sys, threading
+from jail.launch import launch
+from jail.plan import make_plan
+from jail.ujail import make_spec, parse_options
+
+prctl = ctypes.CDLL(None).prctl
+PR_GET_DUMPABLE = 3
+seen, over = {prctl(PR_GET_DUMPABLE, 0, 0, 0, 0)}, threading.Event()
+
+def watch():
+    while not over.is_set():
+        seen.add(prctl(PR_GET_DUMPABLE, 0, 0, 0, 0))
+
+plan = make_plan(make_spec(parse_options(sys.argv[1:])))
+watcher = threading.Thread(target=watch)
+watcher.start()
+for _ in range(200):
+    os.waitpid(launch(plan, 0).pid, 0)
+    if 0 in seen:
+        break
+over.set()
+watcher.join()
+print("seen", *sorted(seen))
+print("after", prctl(PR_GET_DUMPABLE, 0, 0, 0, 0))
+"""
+
+
+def test_memory_of_the_launcher_is_closed_while_the_service_is_in_it(host: "Host") -> None:
+    """Until its exec the service's process runs in our memory, and the service may be the same user's as others."""
+    words = ("-n", "t", "-c", "--", host.probes["static-glibc"], "exit", "0")
+    seen = host.run(sys.executable, "-I", "-c", WATCHED, *words)
+    assert (seen["seen"], seen["after"]) == ("0 1", "1"), seen
