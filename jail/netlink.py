@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 ANSWER_MAX = 65536
 # where they stand in an answer: struct nlmsghdr, then struct nlmsgerr
-LENGTH_AT, KIND_AT, NUMBER_AT, ERROR_AT = 0, 4, 8, 16
+KIND_AT, NUMBER_AT, ERROR_AT = 4, 8, 16
 
 
 class Netlink:
@@ -37,7 +37,7 @@ class Netlink:
         self.send(encode(message, kind, flags, number))
         while True:
             answer = self.receive()
-            (of, error) = number_and_error(answer)
+            of, error = number_and_error(answer)
             if of != number:
                 continue
             if error:
