@@ -7,7 +7,7 @@ from struct import pack
 
 import pytest
 
-from jail import steps
+from jail import raresteps, steps
 from jail._native import ffi, lib
 from jail.steps import Step
 
@@ -17,8 +17,8 @@ NAMELESS = steps.execute("/bin/true", [], ["A=b"])
 STUB = steps.execute_stub("/bin/true", ["ujail-init", "init"])
 
 
-def launch(code: bytes) -> int:
-    request = ffi.new("struct launch_request *", (0, 0, (-1, -1, -1), -1, -1, (0, 0), ffi.NULL))
+def launch(code: bytes, namespaces: int = 0) -> int:
+    request = ffi.new("struct launch_request *", (namespaces, 0, (-1, -1, -1), -1, -1, (0, 0), ffi.NULL))
     result = ffi.new("struct launch_result *")
     found = int(lib.launch(code, len(code), request, result))
     if not found:
@@ -51,6 +51,15 @@ def filtered(code: bytes) -> list[Step]:
 )
 def test_plan_of_another_shape_starts_nothing(plan: list[Step]) -> None:
     assert launch(b"".join([step.pack() for step in plan])) == -EINVAL
+
+
+@pytest.mark.parametrize("is_asked_for", [True, False])
+def test_user_namespace_and_its_maps_come_together_or_nothing_starts(is_asked_for: bool) -> None:
+    """Without the step nobody would make the namespace, and without the namespace its maps would be lost."""
+    maps = [raresteps.user([(0, 0, 1)], [(0, 0, 1)], deny=True)]
+    plan = [steps.session(), *([] if is_asked_for else maps), steps.fork(), STUB, PROGRAM]
+    code = b"".join([step.pack() for step in plan])
+    assert launch(code, lib.CLONE_NEWUSER if is_asked_for else 0) == -EINVAL
 
 
 def test_plan_that_is_cut_off_starts_nothing() -> None:
