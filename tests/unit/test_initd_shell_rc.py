@@ -192,6 +192,40 @@ def test_status(world: World, shell: str, case: str) -> None:
     assert running.out == ""
 
 
+def test_status_tells_a_person_why(world: World, shell: str) -> None:
+    """One word on standard output as ever; the reason on a terminal, and there alone."""
+    down = {
+        "a": {
+            "running": False,
+            "failed": "cannot start: /d: no such program",
+            "last_exit": "exit status 127",
+        },
+        "b": {"running": False, "errors": ['unknown user "x"', "another"]},
+        "c": {"running": False, "last_exit": "exit status 1"},
+        "d": {"running": True, "last_exit": "exit status 2", "jail": {"errors": "no"}},
+        "e": {"running": False},
+    }
+    world.answer({"svc": {"instances": down}})
+    assert world.call(shell, "svc", "status").err == ""
+    master, slave = os.openpty()
+    try:
+        status = subprocess.run(
+            [*SHELLS[shell], "etc/rc.common", "etc/init.d/svc", "status"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=slave,
+            env=world.environment, cwd=world.root, text=True, timeout=60,
+        )  # fmt: skip
+        told = os.read(master, 4096).decode().splitlines()
+    finally:
+        os.close(slave)
+        os.close(master)
+    assert (status.stdout, status.returncode) == ("running (1/5)\n", 0)
+    assert told == [
+        "svc::a: cannot start: /d: no such program",
+        'svc::b: not started: unknown user "x"',
+        "svc::c: its last process ended with exit status 1",
+    ]
+
+
 def test_status_without_initd_is_no_answer(world: World, shell: str) -> None:
     ran = world.call(shell, "svc", "status", UBUS_STATUS="4")
     assert (ran.out, ran.status) == ("", 4)

@@ -128,17 +128,23 @@ procd_running() { # SERVICE [INSTANCE]
 	esac
 }
 
-# _procd_state SERVICE [INSTANCE]: print what `status` prints
+# _procd_state SERVICE [INSTANCE [WHY]]: print what `status` prints, and why something does not run
 _procd_state() {
 	local list
 	list=$(_procd_call list "$1") || return
-	printf '%s\n' "$list" | LC_ALL=C SERVICE=$1 INSTANCE=${2:-} awk -f "$_procd_libexec/json.awk" -f "$_procd_libexec/state.awk"
+	printf '%s\n' "$list" | LC_ALL=C SERVICE=$1 INSTANCE=${2:-} WHY=${3:-} \
+		awk -f "$_procd_libexec/json.awk" -f "$_procd_libexec/state.awk"
 }
 
 _procd_status() { # SERVICE [INSTANCE]: print it, and the exit status for it
-	local state
-	state=$(_procd_state "$@") || return
+	local state why
+	why=$(_procd_state "$1" "${2:-}" why) || return
+	state=${why%%"
+"*}
 	echo "$state"
+	# one word is all that scripts read; a person would have to ask for the rest next
+	[ ! -t 2 ] || [ "$why" = "$state" ] || printf '%s\n' "${why#*"
+"}" >&2
 	case $state in
 	running* | active*) ;;
 	inactive) return 3 ;;
