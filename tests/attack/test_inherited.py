@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from jails import Host
 
 PERSONA = "/proc/self/personality"
+# ADDR_NO_RANDOMIZE, ADDR_COMPAT_LAYOUT, MMAP_PAGE_ZERO; a processor without the means has a fourth set always
+WEAK = 0x0040000 | 0x0200000 | 0x0100000
 
 
 @pytest.mark.parametrize("options", [(), ("-T", "1m"), ("-U", "65534")])
@@ -28,11 +30,11 @@ def test_directory_in_the_place_of_stdio_is_no_way_out(
 
 @pytest.mark.parametrize("flags", [("-R",), ("-R", "-L", "-Z")])
 def test_layout_of_memory_is_not_the_callers_to_weaken(host: "Host", flags: tuple[str, ...]) -> None:
-    """ADDR_NO_RANDOMIZE, ADDR_COMPAT_LAYOUT, MMAP_PAGE_ZERO: what sudo and setuid programs leave out, too."""
+    """What sudo and setuid programs leave out, too."""
     if not shutil.which("setarch"):
         pytest.skip("no setarch")
     for words in ((host.ujail, "-n", "t", "-p", "--"), (host.ujail, "-c", "--")):
         inside = host.run("setarch", *flags, *words, host.probes["glibc"], "cat", PERSONA)
-        assert int(inside["line"], 16) == 0, inside
+        assert int(inside["line"], 16) & WEAK == 0, inside
     outside = host.run("setarch", *flags, host.probes["glibc"], "cat", PERSONA)
-    assert int(outside["line"], 16) != 0
+    assert int(outside["line"], 16) & WEAK
