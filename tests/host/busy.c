@@ -116,6 +116,7 @@ static void do_killed(char **words)
 
 	for (i = 0; i < n; i++) {
 		pids[i] = fork();
+		check(pids[i] >= 0, "fork"); /* or all there is would be killed */
 		if (!pids[i])
 			for (;;)
 				if (syscall(SYS_getppid) == 1 || (i % 2 == 0 && fork() == 0))
