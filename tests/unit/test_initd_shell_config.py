@@ -194,6 +194,17 @@ def test_any_value_in_any_quotes(world: World, shell: str, values: list[tuple[st
 
 
 @pytest.mark.parametrize("shell", AVAILABLE)
+@pytest.mark.parametrize(
+    ("separator", "joined"), [("", "a b|c"), ("LIST_SEP='\n'\n", "a b\nc"), ("LIST_SEP=\n", "a b|c")]
+)
+def test_items_of_a_list_are_kept_apart(world: World, shell: str, separator: str, joined: str) -> None:
+    """A script whose items hold spaces sets LIST_SEP, before it loads, and IFS, when it goes through them."""
+    world.config("any", "config a x\n\tlist o 'a b'\n\tlist o c\n")
+    ran = world.source(shell, f'{separator}config_load any\nconfig_get v x o\nprintf %s "$v"')
+    assert (ran.out, ran.err) == (joined.replace("|", " "), "")
+
+
+@pytest.mark.parametrize("shell", AVAILABLE)
 class TestUci:
     @pytest.mark.parametrize(
         ("words", "out"),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Twenty init scripts in the style of well-known packages, and all that each tells initd.
+"""Init scripts in the style of well-known packages, and all that each tells initd.
 
 In `initd_scripts`, NAME.init is a script, NAME.config a package of /etc/config, and NAME.json the calls that come of
 each command: {command: [[method, message], …]}. ROOT stands for the root that the test made, USR1 for its number.

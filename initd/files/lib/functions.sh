@@ -7,6 +7,8 @@ _functions_root=${IPKG_INSTROOT:-${STOCKADE_ROOT:-}}
 # shellcheck disable=SC2034 # scripts use it
 N="
 "
+# what is put between the items of a list by config_load; scripts set it where items hold spaces
+LIST_SEP=' '
 
 # shellcheck source=/dev/null
 . "$_functions_root/lib/config/uci.sh"
@@ -28,7 +30,7 @@ config_load() { # PACKAGE
 	for callback in config_cb option_cb list_cb; do
 		! command -v $callback >/dev/null || callbacks="$callbacks${callbacks:+ }$callback"
 	done
-	text=$(CALLBACKS=$callbacks _uci_awk "$1" uci-load) || return
+	text=$(CALLBACKS=$callbacks LIST_SEP=${LIST_SEP:- } _uci_awk "$1" uci-load) || return
 	eval "$text" || return
 	# the last section ends
 	! command -v config_cb >/dev/null || [ -z "$CONFIG_SECTION" ] || config_cb

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # A configuration as assignments for config_get, and calls of the script's callbacks where it has some (CALLBACKS in
-# the environment: the names of those it has). After uci.awk.
+# the environment: the names of those it has). LIST_SEP stands between the items of a list. After uci.awk.
 BEGIN { callbacks = " " ENVIRON["CALLBACKS"] " " }
 function set(name, text) {
 	name = "CONFIG_" current "_" name
@@ -30,7 +30,7 @@ function option(name, text) {
 function item(name, text,    key) {
 	key = current SUBSEP name
 	count[key]++
-	joined[key] = count[key] > 1 ? joined[key] " " text : text
+	joined[key] = count[key] > 1 ? joined[key] ENVIRON["LIST_SEP"] text : text
 	set(name "_ITEM" count[key], text)
 	set(name "_LENGTH", count[key])
 	set(name, joined[key])
