@@ -82,7 +82,7 @@ for name, module in sorted(sys.modules.items()):
 
 def modules() -> dict[str, str]:
     """Name → file (or "built-in", "frozen") of every module that has to be there."""
-    words = [sys.executable, "-IS", "-c", LOADER, *wanted(), *LAZY]  # as our launcher starts it
+    words = [sys.executable, "-ISXutf8", "-c", LOADER, *wanted(), *LAZY]  # as our launcher starts it
     lines = subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()
     found = dict(line.split(" ", 1) for line in lines)
     return found

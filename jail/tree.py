@@ -244,8 +244,6 @@ class Closure:
             return path
         self._seen.add(path)
         plain = paths.normal(path) if "/." in path or "//" in path else path
-        if plain.startswith("//"):
-            plain = plain[1:]
         if plain != path:
             self._add_crooked(path, plain)
         if plain not in self.files:

@@ -175,8 +175,8 @@ int main(int argc, char **argv)
 	if (folder)
 		memcpy(bin + folder, command->bin, strlen(command->bin) + 1);
 	args[0] = python;
-	args[1] =
-		"-ISXutf8"; /* names are UTF-8 in every locale, and its converters are not asked */
+	/* names are UTF-8 in every locale, whose converters are not asked then */
+	args[1] = "-ISXutf8";
 	args[2] = "-c";
 	args[3] = (char *)bootstrap;
 	args[4] = bin;
