@@ -167,6 +167,21 @@ def test_jail_of_another_user_is_no_jail_of_this_name(host: "Host", user: int) -
     assert ("dnsmasq" in listed, "none that runs has this name" in entered.err) == (user == 0, user != 0)
 
 
+def test_jail_of_a_pid_namespace_below_is_no_jail_of_ours(host: "Host") -> None:
+    """A service that may make namespaces could else be listed, and entered, by a name of its choice."""
+    service = ("--", host.probes["glibc"], "stay")
+    below = host.spawn(
+        *("unshare", "--mount", "--pid", "--fork", "--mount-proc"), host.ujail, "-n", "below", *service
+    )
+    beside = host.spawn(host.ujail, "-n", "beside", *service)
+    host.wait_ready(below)
+    host.wait_ready(beside)
+    listed = host.run(JAILCTL, "list").out
+    host.finish(below)
+    host.finish(beside)
+    assert ("below" in listed, "beside" in listed) == (False, True), listed
+
+
 def test_namespaces_of_a_jail_are_joined_by_name(host: "Host") -> None:
     first = host.start("stay", options=("-N", "-h", "first", "-n", "first"))
     host.wait_ready(first)
