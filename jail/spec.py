@@ -197,7 +197,7 @@ class JailSpec:
         if self.mode == COMPLAIN and not self.seccomp:
             raise UsageError("there is no policy that could complain")
         if self.nice is not None and not -20 <= self.nice <= 19:
-            raise UsageError("a nice value is -20 to 19")
+            raise UsageError(f"nice: {self.nice} is not a number from -20 to 19")
         if self.umask or self.oom_score_adj or self.ioprio or self.proc:
             from jail.processargs import check_process
 

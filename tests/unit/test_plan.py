@@ -126,7 +126,7 @@ def test_layers_are_put_together_when_all_places_are_made_and_before_any_mount(t
     ("attributes", "message"),
     [
         ({"plain": True}, "cannot have a jail"),
-        ({"nice": 20}, "nice value"),
+        ({"nice": 20}, "nice: 20 is not a number from -20 to 19"),
         ({"overlay_dir": "/a", "overlay_size": "1m"}, "not both"),
         ({"overlay_size": "1m,x"}, "is no size"),
         ({"overlay_size": "0"}, "is no size"),
