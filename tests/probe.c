@@ -978,6 +978,27 @@ static long do_daemon(char **arguments)
 }
 
 /* Orphans that end: a zombie still takes signals, a reaped one is gone. */
+/* One each millisecond, by a process beside this one, until the jail ends. */
+static long do_make_orphans(char **arguments)
+{
+	const struct timespec pause_between = {0, 1000000};
+	pid_t pid = fork();
+
+	(void)arguments;
+	while (!pid) {
+		pid_t child = fork();
+
+		if (!child) {
+			if (fork() >= 0)
+				_exit(0);
+			_exit(1);
+		}
+		waitpid(child, NULL, 0);
+		nanosleep(&pause_between, NULL);
+	}
+	return pid < 0 ? -1 : 0;
+}
+
 static long do_orphans(char **arguments)
 {
 	const struct timespec pause_between = {0, 1000000};
@@ -1153,6 +1174,7 @@ static const struct verb {
 	{"name-signals", 0, FACT, do_name_signals},
 	{"daemon", 0, FACT, do_daemon},
 	{"orphans", 1, FACT, do_orphans},
+	{"make-orphans", 0, TRY, do_make_orphans},
 	{"flood", 2, FACT, do_flood},
 	{"fork", REST, FACT, do_fork},
 };

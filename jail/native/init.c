@@ -34,6 +34,8 @@
 
 #define EXIT_OURS 125
 #define LAST_SIGNAL 64
+#define REAPED_AT_ONCE 64 /* before signals have their turn */
+#define MORE (-2)
 
 static int status_of(int status)
 {
@@ -79,17 +81,24 @@ static int is_from_inside(int signal, const siginfo_t *from)
 	       (from->si_pid || (from->si_code != SI_USER && from->si_code != SI_TKILL));
 }
 
-/* Reap what has ended. Returns the exit status of `pid` once it has, else -1. */
+/*
+ * Reap what has ended, but not without end: a jail can make orphans faster than they are reaped. Returns the
+ * exit status of `pid` once it has ended, -1 if not, MORE if others may be left.
+ */
 static int reap(int pid)
 {
-	int ended, status, result = -1;
+	int ended, status, i;
 
-	while ((ended = waitpid(-1, &status, WNOHANG)) > 0)
+	for (i = 0; i < REAPED_AT_ONCE; i++) {
+		ended = waitpid(-1, &status, WNOHANG);
 		if (ended == pid)
-			result = status_of(status);
-	if (ended < 0 && errno == ECHILD && result < 0)
-		result = EXIT_OURS; /* no child is left, so `pid` was never ours */
-	return result;
+			return status_of(status);
+		if (ended < 0 && errno == ECHILD)
+			return EXIT_OURS; /* no child is left, so `pid` was never ours */
+		if (ended <= 0)
+			return -1;
+	}
+	return MORE;
 }
 
 /* PID 1 reaches all of its namespace and nothing else; any other parent, the session's first group. */
@@ -116,7 +125,9 @@ static int run_init(int grace_s, int service)
 			if (left_ms < 0)
 				left_ms = 0;
 		}
-		signal = next_signal(left_ms, &from);
+		signal = next_signal(status == MORE ? 0 : left_ms, &from);
+		if (!signal && status == MORE && left_ms)
+			continue;
 		if (!signal) {
 			kill_jail(service, is_first);
 			kill(service, SIGKILL); /* also if it has left that group */
@@ -210,9 +221,9 @@ static int run_wait(char **argv)
 	prctl(PR_SET_NAME, argv[1]);
 	detach_stdio();
 	while ((status = reap(pid)) < 0) {
-		int signal = next_signal(-1, NULL);
+		int signal = next_signal(status == MORE ? 0 : -1, NULL);
 
-		if (signal != SIGCHLD)
+		if (signal && signal != SIGCHLD)
 			kill(pid, signal);
 	}
 	say_last_line(argv[1], status, verbose);

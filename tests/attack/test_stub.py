@@ -112,6 +112,20 @@ def test_signals_from_outside_are_forwarded(host: "Host", number: int) -> None:
     assert jail.wait(TIMEOUT_S) == 128 + number
 
 
+def test_flow_of_orphans_does_not_hide_the_end_that_is_asked_for(host: "Host") -> None:
+    """A jail can make them faster than PID 1 reaps them; here that takes its time."""
+    if not shutil.which("strace"):
+        pytest.skip("no strace")
+    jail = host.start("make-orphans", "stay")
+    host.wait_ready(jail)
+    [stub] = host.children_of(jail.pid)
+    tracer = host.spawn("strace", "-o", "/dev/null", "--inject=wait4:delay_enter=5000", "-p", stub)
+    host.until(lambda: len(host.children_of(stub)) > 100, "orphans that are not reaped in time")
+    os.kill(stub, signal.SIGTERM)
+    assert jail.wait(TIMEOUT_S) == 128 + signal.SIGTERM
+    tracer.wait(TIMEOUT_S)
+
+
 def test_signal_to_end_is_taken_from_inside_as_well(host: "Host") -> None:
     """Two signals of one number that wait are one: else a service could hide the end that was asked for."""
     jail = host.start("kill", "1", int(signal.SIGTERM), "stay")

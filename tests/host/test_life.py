@@ -4,6 +4,7 @@
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -126,16 +127,24 @@ def test_signals_all_that_can_be_forwarded_arrive(host: "Host") -> None:
     assert jail.returncode == 0
 
 
-def test_signals_that_come_before_the_waiter_are_not_lost(host: "Host", tmp_path: Path) -> None:
-    """The service runs, and `ujail` is kept from becoming its waiter by a pidfile that nobody reads yet."""
-    fifo = tmp_path / "fifo"
-    os.mkfifo(fifo)
-    jail = host.start("name-signals", options=["-P", fifo])
+def test_signals_that_come_before_the_waiter_are_not_lost(host: "Host") -> None:
+    """The service runs, and `ujail` is kept from becoming its waiter: by who traces its exec."""
+    if not shutil.which("strace"):
+        pytest.skip("no strace")
+    words = (host.ujail, "-n", "t", "--", host.probes["glibc"], "name-signals")
+    jail = host.spawn("sh", "-c", 'kill -STOP $$; exec "$@"', "sh", *words)
+    host.until(lambda: host.status_of(jail.pid)["State"][0] == "T", "the stop")
+    explained = host.run(host.ujail, "--explain", *words[1:]).out.split()
+    stub = next(word for word in explained if word.endswith("/ujail-init"))
+    late = "--inject=execve:delay_enter=60000000"
+    tracer = host.spawn("strace", "-o", "/dev/null", "-P", stub, late, "-p", jail.pid)
+    host.until(lambda: host.status_of(jail.pid)["TracerPid"] != "0", "the tracer")
+    jail.send_signal(signal.SIGCONT)
     host.wait_ready(jail)
     jail.send_signal(signal.SIGHUP)
-    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
-    host.until(lambda: jail.poll() is not None or select.select([reader], [], [], 0)[0], "the pidfile")
-    os.close(reader)
+    assert "python" in os.readlink(f"/proc/{jail.pid}/exe")
+    tracer.kill()
+    tracer.wait()
     assert host.first_line(jail) == f"signal {int(signal.SIGHUP)}"
     jail.terminate()
     assert host.finish(jail).status == 0
