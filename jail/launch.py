@@ -87,13 +87,20 @@ def _failure(packed: Packed, step: int, cause: OSError) -> SetupError:
     """Where the launch has failed, and why."""
     if step < 0:
         reads_proc = step == lib.LAUNCH_READ_PROC
-        return SetupError("read the service's pid in /proc" if reads_proc else "clone the jail", cause)
-    error = SetupError(packed.describe(step), cause)
+        return _told("read the service's pid in /proc" if reads_proc else "clone the jail", cause)
+    error = _told(packed.describe(step), cause)
     if packed.is_exec(step) and cause.errno == ENOENT:
         error.status = EXIT_NOT_FOUND
     elif packed.is_exec(step) and cause.errno in (EACCES, ENOEXEC):
         error.status = EXIT_CANNOT_EXECUTE
     return error
+
+
+def _told(step: str, cause: OSError) -> SetupError:
+    from jail.hints import hint
+
+    more = hint(step, cause.errno or 0)
+    return SetupError(step, OSError(cause.errno, f"{cause.strerror}: {more}") if more else cause)
 
 
 def hold_signals() -> None:

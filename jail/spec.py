@@ -236,7 +236,9 @@ class JailSpec:
         if not self.argv or not self.argv[0]:
             raise UsageError("no program given")
         if not self.name or "/" in self.name or not self.name.isprintable():
-            raise UsageError(f"bad jail name {self.name!r}")
+            raise UsageError(
+                f"bad jail name {self.name!r}: it has a slash or control characters, or is empty"
+            )
         if len(self.hostname.encode("utf-8", "surrogateescape")) > HOSTNAME_MAX:
             raise UsageError(f"hostname is longer than {HOSTNAME_MAX} bytes")
         if not 0 <= self.grace_s <= 86400:
