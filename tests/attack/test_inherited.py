@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What `ujail` has of whoever calls it must not come into the jail: each of these would be kept by an exec."""
 
-import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 PERSONA = "/proc/self/personality"
 # ADDR_NO_RANDOMIZE, ADDR_COMPAT_LAYOUT, MMAP_PAGE_ZERO; a processor without the means has a fourth set always
 WEAK = 0x0040000 | 0x0200000 | 0x0100000
+PERSONALITY = (
+    "import ctypes, os, sys; ctypes.CDLL(None).personality(int(sys.argv[1]));"
+    " os.execv(sys.argv[2], sys.argv[2:])"
+)
 
 
 @pytest.mark.parametrize("options", [(), ("-T", "1m"), ("-U", "65534")])
@@ -28,13 +32,12 @@ def test_directory_in_the_place_of_stdio_is_no_way_out(
     assert host.run("sh", "-c", script, "sh", "test", "-r", read).status == 0
 
 
-@pytest.mark.parametrize("flags", [("-R",), ("-R", "-L", "-Z")])
-def test_layout_of_memory_is_not_the_callers_to_weaken(host: "Host", flags: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("weak", [0x0040000, WEAK])
+def test_layout_of_memory_is_not_the_callers_to_weaken(host: "Host", weak: int) -> None:
     """What sudo and setuid programs leave out, too."""
-    if not shutil.which("setarch"):
-        pytest.skip("no setarch")
+    weakened = (sys.executable, "-Ic", PERSONALITY, weak)  # as setarch -R does, which BusyBox's cannot
     for words in ((host.ujail, "-n", "t", "-p", "--"), (host.ujail, "-c", "--")):
-        inside = host.run("setarch", *flags, *words, host.probes["glibc"], "cat", PERSONA)
+        inside = host.run(*weakened, *words, host.probes["glibc"], "cat", PERSONA)
         assert int(inside["line"], 16) & WEAK == 0, inside
-    outside = host.run("setarch", *flags, host.probes["glibc"], "cat", PERSONA)
+    outside = host.run(*weakened, host.probes["glibc"], "cat", PERSONA)
     assert int(outside["line"], 16) & WEAK
