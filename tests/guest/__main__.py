@@ -101,6 +101,8 @@ class Run:
             self.seconds["of a processor"] = round(used_s, 1)
             self.outcome = Outcome(self.arch.name, work / "results")
             self.costs = costs(work / "results")
+            # in which another guest could have had the processor
+            self.seconds["idle"] = float((work / "results/uptime").read_text().split()[1])
             wanted = 1 if self.only else SUITES
             if len(self.outcome.suites) != wanted:
                 raise GuestError(

@@ -14,7 +14,8 @@ suite() {
 	result=$1
 	shift
 	python3 -P -m pytest -p no:cacheprovider -p no:logging -p guest_profile -v --no-header --tb=short --color=no \
-		-o tmp_path_retention_policy=failed --durations=10 --continue-on-collection-errors --junitxml="/results/$result.xml" "$@" 2>&1
+		-o tmp_path_retention_policy=failed --durations=10 --continue-on-collection-errors \
+		--junitxml="/results/$result.xml" "$@" 2>&1
 }
 
 # A few that failed have a second try, and are named: an emulated machine beside another one now and then stands still
