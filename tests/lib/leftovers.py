@@ -24,8 +24,12 @@ def survivors(folder: Path) -> dict[int, str]:
 
 
 def own_children() -> list[str]:
-    tasks = Path("/proc/self/task").iterdir()
-    return " ".join((task / "children").read_text() for task in tasks).split()
+    while True:
+        try:
+            tasks = Path("/proc/self/task").iterdir()
+            return " ".join((task / "children").read_text() for task in tasks).split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # a thread ended meanwhile, and what it had is another's: one that may have been read
 
 
 def stray_entries() -> set[str]:
