@@ -3,7 +3,7 @@
 
 import _signal  # the C half of `signal`, without enum
 import posix
-from errno import EACCES, ENOENT, ENOEXEC
+from errno import EACCES, EINVAL, ENOENT, ENOEXEC, ENOSPC, EPERM
 
 from jail._native import ffi, lib
 from jail.errors import EXIT_CANNOT_EXECUTE, EXIT_NOT_FOUND, SetupError
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 OWN_STDIO = (-1, -1, -1)
 WORD = (1 << 64) - 1
+HINTED = (EPERM, EINVAL, ENOENT, ENOSPC)  # what jail/hints.py knows
 
 
 class Jail:
@@ -97,9 +98,11 @@ def _failure(packed: Packed, step: int, cause: OSError) -> SetupError:
 
 
 def _told(step: str, cause: OSError) -> SetupError:
+    if cause.errno not in HINTED:  # EMFILE, say: then no module can be read
+        return SetupError(step, cause)
     from jail.hints import hint
 
-    more = hint(step, cause.errno or 0)
+    more = hint(step, cause.errno)
     return SetupError(step, OSError(cause.errno, f"{cause.strerror}: {more}") if more else cause)
 
 
