@@ -463,7 +463,7 @@ def test_misplaced_calls_are_said(world: World, shell: str) -> None:
         "procd.sh: parameter command outside of an instance",
         "procd.sh: procd_open_instance outside of a service",
         "s: procd_add_jail outside of an instance",
-        's: instance "a" is not closed before the next',
+        's: instance "a" is not closed before the next; the instance will not start',
         's: instance "a" twice: the later one counts',
     ]
 

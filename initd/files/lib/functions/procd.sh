@@ -69,7 +69,8 @@ procd_open_instance() { # [NAME]
 		return 1
 	fi
 	if [ -n "$_procd_instance" ]; then
-		_procd_warn "instance $_procd_instance is not closed before the next"
+		# what was still to be said of it may have been what holds it
+		_procd_refuse "instance $_procd_instance is not closed before the next"
 		procd_close_instance
 	fi
 	_procd_count=$((_procd_count + 1))
@@ -90,7 +91,7 @@ procd_open_instance() { # [NAME]
 
 procd_close_instance() {
 	[ -n "$_procd_instance" ] || return 1
-	local key text=
+	local key text='' IFS=' ' # the script may have another, and what is not split is lost
 	_procd_collect_data _procd_instance_data
 	if [ -n "$_procd_instance_data" ]; then
 		_procd_has data || _procd_begin data

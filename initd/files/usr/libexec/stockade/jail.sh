@@ -25,6 +25,13 @@ procd_add_jail() { # NAME FLAG...
 	shift
 	local flag
 	for flag; do
+		case $flag in
+		*[[:space:]]*)
+			# in quotes; without all of them there may be no namespace at all
+			_procd_refuse "jail flag '$flag' is several words"
+			continue
+			;;
+		esac
 		case " $_procd_jail_flags " in
 		*" $flag "*) _procd_jail=$_procd_jail,\"$flag\":true ;;
 		*) _procd_unknown 'jail flag' "$flag" ;;
@@ -34,7 +41,7 @@ procd_add_jail() { # NAME FLAG...
 }
 
 _procd_put_jail() {
-	local key
+	local key IFS=' ' # the script may have another, and what is not split is lost
 	_procd_v_jail="{$_procd_jail"
 	for key in $_procd_jail_keys; do
 		_procd_jail_kind "$key"
@@ -72,6 +79,10 @@ procd_append_jail_param() { _procd_jail_param append "$@"; } # KEY VALUE...
 
 _procd_jail_param() { # set|append KEY VALUE...
 	local how=$1 key=${2:-}
+	if [ -z "$_procd_instance" ]; then
+		_procd_warn "jail parameter $key outside of an instance"
+		return 1
+	fi
 	if ! _procd_has jail; then
 		_procd_refuse "jail parameter $key without a jail"
 		return 1
@@ -153,13 +164,14 @@ _procd_mount() { # 0|1 PATH...
 # --- unknown words
 
 # A word that is close to a protection must not be passed over: the service would run without it
-_procd_protections='user group limits cgroup seccomp seccomp_mode capabilities no_new_privs extroot jail
-	ronly requirejail netns userns cgroupsns hostname setns'
-_procd_others='command env data netdev file respawn watch watchdog error nice term_timeout reload_signal pidfile facility
-	overlaydir tmpoverlaysize bundle stdout stderr vrf log ubus udebug procfs sysfs console immediately seccomp_log'
+_procd_protections='user group limits cgroup seccomp seccomp_mode capabilities no_new_privs extroot jail'
+_procd_protections="$_procd_protections ronly requirejail netns userns cgroupsns hostname setns"
+_procd_others='command env data netdev file respawn watch watchdog error nice term_timeout reload_signal pidfile facility'
+_procd_others="$_procd_others overlaydir tmpoverlaysize bundle stdout stderr vrf log ubus udebug procfs sysfs console"
+_procd_others="$_procd_others immediately seccomp_log"
 
 _procd_unknown() { # WHAT WORD
-	local word plain
+	local word plain IFS=' '
 	plain=$(printf '%s' "$2" | tr 'A-Z-' 'a-z_' | tr -d _)
 	for word in $_procd_protections $_procd_jail_arrays $_procd_jail_tables $_procd_jail_strings $_procd_jail_bools; do
 		if _procd_is_near "$plain" "$word"; then
