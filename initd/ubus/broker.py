@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 PEERS_MAX = 4096
 SPARE_FDS = 128  # left to the rest of initd: jails, logs, pipes
-HELD_MAX = 8 << 20  # bytes of half-sent and unread messages of all peers but root's
+HELD_MAX = 8 << 20  # bytes of messages under way, of objects and calls, of all peers but root's together
 ACCEPT_MAX = 64  # connections taken per readiness
 GROUPS_BYTES = 1024  # the most that Python takes from getsockopt: 256 groups
 _CREDENTIALS = Struct("iII")  # struct ucred: pid, uid, gid
@@ -223,9 +223,9 @@ class Broker:
         except PeerGone:
             self._leaving[peer.id] = peer
             return False
+        self._account(peer, channel)
         if not channel.output_bytes:
             return True  # nothing was waiting before either
-        self._account(peer, channel)
         if peer.id not in self._writing:
             self._writing.add(peer.id)
             self._loop.watch(channel.fileno(), READ | WRITE, lambda events: self._ready(peer, events))
@@ -236,7 +236,8 @@ class Broker:
         peer.waiting_bytes = channel.output_bytes
         before = self._held.get(peer.id)
         if before is not None and peer.id not in self._leaving:
-            self._held[peer.id] = now = channel.held_bytes + self._turns.held_bytes(peer)
+            now = channel.held_bytes + self._turns.held_bytes(peer) + peer.held_bytes
+            self._held[peer.id] = now
             self._held_bytes += now - before
             if self._held_bytes > HELD_MAX and now > before:
                 held = self._held

@@ -115,6 +115,7 @@ class Exchange:
             self._part(served, target)
         for subscriber in list(served.subscribers.values()):
             del subscriber.targets[served.id]
+            subscriber.keep(0, -1)
             subscriber.notices += 1
             body = pack_word(wire.A_OBJID, subscriber.id) + pack_word(wire.A_TARGET, served.id)
             subscriber.peer.send(wire.UNSUBSCRIBE, subscriber.notices, 0, body)
@@ -237,6 +238,7 @@ class Exchange:
             return wire.OK
         if len(subscriber.targets) >= OBJECTS_MAX:
             return wire.NO_MEMORY
+        subscriber.keep(0, 1)
         subscriber.targets[target.id] = target
         target.subscribers[subscriber.id] = subscriber
         if len(target.subscribers) == 1:
@@ -253,6 +255,7 @@ class Exchange:
 
     def _part(self, subscriber: Served, target: Served) -> None:
         del subscriber.targets[target.id], target.subscribers[subscriber.id]
+        subscriber.keep(0, -1)
         if not target.subscribers:
             self._tell_active(target)
 

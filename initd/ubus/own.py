@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from initd.ubus.blob import Table, Value
 
 RESERVED = b"ubus."  # events that only the broker sends
+DATA_MAX = 1 << 16  # of who is not root: it is taken apart in one go, before the ACL can be asked
 
 
 class Events:
@@ -26,6 +27,8 @@ class Events:
         exchange.on_object = self._tell_object
 
     def _call(self, peer: Peer, frame: Frame, method: bytes, data: bytes) -> int:
+        if peer.who.uid and len(data) > DATA_MAX:
+            return wire.INVALID_ARGUMENT
         table = unpack_table(data)
         if method == b"register":
             return self._register(peer, table)
@@ -47,7 +50,7 @@ class Events:
             return wire.OK
         if len(served.patterns) >= OBJECTS_MAX:
             return wire.NO_MEMORY
-        served.keep(len(pattern) + 1)
+        served.keep(len(pattern) + 1, 1)
         served.patterns.append((pattern, is_prefix))
         self._listeners[served.id] = served
         return wire.OK

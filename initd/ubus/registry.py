@@ -17,17 +17,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Container
 
 OBJECTS_MAX = 1024  # of one peer; as many subscriptions and patterns of one object
-KEPT_MAX = 1 << 20  # bytes of paths, signatures and patterns of one peer
+KEPT_MAX = 4 << 20  # bytes of paths, signatures and patterns of one peer
+SIGNATURE_MAX = 1 << 16  # of an object: it is taken apart in one go
 CALLS_MAX = 4096  # of one peer that wait for an answer; the oldest is forgotten beyond
 LOOKUPS_MAX = 64  # of one peer that wait until it has read the answers to the ones before
+ITEM_BYTES = 256  # of memory for an object, a method, a pattern, a subscription or a call, beside its names
 
 
 class Peer:
     """A connected client. How a frame leaves is the broker's business: `transmit`."""
 
     __slots__ = (
-        *("calls", "copies", "id", "kept_bytes", "lookups", "objects", "transmit", "waiting_bytes"),
-        "who",
+        *("calls", "copies", "id", "kept_bytes", "kept_items", "lookups", "objects", "transmit"),
+        *("waiting_bytes", "who"),
     )
 
     def __init__(self, id: int, who: Credentials, transmit: "Callable[[Peer, Frame], bool]") -> None:
@@ -37,9 +39,15 @@ class Peer:
         self.objects: dict[int, Served] = {}
         self.calls: dict[tuple[int, int], Served] = {}  # (seq, object id) → who has to answer
         self.lookups: deque[Lookup] = deque()
-        self.kept_bytes = 0
+        self.kept_bytes = self.kept_items = 0
         self.waiting_bytes = 0  # sent and not taken yet; the broker counts
         self.copies = 0  # frames copied to this peer as a monitor
+
+    @property
+    def held_bytes(self) -> int:
+        """About the memory that is taken by what is remembered for it."""
+        items = self.kept_items + len(self.calls) + len(self.lookups)
+        return self.kept_bytes + ITEM_BYTES * items + sum([len(lookup.prefix) for lookup in self.lookups])
 
     def send(self, type: int, seq: int, peer: int, body: bytes, fd: int = -1) -> bool:
         """Send a frame; `fd` stays the caller's. True if nothing waits in front of the next one."""
@@ -56,7 +64,7 @@ class Lookup:
     __slots__ = ("at", "paths", "prefix", "request", "status")
 
     def __init__(self, request: Frame, paths: list[bytes], prefix: bytes | None) -> None:
-        self.request = request
+        self.request = Frame(request.type, request.seq, request.peer)  # without its body
         self.paths = paths
         self.prefix = prefix or b""
         self.at = bisect_left(paths, self.prefix)
@@ -71,13 +79,17 @@ class Lookup:
 
 
 class ObjectType:
-    """A signature, shared by the objects that name its id: method names, each with its whole attribute."""
+    """A signature, shared by the objects that name its id: method names, each with its whole attribute.
 
-    __slots__ = ("id", "methods", "users")
+    Each user is charged for all of it, for who made it may part first.
+    """
 
-    def __init__(self, id: int, methods: list[tuple[bytes, bytes]]) -> None:
+    __slots__ = ("id", "methods", "size", "users")
+
+    def __init__(self, id: int, signature: bytes) -> None:
         self.id = id
-        self.methods = methods
+        self.methods = split_table(signature)
+        self.size = len(signature)
         self.users = 0
 
 
@@ -85,8 +97,8 @@ class Served:
     """An object that a peer has added. `path` is empty for an anonymous one."""
 
     __slots__ = (
-        *("calls", "id", "kept_bytes", "notices", "path", "patterns", "peer", "subscribers", "targets"),
-        "type",
+        *("calls", "id", "kept_bytes", "kept_items", "notices", "path", "patterns", "peer", "subscribers"),
+        *("targets", "type"),
     )
 
     def __init__(self, id: int, peer: Peer, path: bytes, type: ObjectType | None) -> None:
@@ -94,19 +106,21 @@ class Served:
         self.peer = peer
         self.path = path
         self.type = type
-        self.kept_bytes = 0
+        self.kept_bytes = self.kept_items = 0
         self.subscribers: dict[int, Served] = {}
         self.targets: dict[int, Served] = {}
         self.patterns: list[tuple[bytes, bool]] = []
         self.calls: dict[tuple[int, int], Peer] = {}  # (peer id, seq) → who waits
         self.notices = 0
 
-    def keep(self, size: int) -> None:
+    def keep(self, size: int, items: int) -> None:
         """Count what is remembered for the peer. Raises UbusError (no memory) if that is too much."""
         if self.peer.kept_bytes + size > KEPT_MAX:
             raise UbusError(wire.NO_MEMORY)
         self.peer.kept_bytes += size
+        self.peer.kept_items += items
         self.kept_bytes += size
+        self.kept_items += items
 
 
 def draw_id(taken: "Container[int]") -> int:
@@ -148,9 +162,12 @@ class Registry:
             if kind is None:
                 raise UbusError(wire.INVALID_ARGUMENT)
         elif signature is not None:
-            kind = ObjectType(self._draw(self.types), split_table(signature))
+            if len(signature) > SIGNATURE_MAX:
+                raise UbusError(wire.NO_MEMORY)
+            kind = ObjectType(self._draw(self.types), signature)
         served = Served(self._draw(self.objects), peer, path, kind)
-        served.keep(len(path) + len(signature or b""))
+        size, methods = (kind.size, len(kind.methods)) if kind is not None else (0, 0)
+        served.keep(len(path) + size, 2 + methods)
         self.objects[served.id] = peer.objects[served.id] = served
         if kind is not None:
             self.types[kind.id] = kind
@@ -164,6 +181,7 @@ class Registry:
         """Forget an object that nothing refers to any more."""
         del self.objects[served.id], served.peer.objects[served.id]
         served.peer.kept_bytes -= served.kept_bytes
+        served.peer.kept_items -= served.kept_items
         if served.path:
             del self.paths[served.path]
             self._sorted = None

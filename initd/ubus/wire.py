@@ -77,6 +77,7 @@ STATUS_TEXTS = (
 
 HEAD_BYTES = 12  # version, type, seq, peer and the word of the blob
 FRAME_MAX = 8 + MAX_BYTES
+ATTRIBUTES_MAX = 64  # of a message: there are 13 ids, and they are taken apart in one go
 _HEAD = Struct(">BBHII")
 _PEER = Struct(">I")
 _WORDS = frozenset((A_STATUS, A_OBJID, A_OBJTYPE, A_TARGET))
@@ -124,7 +125,11 @@ class Frame:
         """
         found = {}
         body = self.body
+        left = ATTRIBUTES_MAX
         for kind, start, end in attributes(body):
+            left -= 1
+            if left < 0:
+                raise BlobError("more attributes than a message has")
             if kind in _STRINGS:
                 if start == end or body[end - 1]:
                     raise BlobError("a string that does not end")
