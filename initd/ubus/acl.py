@@ -152,6 +152,13 @@ def read_grants(table: "Table", path: str) -> list[Grant]:
 
     `inherit` is accepted and grants nothing, as in ubusd. A file without user and group is for nobody.
     """
+    try:
+        return _read_grants(table, path)
+    except ValueError as error:  # a NUL or half of a pair of surrogates, by an escape
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def _read_grants(table: "Table", path: str) -> list[Grant]:
     user, group = _string(table, "user", path), _string(table, "group", path)
     _strings(table.get("inherit"), f"{path}: inherit")
     grants = []

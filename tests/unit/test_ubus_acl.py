@@ -115,6 +115,10 @@ def test_grants_are_for_their_user_or_their_group_alone() -> None:
         ('{"user": "root", "access": {"x": {"methods": "echo"}}}', "methods: not an array"),
         ('{"user": "root", "access": {"x": {"acl": 1}}}', "acl: not an object"),
         ('{"user": "root", "send": ["a", 1]}', "send: not an array of strings"),
+        (r'{"user": "ro\u0000ot", "send": ["a"]}', "a.json: embedded null byte"),
+        (r'{"group": "\ud800", "send": ["a"]}', "a.json: 'utf-8' codec can't encode"),
+        (r'{"user": "root", "send": ["\ud800"]}', "a.json: 'utf-8' codec can't encode"),
+        (r'{"user": "root", "access": {"x": {"methods": ["\udfff"]}}}', "a.json: 'utf-8' codec can't encode"),
     ],
 )
 def test_an_acl_file_that_is_wrong_says_where(text: str, message: str) -> None:
