@@ -15,6 +15,7 @@ from initd.ubus.wire import DATA, FRAME_MAX, HEAD_BYTES, INVOKE, STATUS, Frame, 
 CHUNK_BYTES = 16384  # per readiness: one busy peer does not keep the others waiting
 OUTPUT_MAX = FRAME_MAX  # what may wait for a peer that does not read
 FDS_MAX = 8  # descriptors that may wait with it
+FRAME_BYTES = 200  # of memory for a message that waits, beside what it says
 FD_BYTES = 1 << 17  # what each that waits counts for: there are fewer of them than bytes
 FDS_SENT_MAX = 253  # of one message; the kernel's own bound, which no header tells
 _FD = Struct("i")
@@ -50,7 +51,8 @@ class Channel:
     @property
     def held_bytes(self) -> int:
         """What this peer keeps busy: what waits for it, what it began to send, descriptors with either."""
-        return self.output_bytes + len(self._input) + FD_BYTES * (self._fd_count + (self._passed >= 0))
+        frames, fds = len(self._output), self._fd_count + (self._passed >= 0)
+        return self.output_bytes + len(self._input) + FRAME_BYTES * frames + FD_BYTES * fds
 
     def receive(self) -> list[Frame]:
         """The frames that are complete after one read. A frame's `fd` belongs to the caller from then on.

@@ -7,7 +7,7 @@ turns, one message each. Knows nothing of what a message means.
 
 from initd.loop import Loop
 from initd.slim import deque
-from initd.ubus.channel import FD_BYTES
+from initd.ubus.channel import FD_BYTES, FRAME_BYTES
 from initd.ubus.strangers import close_fd
 
 TYPE_CHECKING = False
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from initd.ubus.wire import Frame
 
 SLICE_S = 0.01
-FRAME_BYTES = 128  # of memory for a message, beside its body
 
 
 class Turns:

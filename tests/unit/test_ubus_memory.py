@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The broker's memory, descriptors and time: all that users besides root make it keep counts against one bound."""
 
+import contextlib
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -65,6 +66,15 @@ def tiny_messages(world: World, mine: socket.socket, other: socket.socket) -> No
     mine.send(400 * frame(wire.PING))
 
 
+def unread_answers(world: World, mine: socket.socket, other: socket.socket) -> None:
+    fill(world, mine)
+    for _ in range(100):
+        with contextlib.suppress(OSError):  # once it is dropped
+            mine.send(frame(wire.PING))
+        world.turn()
+        world.turn()
+
+
 def open_calls(world: World, mine: socket.socket, other: socket.socket) -> None:
     (id,) = add_objects(world, other, 1)
     send_all(world, [mine], b"".join(invoke(id, seq) for seq in range(200)))
@@ -98,7 +108,7 @@ def long_questions(world: World, mine: socket.socket, other: socket.socket) -> N
     send_all(world, [mine], frame(wire.LOOKUP) + 4 * question)
 
 
-GREED = [tiny_messages, open_calls, subscriptions, methods, a_type_of_another, long_questions]
+GREED = [tiny_messages, unread_answers, open_calls, subscriptions, methods, a_type_of_another, long_questions]
 
 
 @pytest.mark.parametrize("take", GREED)
