@@ -270,9 +270,9 @@ class TestWords:
         ran = world.source(
             shell,
             "append l a\nappend l 'b$(id)'\nappend l c ,\nprepend l z\necho \"$l\"\nlist_contains l a && echo yes\n"
-            "list_contains l x || echo no\nw='a b c'\nlist_remove w b\necho \"$w\"",
+            "list_contains l x || echo no\nw='a b c *'\nlist_remove w b\necho \"$w\" ??c",
         )
-        assert ran.out == "z a b$(id),c\nyes\nno\na c\n"
+        assert ran.out == "z a b$(id),c\nyes\nno\na c * etc\n"
 
     def test_include(self, world: World, shell: str) -> None:
         (world.root / "d").mkdir()

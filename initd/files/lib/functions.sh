@@ -127,11 +127,19 @@ list_contains() { # VARIABLE WORD
 }
 
 list_remove() { # VARIABLE WORD
-	local _list _word _left=
+	local _list _word _left='' _restore=''
 	eval "_list=\${$1:-}"
+	case $- in
+	*f*) ;;
+	*)
+		_restore=1
+		set -f # a word may be a pattern, and is not meant here
+		;;
+	esac
 	for _word in $_list; do
 		[ "$_word" = "$2" ] || _left="$_left${_left:+ }$_word"
 	done
+	[ -z "$_restore" ] || set +f
 	eval "$1=\$_left"
 }
 
