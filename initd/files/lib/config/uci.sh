@@ -16,7 +16,9 @@ _uci_awk() {
 	esac
 	if command -v uci >/dev/null; then
 		# with names for all sections, and with changes that are not committed
-		_uci -q -n export "$1" | LC_ALL=C SOURCE=$1 awk -f "$_uci_libexec/uci.awk" -f "$_uci_libexec/$2.awk"
+		local _uci_text
+		_uci_text=$(_uci -q -n export "$1") || return
+		printf '%s\n' "$_uci_text" | LC_ALL=C SOURCE=$1 awk -f "$_uci_libexec/uci.awk" -f "$_uci_libexec/$2.awk"
 	else
 		[ -r "$_uci_directory/$1" ] || return
 		LC_ALL=C SOURCE=$_uci_directory/$1 awk -f "$_uci_libexec/uci.awk" -f "$_uci_libexec/$2.awk" "$_uci_directory/$1"
