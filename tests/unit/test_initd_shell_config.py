@@ -239,7 +239,9 @@ class TestUci:
         stub = world.root / "bin/uci"
         stub.write_text("#!/bin/sh\nexit 1\n")
         stub.chmod(0o755)
-        ran = world.source(shell, "config_load thing && echo loaded\nuci_get thing lan proto x\nuci_get thing lan\n")
+        ran = world.source(
+            shell, "config_load thing && echo loaded\nuci_get thing lan proto x\nuci_get thing lan\n"
+        )
         assert (ran.out, ran.status) == ("x\n", 1)
 
     def test_uci_is_used_where_there_is_one(self, world: World, shell: str) -> None:
