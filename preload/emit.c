@@ -29,8 +29,11 @@ static unsigned int put(struct program *program, struct insn insn)
 	return program->at;
 }
 
-unsigned int emit_load(struct program *program, uint32_t offset)
+/* Where both ways of a test are the same there is no test, and what they lead to may be anywhere. */
+unsigned int emit_load(struct program *program, uint32_t offset, unsigned int next)
 {
+	if (!program->full && next != program->at)
+		put(program, (struct insn){.code = BPF_JMP | BPF_JA, .k = next - program->at});
 	return put(program, (struct insn){.code = LOAD, .k = offset});
 }
 
@@ -119,7 +122,7 @@ static unsigned int emit_test(struct program *program, uint32_t word, uint16_t c
 {
 	unsigned int at = emit_jump(program, code, k, yes, no);
 
-	return at == program->at ? emit_load(program, word) : at;
+	return at == program->at ? emit_load(program, word, at) : at;
 }
 
 static unsigned int emit_equal(struct program *program, uint32_t word, uint32_t k, unsigned int yes,
@@ -132,13 +135,17 @@ static unsigned int emit_equal(struct program *program, uint32_t word, uint32_t 
 static unsigned int emit_masked(struct program *program, uint32_t word, uint32_t mask, uint32_t k,
 				unsigned int yes, unsigned int no)
 {
+	unsigned int at;
+
 	if (!mask)
 		return yes;
 	if (mask == UINT32_MAX)
 		return emit_equal(program, word, k, yes, no);
-	emit_jump(program, JUMP(BPF_JEQ), k, yes, no);
-	put(program, (struct insn){.code = BPF_ALU | BPF_AND | BPF_K, .k = mask});
-	return emit_load(program, word);
+	at = emit_jump(program, JUMP(BPF_JEQ), k, yes, no);
+	if (at != program->at)
+		return at;
+	at = put(program, (struct insn){.code = BPF_ALU | BPF_AND | BPF_K, .k = mask});
+	return emit_load(program, word, at);
 }
 
 /* Is the argument at least `value`? The high word decides unless it is equal. */

@@ -26,8 +26,8 @@ struct program {
 
 void program_start(struct program *program, const struct arch *arch, struct insn *insns);
 
-/* Each returns the position of the first instruction of what it wrote or found. */
-unsigned int emit_load(struct program *program, uint32_t offset);
+/* Each returns the position of the first instruction of what it wrote or found. A load goes on at `next`. */
+unsigned int emit_load(struct program *program, uint32_t offset, unsigned int next);
 unsigned int emit_return(struct program *program, uint32_t action);
 unsigned int emit_jump(struct program *program, uint16_t code, uint32_t k, unsigned int yes,
 		       unsigned int no);

@@ -82,14 +82,15 @@ static unsigned int emit_tree(struct work *work, struct program *program, const 
 
 static void emit_program(struct work *work, struct program *program, const struct node *root)
 {
+	const uint32_t audit = work->space.rules->arch->audit;
 	unsigned int at, kill;
 
 	at = emit_tree(work, program, root);
 	if (root->kind != NODE_LEAF) /* else the number makes no difference */
-		at = emit_load(program, OFFSET_NR);
+		at = emit_load(program, OFFSET_NR, at);
 	kill = emit_return(program, work->space.rules->foreign_action);
-	emit_jump(program, BPF_JMP | BPF_JEQ | BPF_K, work->space.rules->arch->audit, at, kill);
-	emit_load(program, OFFSET_ARCH);
+	at = emit_jump(program, BPF_JMP | BPF_JEQ | BPF_K, audit, at, kill);
+	emit_load(program, OFFSET_ARCH, at);
 }
 
 /* One attempt. Kept if it is cheaper than the best so far, or as cheap and shorter. */
