@@ -192,7 +192,7 @@ static void add_segment(struct space *space, uint32_t first, uint64_t end, uint3
 static int make_segments(struct space *space)
 {
 	uint32_t foreign = space->rules->arch->first_foreign;
-	struct leaf kill = {.action = SECCOMP_RET_KILL_PROCESS};
+	struct leaf kill = {.action = space->rules->foreign_action};
 	uint64_t end = foreign ? foreign : (uint64_t)1 << 32, next = 0;
 	unsigned int n = space->n_keys;
 	int otherwise = leaf_of(space, NULL);

@@ -22,6 +22,7 @@ RULES = [
 POLICY = json.dumps({"defaultAction": "SCMP_ACT_KILL_PROCESS", "syscalls": RULES}).encode()
 STARTUP = b'{"defaultAction": "SCMP_ACT_KILL", "syscalls": [{"names": ["brk"], "action": "SCMP_ACT_ALLOW"}]}'
 MARK = int(lib.MARK_LISTENER)
+X32 = 0x40000000  # a foreign ABI of which only the numbers tell
 
 targets = pytest.mark.parametrize("target", TARGETS, ids=repr)
 
@@ -33,6 +34,8 @@ def verdicts(target: Target, mode: int, door1: bool = False) -> dict[str, int]:
     out = {name: program.run(target.audit, target.numbers[name])[0] for name in names}
     out["mark"] = program.run(target.audit, target.numbers["prctl"], (MARK, 9, 0, 0, 0, 0))[0]
     out["foreign"] = program.run(target.audit ^ 1, target.numbers["write"])[0]
+    if target.name == "x86_64":
+        assert program.run(target.audit, X32 | target.numbers["write"])[0] == out["foreign"]
     return out
 
 
