@@ -50,9 +50,16 @@ class Copy:
 
 
 def describe(body: bytes) -> "Table":
-    """The attributes of a message, in the order of their ids; a part that is no table is left empty."""
+    """The attributes of a message, in the order of their ids; a part that is no table is left empty.
+
+    Anybody may send what is no message, and a monitor that ends by it would see nothing of what follows.
+    """
     table: Table = {}
-    for kind, payload in sorted(wire.Frame(0, 0, 0, body).attributes().items()):
+    try:
+        found = wire.Frame(0, 0, 0, body).attributes()
+    except BlobError as error:
+        return {"unreadable": str(error)}
+    for kind, payload in sorted(found.items()):
         name = _NAMES.get(kind)
         if name is None:
             continue

@@ -16,7 +16,7 @@ import pytest
 
 from initd.loop import Loop
 from initd.ubus import command, wire
-from initd.ubus.blob import INT8, INT32, STRING, Int8, Int64, unpack_table
+from initd.ubus.blob import INT8, INT32, STRING, Int8, Int64, pack_attribute, unpack_table
 from initd.ubus.blocking import Session
 from initd.ubus.bus import Bus
 from initd.ubus.copy import Copy
@@ -277,6 +277,15 @@ def test_a_copy_is_printed_as_the_real_command_does() -> None:
     assert Copy(wire.unpack_frame(raw, 0, len(raw)).body).line() == (
         '<- 9c58b9d5 #00000001         invoke: {"objid":1,"method":"send",'
         '"data":{"id":"test.event","data":{"x":1}}}'
+    )
+
+
+def test_a_copy_of_what_is_no_message_is_printed_as_that() -> None:
+    words = {wire.M_CLIENT: 1, wire.M_PEER: 2, wire.M_SEQ: 3, wire.M_TYPE: wire.PING}
+    head = b"".join(wire.pack_word(id, number) for id, number in words.items())
+    body = head + wire.pack_flag(wire.M_SEND, False) + pack_attribute(wire.M_DATA, b"\0\0\0\1")
+    assert Copy(body).line() == (
+        '<- 00000001 #00000002           ping: {"unreadable":"an attribute of 1 bytes where 4 are left"}'
     )
 
 
