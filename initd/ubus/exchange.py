@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     OwnObject: TypeAlias = "Callable[[Peer, Frame, bytes, bytes], int]"
 
 CALLS_BYTES_MAX = 1 << 19  # of calls that wait for an object's owner to read
+USERS_PART = 4  # users besides root have that part of it: root is served, and does not wait for long
 NOTICES_BYTES_MAX = 1 << 18  # of events and notifications besides: who sends too many leaves room for calls
 
 
@@ -189,7 +190,8 @@ class Exchange:
         if not self._may(peer, ACCESS, served, method):
             return wire.PERMISSION_DENIED
         waiting_bytes = served.peer.waiting_bytes
-        if waiting_bytes and waiting_bytes + len(frame.body) > CALLS_BYTES_MAX:
+        limit = CALLS_BYTES_MAX // USERS_PART if peer.who.uid else CALLS_BYTES_MAX
+        if waiting_bytes and waiting_bytes + len(frame.body) > limit:
             return wire.NO_MEMORY  # it is slow, or too many ask: not a reason to drop it
         self._forward(peer, frame, served, method, found)
         return None

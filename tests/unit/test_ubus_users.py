@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ubus_world import NOBODY, World, clean_world, frames_in, is_closed, send_all
+from ubus_world import NOBODY, World, clean_world, frames_in, is_closed, send_all, thing
 
 from initd.ubus import broker as broker_module
 from initd.ubus import turns, wire
-from initd.ubus.acl import Credentials
+from initd.ubus.acl import ACCESS, Credentials, Grant
 from initd.ubus.blob import MAX_BYTES
 
 
@@ -61,6 +61,22 @@ def test_users_take_turns_and_root_does_not_wait(world: World, monkeypatch: pyte
     for _ in range(120):
         world.turn()
     assert not (world.broker.registry.peers or world.broker._turns._waiting)
+
+
+def test_no_user_keeps_root_from_calling(world: World) -> None:
+    grant = Grant(ACCESS, "thing")
+    grant.methods, grant.uid = frozenset([b"*"]), NOBODY.uid
+    world.broker.exchange.acl.grants = [grant]
+    owner, greedy, root = world.client(), world.client(NOBODY), world.client()
+    served = world.add(owner, thing())
+    world.clients.remove(owner)  # it has a lot to do
+    ends: list[int] = []
+    for _ in range(2000):
+        greedy.start_invoke(served.id, "echo", {"text": "x" * 300}, None, ends.append)
+    world.until(lambda: bool(ends) and not greedy.channel.output_bytes and not world.broker._turns._waiting)
+    assert set(ends) == {wire.NO_MEMORY}
+    world.clients.append(owner)
+    assert world.call(root, served.id, "echo", {"text": "x" * 50000})[0] == wire.OK
 
 
 def test_no_user_takes_the_places_of_another(world: World) -> None:
