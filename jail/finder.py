@@ -3,8 +3,9 @@
 
 What importlib asks about each module of a path (six names that it could have, whose loader it is, twice where its
 compiled form lies) takes longer than to read it. Here a module is a file of its package's directory, and is taken if
-its compiled form lies where Python has put it and is of this source: of its time and its size. Whatever else it is,
-the usual finders find it, and compile it.
+its compiled form lies where Python has put it and is of this source, of its time and its size, or was made not to be
+held against it; or if it has no source and the compiled form lies in its place, as on most targets. Whatever else it
+is, the usual finders find it, and compile it.
 """
 
 import _imp
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 PACKAGES = ("jail.", "initd.")
 HEAD_BYTES = 16
+_BY_TIME, _UNCHECKED = (MAGIC_NUMBER + flags.to_bytes(4, "little") for flags in (0, 1))
 _ENDING = f".{sys.implementation.cache_tag}.pyc"
 
 
@@ -33,19 +35,19 @@ class Finder:
     ) -> ModuleSpec | None:
         if not path or not name.startswith(PACKAGES):
             return None
-        last = name.rpartition(".")[2]
-        source = f"{path[0]}/{last}.py"
-        compiled = f"{path[0]}/__pycache__/{last}{_ENDING}"
+        folder, last = path[0], name.rpartition(".")[2]
+        origin, compiled = f"{folder}/{last}.py", f"{folder}/__pycache__/{last}{_ENDING}"
         try:
+            heads = _heads(origin)
+            if not heads:
+                origin = compiled = f"{folder}/{last}.pyc"
             data = _read(compiled)
-            info = posix.stat(source)
         except OSError:
             return None
-        # all but the flags, which are 0 where time and size tell
-        stamp = (int(info.st_mtime) & 0xFFFFFFFF) << 32 | (info.st_size & 0xFFFFFFFF) << 64
-        if data[:HEAD_BYTES] != MAGIC_NUMBER + stamp.to_bytes(12, "little"):
+        # whether by time or unchecked: without a source there is nothing to hold it against
+        if len(data) < HEAD_BYTES or not data.startswith(heads or (_BY_TIME, _UNCHECKED)):
             return None
-        spec = ModuleSpec(name, Finder, origin=source, loader_state=data)  # type: ignore[arg-type]
+        spec = ModuleSpec(name, Finder, origin=origin, loader_state=data)  # type: ignore[arg-type]
         spec.has_location = True
         spec.cached = compiled
         return spec
@@ -73,5 +75,16 @@ def _read(path: str) -> bytes:
         posix.close(fd)
 
 
+def _heads(source: str) -> tuple[bytes, ...]:
+    """How the compiled form of a source begins: its time and size, or a hash for nobody to check. (): no source."""
+    try:
+        info = posix.stat(source)
+    except FileNotFoundError:
+        return ()
+    stamp = (int(info.st_mtime) & 0xFFFFFFFF) | (info.st_size & 0xFFFFFFFF) << 32
+    return _BY_TIME + stamp.to_bytes(8, "little"), _UNCHECKED
+
+
 def install() -> None:
-    sys.meta_path.insert(0, Finder)
+    if _imp.check_hash_based_pycs != "always":
+        sys.meta_path.insert(0, Finder)

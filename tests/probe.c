@@ -977,7 +977,6 @@ static long do_daemon(char **arguments)
 	return read(ends[0], &byte, 1) == 1 ? 0 : -1;
 }
 
-/* Orphans that end: a zombie still takes signals, a reaped one is gone. */
 /* One each millisecond, by a process beside this one, until the jail ends. */
 static long do_make_orphans(char **arguments)
 {
@@ -999,6 +998,7 @@ static long do_make_orphans(char **arguments)
 	return pid < 0 ? -1 : 0;
 }
 
+/* Orphans that end: a zombie still takes signals, a reaped one is gone. */
 static long do_orphans(char **arguments)
 {
 	const struct timespec pause_between = {0, 1000000};

@@ -71,11 +71,37 @@ def test_what_is_checked_by_its_contents_is_left_to_the_interpreter(source: Path
     assert find(source) is None
 
 
-def test_a_module_without_source_or_compiled_form_is_left_to_the_interpreter(source: Path) -> None:
+def test_what_is_not_to_be_checked_is_taken_whatever_the_source(source: Path) -> None:
+    py_compile.compile(str(source), invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
+    os.utime(source, (0, 0))
+    assert find(source)
+
+
+def test_without_a_compiled_form_it_is_left_to_the_interpreter(source: Path) -> None:
     Path(importlib.util.cache_from_source(str(source))).unlink()
     assert find(source) is None
-    py_compile.compile(str(source))
+
+
+@pytest.mark.parametrize("mode", py_compile.PycInvalidationMode)
+def test_without_a_source_what_lies_in_its_place_is_taken(
+    source: Path, mode: py_compile.PycInvalidationMode
+) -> None:
+    beside = source.with_suffix(".pyc")
+    py_compile.compile(str(source), str(beside), invalidation_mode=mode)
+    Path(importlib.util.cache_from_source(str(source))).unlink()
+    assert find(source) is None  # the source comes first
     source.unlink()
+    module = find(source)
+    if mode is py_compile.PycInvalidationMode.CHECKED_HASH:
+        assert module is None
+        return
+    usual_spec = importlib.util.spec_from_file_location("jail.some", beside)
+    assert module and usual_spec and usual_spec.loader
+    usual = importlib.util.module_from_spec(usual_spec)
+    usual_spec.loader.exec_module(usual)
+    for name in ("__name__", "__package__", "__file__", "__cached__", "WHERE"):
+        assert getattr(module, name) == getattr(usual, name)
+    beside.write_bytes(beside.read_bytes()[:12])
     assert find(source) is None
 
 
