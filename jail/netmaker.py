@@ -157,9 +157,10 @@ def make_for_tracer(jail_name: str, network: "Network") -> int:
     if any(device.kind == "dev" for device in network.devices):
         raise UsageError("net: a device cannot be moved into a jail that is traced here")
     made = make_and_wait(jail_name, network)
-    made.hold_fd = _close(made.hold_fd)
     if made.pid:
+        os.kill(made.pid, SIGKILL)  # before it could see an end, and remove what it has made
         os.waitpid(made.pid, 0)
+    made.hold_fd = _close(made.hold_fd)
     return made.fd
 
 

@@ -76,7 +76,7 @@ def make(jail_name: str, network: Network) -> "NoReturn":
             try:
                 maker.make(network)
                 os.set_inheritable(home_fd, True)
-                words = [word for index, name in maker.moved for word in (str(index), name)]
+                words = [word for index, name in maker.kept for word in (str(index), name)]
                 os.execve(STUB, ["ujail-init", "keep", str(home_fd), *words], {"PATH": PATH})
             except BaseException:
                 maker.give_back(home_fd)
@@ -84,14 +84,14 @@ def make(jail_name: str, network: Network) -> "NoReturn":
 
 
 class Maker:
-    """`host` and `inside` are the two namespaces; `moved` what has to be moved back."""
+    """`host` and `inside` are the two namespaces; `kept` what has to be moved back or, without a name, be removed."""
 
     def __init__(self, jail_name: str, host: Routing, inside: Routing, fd: int) -> None:
         self._jail_name = jail_name
         self._host = host
         self._inside = inside
         self._fd = fd
-        self.moved: list[tuple[int, str]] = []  # index inside, name at home
+        self.kept: list[tuple[int, str]] = []  # index inside, name at home
 
     def make(self, network: Network) -> None:
         """Everything, rules first: no packet passes before them. Raises ConfigError."""
@@ -104,9 +104,10 @@ class Maker:
 
     def give_back(self, home_fd: int) -> None:
         """Each as far as it goes: why it is done is what will be said."""
-        for index, name in self.moved:
+        for index, name in self.kept:
             with suppress(OSError):
-                self._inside.set_link(index, net_ns_fd=home_fd, ifname=name)
+                if name:
+                    self._inside.set_link(index, net_ns_fd=home_fd, ifname=name)
 
     def _put_rules(self, network: Network) -> None:
         from jail.netrules import commands
@@ -131,6 +132,7 @@ class Maker:
             lambda: self._host.add_link("veth", {"VETH_INFO_PEER": {"attrs": peer}}, ifname=name, **own),
             f"veth {name}",
         )
+        self.kept.append((self._index(self._inside, device.name), ""))
         index = self._index(self._host, name)
         alias = f"jail {self._jail_name} {device.name}"
         self._try(f"{name}: alias", lambda: self._host.set_link(index, ifalias=alias))
@@ -158,7 +160,7 @@ class Maker:
             f"move {device.parent}",
             lambda: self._host.set_link(index, net_ns_fd=self._fd, ifname=device.name),
         )
-        self.moved.append((self._index(self._inside, device.name), device.parent))
+        self.kept.append((self._index(self._inside, device.name), device.parent))
 
     # what all have
 

@@ -562,6 +562,16 @@ static long try_connect(char **arguments)
 	return fd < 0 || connect(fd, (struct sockaddr *)&address, size) ? -1 : close(fd);
 }
 
+/* The connection is there until the program ends. */
+static long try_connect_and_keep(char **arguments)
+{
+	struct sockaddr_in6 address;
+	socklen_t size;
+	int fd = open_socket(arguments, SOCK_STREAM, &address, &size);
+
+	return fd < 0 ? -1 : connect(fd, (struct sockaddr *)&address, size);
+}
+
 /* A connection that the first data opens, without connect(2). */
 static long try_fast_sendto(char **arguments)
 {
@@ -1144,6 +1154,7 @@ static const struct verb {
 	{"take-tty", 0, TRY, try_take_tty},
 	{"abstract", 1, TRY, try_abstract},
 	{"connect", 2, TRY, try_connect},
+	{"connect-and-keep", 2, TRY, try_connect_and_keep},
 	{"listen", 2, TRY, try_listen},
 	{"listen-anywhere", 0, TRY, try_listen_anywhere},
 	{"fast-sendto", 2, TRY, try_fast_sendto},

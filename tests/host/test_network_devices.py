@@ -50,6 +50,17 @@ def test_hosts_end_has_a_name_an_alias_and_maybe_an_address(world: World) -> Non
     assert world.end(pid) == 0
 
 
+def test_connection_that_nobody_answers_holds_up_no_start(world: World) -> None:
+    options = ("--net", f"{VETH},peer=outer")
+    for address in (HERE, HERE_6):
+        pid = world.start(options, "connect-and-keep", *address)
+        # what the kernel sends at the end of the connection arrives nowhere, and it tries for a while
+        assert world.run("ip", "link", "set", "outer", "down")[0] == 0
+        assert world.end(pid) == 0
+        seen = world.jail(options, "connect", *address)
+        assert seen[f"connect:{address[0]}"] == "ok", seen
+
+
 def test_nothing_is_known_of_ipv6_where_no_address_of_it_was_asked_for(world: World) -> None:
     options = ("--net", "veth:eth0,addr=10.9.0.2/24,bridge=br0", "-p")
     seen = world.jail(options, "cat", "/proc/net/if_inet6")
