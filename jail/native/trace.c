@@ -109,8 +109,8 @@ static struct task *find_origin(const struct trace *trace, pid_t tid)
 	return find_task(&trace->tasks, group != tid ? group : read_field(text, "\nPPid:"));
 }
 
-/* Somebody has died, perhaps before it could tell of its child. */
-static void release_all(struct trace *trace, struct image *image)
+/* Somebody has died, perhaps before it could tell of its child; orphans' parents had before they stopped. */
+static void release_held(struct trace *trace, bool orphans_only)
 {
 	size_t i;
 
@@ -121,7 +121,9 @@ static void release_all(struct trace *trace, struct image *image)
 		if (!task->tid || !task->held)
 			continue;
 		origin = find_origin(trace, task->tid);
-		set_image(task, origin ? origin->image : image);
+		if (origin && orphans_only)
+			continue;
+		set_image(task, origin ? origin->image : trace->ended.image);
 		release(trace, task);
 	}
 }
@@ -144,8 +146,8 @@ static void on_end(struct trace *trace, pid_t tid, int status)
 	if (task->held)
 		trace->n_held--;
 	task->held = 0;
-	if (trace->n_held)
-		release_all(trace, task->image);
+	set_image(&trace->ended, task->image);
+	release_held(trace, false);
 	drop_task(&trace->tasks, tid);
 }
 
@@ -261,8 +263,12 @@ static int conclude(struct trace *trace, int *status)
 static int work(struct trace *trace)
 {
 	int status = 0;
-	const pid_t tid = next_event(trace, &status);
+	pid_t tid = trace->n_held ? waitpid(-1, &status, __WALL | WNOHANG) : -1;
 
+	if (!tid)
+		release_held(trace, true);
+	if (tid <= 0)
+		tid = next_event(trace, &status);
 	if (tid < 0)
 		return tid;
 	if (WIFSTOPPED(status))

@@ -59,6 +59,7 @@ struct files { /* in the order of their appearance, and an index by content */
 
 struct trace {
 	struct tasks tasks;
+	struct task ended; /* has but an image: that of the last one that has ended */
 	struct counts counts;
 	struct files files;
 	struct program *programs;

@@ -170,6 +170,7 @@ void trace_close(struct trace *trace)
 	restore_signals(trace);
 	if (trace->failure_fd >= 0)
 		close(trace->failure_fd);
+	set_image(&trace->ended, NULL);
 	for (i = 0; i < trace->tasks.size; i++)
 		if (trace->tasks.slots[i].tid)
 			set_image(&trace->tasks.slots[i], NULL);

@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING
 import pytest
 from utraced import Traced, trace
 
+from jail.policy import call_number, native_arch
+
 if TYPE_CHECKING:
     from jails import Host
     from probes import Probes
 
 DYING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+FORK = call_number(native_arch(), "clone")  # as glibc makes it
 
 
 def test_signals_arrive_with_what_was_sent(host: "Host", busy: "Probes", tmp_path: Path) -> None:
@@ -68,6 +71,34 @@ def test_signal_is_handed_on_while_a_stop_of_the_program_waits(
     process.send_signal(signal.SIGTERM)
     process.send_signal(signal.SIGCONT)
     assert Traced(host.finish(process), file).status == 128 + signal.SIGTERM
+
+
+def test_child_goes_on_whose_parent_was_killed_before_it_told_of_it(
+    host: "Host", busy: "Probes", tmp_path: Path
+) -> None:
+    file = tmp_path / "t"
+    process = host.spawn(host.utrace, "-f", file, busy["glibc"], "forks", 1_000_000, 1)
+    host.until(lambda: host.children_of(process.pid), "the program")
+    [traced] = host.children_of(process.pid)
+    host.until(lambda: has_forked_unheard(host, process.pid, traced), "a fork that nobody has heard of")
+    os.kill(traced, signal.SIGKILL)
+    host.until(lambda: state_of(traced) == "Z", "its end")
+    process.send_signal(signal.SIGCONT)
+    seen = Traced(host.finish(process), file)
+    assert seen.status == 128 + signal.SIGKILL
+    assert seen.counts["exit_group"] >= 1  # of the children; the last one is recorded as well
+
+
+def has_forked_unheard(host: "Host", tracer: int, traced: int) -> bool:
+    """Stop the tracer; let it go on unless the program and a new child both wait for it now."""
+    os.kill(tracer, signal.SIGSTOP)
+    # what waits for a child sleeps
+    host.until(lambda: state_of(tracer) == "T" and state_of(traced) in "tS", "the stop of utrace")
+    number = Path(f"/proc/{traced}/syscall").read_text().split()[0]
+    if number == str(FORK) and [state_of(child) for child in host.children_of(traced)] == ["t"]:
+        return True
+    os.kill(tracer, signal.SIGCONT)
+    return False
 
 
 def state_of(pid: int) -> str:
