@@ -193,19 +193,30 @@ def test_nothing_of_the_supervisor_gets_in(world: World, tmp_path: Path) -> None
     os.mkfifo(fifo)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     reads, writes = os.pipe()
-    world.commands.run(["cat", str(fifo)])  # waits there until somebody opens it for writing
+    world.commands.run(["cat", str(fifo)])
     world.loop.step(0)
     running = world.commands._running
     assert running is not None
     process = Path(f"/proc/{running.pid}")
-    world.until(lambda: (process / "comm").read_text() == "cat\n")
-    passed = {fd.name: os.readlink(fd) for fd in (process / "fd").iterdir()}
+    writes_fifo = -1
+
+    def is_read() -> bool:  # its loader has files open, and none any more once it is there
+        nonlocal writes_fifo
+        try:
+            writes_fifo = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:
+            return False
+        return True
+
+    world.until(is_read)
+    seen = {fd.name: os.readlink(fd) for fd in (process / "fd").iterdir()}
+    passed = {fd: target for fd, target in seen.items() if target != str(fifo)}
     assert {passed.pop(fd) for fd in "012"} == {"/dev/null"}
     assert all(os.get_inheritable(int(fd)) for fd in passed)  # what this process itself was started with
     status = dict(line.split(":\t", 1) for line in (process / "status").read_text().splitlines())
     assert int(status["SigBlk"], 16) == 0 and not int(status["SigIgn"], 16) & 1 << signal.SIGPIPE - 1
     assert os.getpgid(running.pid) == running.pid
-    os.close(os.open(fifo, os.O_WRONLY))
+    os.close(writes_fifo)
     os.close(reads)
     os.close(writes)
     world.finish()
