@@ -110,9 +110,9 @@ class Owners:
     def _fits(self, owner: Owner, found: "Record") -> bool:
         if not owner.policy or not found.exe or not may_be(owner.definition.user, found.uid):
             return False
-        # one that has just ended shows no files any more
+        # one that has ended shows no files any more, and it may end between these two: so the file comes first
         root = f"/proc/{owner.service_pid}/root"
-        if os.path.exists(root) and not os.path.exists(root + found.exe):
+        if not os.path.exists(root + found.exe) and os.path.exists(root):
             return False
         from jail.advice import filter_of, says
 

@@ -138,6 +138,33 @@ def test_one_that_is_gone_is_of_the_service_that_runs_it(
     assert len(gone.denied) == line.startswith("warning s")
 
 
+def test_service_that_ends_while_it_is_looked_at_fits_still(
+    gone: World, policy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[str] = []
+    exists = os.path.exists
+
+    def ends_after_the_first(path: str) -> bool:
+        if not path.startswith("/proc/"):
+            return exists(path)
+        looks.append(path)
+        return len(looks) == 1 and path.endswith("/root")
+
+    gone.set("s", one={"command": ["/bin/d"], "seccomp": policy})
+    monkeypatch.setattr(os.path, "exists", ends_after_the_first)
+    gone.denials._take_record(record("ptrace", pid=GONE))
+    assert looks and len(told(gone)) == 1
+
+
+def test_service_that_runs_without_that_file_is_not_it(
+    gone: World, policy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone.set("s", one={"command": ["/bin/d"], "seccomp": policy})
+    monkeypatch.setattr(os.path, "exists", lambda path: path.endswith("/root"))
+    gone.denials._take_record(record("ptrace", pid=GONE))
+    assert told(gone) == []
+
+
 def test_one_that_is_gone_and_may_be_of_two(gone: World, policy: str) -> None:
     for name in ("s", "t", "u"):
         gone.set(name, one={"command": ["/bin/d"], "seccomp": policy})
