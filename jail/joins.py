@@ -38,7 +38,7 @@ class Join:
     `pid` is 0 for a jail until find() has found it.
     """
 
-    __slots__ = ("files", "flags", "name", "pid")
+    __slots__ = ("_started", "files", "flags", "name", "pid")
 
     def __init__(self, target: int | str, names: list[str]) -> None:
         """Raises UsageError for what is no pid, no name, or no namespace that can be joined."""
@@ -50,6 +50,7 @@ class Join:
             raise UsageError(f"join: which namespaces of {target}?")
         self.pid = target if isinstance(target, int) else 0
         self.name = "" if isinstance(target, int) else target
+        self._started = 0
         self.flags = 0
         self.files: list[str] = []
         for name in names:
@@ -69,10 +70,12 @@ class Join:
         shared = [file for file in self.files if file not in jail.namespaces()]
         if shared:
             raise ConfigError(f"join: jail {self.name} has no {shared[0]} namespace of its own")
-        self.pid = jail.pid
+        self.pid, self._started = jail.pid, jail.started
 
     def started(self) -> int:
         """When the process began, in ticks since the boot. Raises ConfigError if there is none."""
+        if self._started:
+            return self._started  # as it was found: its pid may be another's by now
         try:
             return procfs.started(self.pid)
         except OSError as error:

@@ -5,13 +5,15 @@ Not on the path of a plain start. initd reads these while it runs: must not impo
 gone is an OSError; who may meet one says what that means.
 """
 
+from jail._native import lib
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TextIO
 
 MOUNTINFO = "/proc/self/mountinfo"
 # of the fields of /proc/PID/stat behind the name, which may have anything in it
-PARENT, STARTED = 1, 19
+PARENT, FLAGS, STARTED = 1, 6, 19
 
 
 def status(pid: int) -> dict[str, str]:
@@ -40,6 +42,11 @@ def parent(pid: int) -> int:
 def started(pid: "int | str") -> int:
     """When a process began, in ticks since the boot; exec does not change it."""
     return int(_stat(pid)[STARTED])
+
+
+def has_executed(pid: int) -> bool:
+    """Whether a process runs a program of its own; False from its fork or clone to its exec."""
+    return not int(_stat(pid)[FLAGS]) & lib.TASK_NOT_EXECUTED
 
 
 def group(pid: int) -> str:

@@ -28,13 +28,15 @@ class Running:
 
     __slots__ = ("door", "name", "parent", "pid", "rules", "service_pid", "started")
 
-    def __init__(self, pid: int, name: str, door: str, rules: list[str], inner_pid: str) -> None:
+    def __init__(
+        self, pid: int, started: int, name: str, door: str, rules: list[str], inner_pid: str
+    ) -> None:
         self.pid = pid
+        self.started = started
         self.name = name
         self.door = door
         self.rules = rules
         self.parent = procfs.parent(pid)
-        self.started = procfs.started(pid)
         self.service_pid = _child(pid, inner_pid)
 
     @property
@@ -167,18 +169,27 @@ def all_jails() -> list[Running]:
 
 
 def jail_at(pid: int) -> Running | None:
-    """The jail whose PID 1 a process is; None if it is none, or has ended."""
+    """The jail whose PID 1 a process is; None if it is none, has ended, or its service does not run yet."""
     try:
+        # first: should the pid be another process's before all is looked at, the launcher sees it by this
+        started = procfs.started(pid)
         if not os.path.samestat(os.stat(f"/proc/{pid}/exe"), os.stat(STUB)):
             return None
-        with open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="surrogateescape") as file:
-            words = file.read().split("\0")[:-1]
+        words = _words(pid)
         levels = procfs.status(pid)["NSpid"].split()
         if len(words) >= STUB_WORDS and words[1] == "init" and levels[1:] == ["1"] and _is_ours(pid):
-            return Running(pid, words[3], words[4], words[5:-1], words[-1])
+            jail = Running(pid, started, words[3], words[4], words[5:-1], words[-1])
+            # until its exec it still has the launcher's privileges, which nobody who enters may get
+            return jail if procfs.has_executed(jail.service_pid) else None
     except (OSError, StopIteration):
         return None
     return None
+
+
+def _words(pid: int) -> list[str]:
+    """Its command line."""
+    with open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="surrogateescape") as file:
+        return file.read().split("\0")[:-1]
 
 
 def _is_ours(pid: int) -> bool:
@@ -200,7 +211,14 @@ def _child(pid: int, inner_pid: str) -> int:
 
     One in a PID namespace below has more numbers, and the last of those is no word about this one.
     """
-    return next(child for child in _children(pid) if procfs.status(child)["NSpid"].split()[1] == inner_pid)
+    return next(child for child in _children(pid) if _is_numbered(child, inner_pid))
+
+
+def _is_numbered(child: int, inner_pid: str) -> bool:
+    try:
+        return procfs.status(child)["NSpid"].split()[1] == inner_pid
+    except OSError:
+        return False  # an orphan that PID 1 has reaped meanwhile
 
 
 def _children(pid: int) -> list[int]:

@@ -6,6 +6,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* In the flags of /proc/PID/stat, as ps shows them too; the kernel has it in no header for us (PF_FORKNOEXEC) */
+#define TASK_NOT_EXECUTED 0x40
+
 /* Leave this process's network namespace for a new one. Returns 0 or -errno. */
 int make_network(void);
 
