@@ -105,7 +105,7 @@ def parse(text: str, last: int | None = None) -> CapabilitySets:
     """
     if last is None:
         last = last_capability()
-    if "/" in text or text.endswith(".json"):
+    if file_of(text):
         return _from_file(text, last)
     if any(operator in text for operator in "+-="):
         sets = _from_clauses(text, last)
@@ -115,6 +115,11 @@ def parse(text: str, last: int | None = None) -> CapabilitySets:
     _check(sets, {}, "capabilities")
     sets.keep = True
     return sets
+
+
+def file_of(text: str) -> str:
+    """The file that the argument of -C names, "" for one that names capabilities."""
+    return text if "/" in text or text.endswith(".json") else ""
 
 
 def describe(mask: int) -> str:

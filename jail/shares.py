@@ -5,8 +5,9 @@ import posix
 from _stat import S_ISBLK, S_ISCHR
 
 from jail import paths, procfs
+from jail.capabilities import file_of
 from jail.errors import ConfigError
-from jail.spec import JailSpec, Share
+from jail.spec import TRACE, JailSpec, Share
 from jail.tree import follow
 
 TYPE_CHECKING = False
@@ -41,6 +42,7 @@ def present_shares(spec: JailSpec, plan: "Plan") -> list[Share]:
         out.append(share)
     _check_links(out)
     _check_absent(absent, out)
+    _check_decisive(spec, out)
     return out
 
 
@@ -88,6 +90,30 @@ def _check_absent(absent: list[Share], present: list[Share]) -> None:
                     f"{share.source}: to be shown read-only, and missing from {folder},"
                     " which the jail may write: it could make it itself"
                 )
+
+
+def _check_decisive(spec: JailSpec, present: list[Share]) -> None:
+    """Raise ConfigError for what decides over the jail and lies where the jail may write.
+
+    Its next start would go by what the service has put there: its capabilities, or a link in the place of its root.
+    """
+    written = {paths.real(share.source) for share in present if share.writable}
+    if not written:
+        return
+    # in the jail a policy is a read-only mount, which cannot be renamed or removed; a directory above it can be
+    elsewhere = {
+        paths.real(share.source) for share in present if share.writable and share.target != share.source
+    }
+    policy = spec.seccomp if spec.mode != TRACE else ""
+    for path in (policy, file_of(spec.capabilities or ""), spec.overlay_dir, spec.extroot):
+        if not path:
+            continue
+        real, folder = _way(path if path.startswith("/") else f"{posix.getcwd()}/{path}", written)
+        above = {each for each in written if f"{real}/".startswith(f"{each}/")}
+        if path == policy and above == {real.rpartition("/")[0]} - elsewhere:
+            above = set()
+        if folder := folder or min(above, default=""):
+            raise ConfigError(f"{path}: in {folder}, which the jail may write: it could change it")
 
 
 def _is_on_shared_mount(path: str) -> bool:

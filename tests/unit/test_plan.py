@@ -13,6 +13,7 @@ from jail import cgroup, doors, steps
 from jail.errors import ConfigError, UsageError
 from jail.packed import Packed
 from jail.plan import Plan, make_plan
+from jail.shares import present_shares
 from jail.spec import JailSpec, Share
 
 POLICY = '{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [{"names": ["write"], "action": "SCMP_ACT_ALLOW"}]}'
@@ -246,6 +247,42 @@ def test_no_link_that_the_service_may_have_left_leads_out_of_what_it_may_write(
         make_plan(spec(shares=shares))
     make_plan(spec(shares=[*shares, Share(str(other), writable=True)]))  # shared by its own name
     make_plan(spec(shares=[Share(str(folder)), Share(named)]))  # nobody in the jail could have put it there
+
+
+def test_what_decides_over_a_jail_is_not_where_it_may_write(tmp_path: Path) -> None:
+    """At the next start it would be what the service has made of it."""
+    folder, outside = tmp_path / "written", tmp_path / "outside"
+    for place in (folder / "deeper", outside):
+        place.mkdir(parents=True)
+        (place / "caps").write_text("{}")
+        (place / "policy").write_text('{"defaultAction": "SCMP_ACT_ALLOW"}')
+    (folder / "link").symlink_to(outside)
+    (folder / "policy").write_text('{"defaultAction": "SCMP_ACT_ALLOW"}')
+    shares = [Share(str(folder), writable=True)]
+
+    def make(place: Path, key: str, name: str = "", **options: object) -> None:
+        asked = spec(**{"shares": list(shares), **options})
+        path = str(place / name) if name else str(place)
+        if key == "seccomp":
+            asked.hold(path)
+        else:
+            setattr(asked, key, path)
+        make_plan(asked)
+
+    for key, name in (("capabilities", "caps"), ("seccomp", "policy"), ("overlay_dir", "")):
+        make(outside, key, name)
+        for place in (folder / "deeper", folder / "link"):
+            with pytest.raises(ConfigError, match="which the jail may write"):
+                make(place, key, name)
+            make(place, key, name, shares=[Share(str(folder))])
+    asked = spec(shares=shares, extroot=str(folder / "deeper"))
+    with pytest.raises(ConfigError, match="which the jail may write: it could change it"):
+        present_shares(asked, Plan("t"))
+    # there it is a mount of its own, read-only, and its directory one that cannot be renamed
+    make(folder, "seccomp", "policy")
+    for more in (Share(str(folder), "/again", writable=True), Share(str(tmp_path), writable=True)):
+        with pytest.raises(ConfigError, match="which the jail may write: it could change it"):
+            make(folder, "seccomp", "policy", shares=[*shares, more])
 
 
 def test_mask_of_what_a_live_file_brings_along_is_refused(tmp_path: Path) -> None:

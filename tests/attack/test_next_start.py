@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: MIT
+"""What a service leaves in its directories, so that its next start gives it more than was meant."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from jails import Host
+
+SETS = ("bounding", "effective", "inheritable", "permitted", "ambient")
+
+
+@pytest.fixture
+def folder(host: "Host", tmp_path: Path) -> Path:
+    made = tmp_path / "state"
+    made.mkdir()
+    return made
+
+
+def test_service_gives_itself_no_capabilities(host: "Host", folder: Path, tmp_path: Path) -> None:
+    for place in (folder, tmp_path):
+        (place / "caps").write_text(json.dumps({name: ["CAP_SYS_ADMIN"] for name in SETS}))
+    seen = host.probe("exit", 0, options=("-w", folder, "-C", folder / "caps"))
+    assert seen.status == 125 and "which the jail may write" in seen.err, seen
+    twin = host.probe("exit", 0, options=("-w", folder, "-C", tmp_path / "caps"))
+    assert twin.status == 0, twin
+
+
+@pytest.mark.parametrize("options", [(), ("-f",)], ids=["root", "user-namespace"])
+def test_link_in_the_place_of_an_overlay_gives_no_directory_of_the_hosts(
+    host: "Host", folder: Path, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    """In a user namespace who has an overlay owns its directory."""
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "overlay").mkdir()
+    (folder / "overlay").symlink_to(tmp_path / "etc")
+    seen = host.probe("exit", 0, options=(*options, "-w", folder, "-O", folder / "overlay"))
+    assert seen.status == 125 and "which the jail may write" in seen.err, seen
+    assert (tmp_path / "etc").stat().st_uid == 0 and not list((tmp_path / "etc").iterdir())
+    twin = host.probe("exit", 0, options=(*options, "-w", folder, "-O", tmp_path / "overlay"))
+    assert twin.status == 0 and list((tmp_path / "overlay").iterdir()), twin
