@@ -21,11 +21,13 @@ from jail.privilege import (
     bounding_of,
     capabilities_of,
     identity_of,
+    it_is_root,
     priority_steps,
     service_steps,
     stub_steps,
 )
 from jail.running import Running
+from jail.shares import bus_warnings
 from jail.spec import COMPLAIN, ENFORCE, PATH, TRACE, JailSpec
 from jail.tree import Tree
 
@@ -123,6 +125,7 @@ def shared(jail: Running, spec: JailSpec, shown: "Shown") -> Plan:
     plan = Plan(spec.name)
     plan.warnings += weaknesses(spec, sets)
     shown.check(spec, plan, jail.root)
+    plan.warnings += bus_warnings(spec, shown.sources(), it_is_root(identity, sets))
     join_group(plan, spec)
     if spec.oom_score_adj:
         plan.steps.append(oom_step(spec.oom_score_adj))

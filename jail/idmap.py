@@ -38,6 +38,10 @@ class IdMaps:
         """The group that terminals get."""
         return TERMINALS if _inside(self.gids, TERMINALS) else 0
 
+    def has_root_outside(self) -> bool:
+        """Whether an id inside is the host's root."""
+        return _outside(self.uids, 0)
+
     def root(self) -> Identity:
         """Who the service is inside; without groups where they cannot be set."""
         return Identity(0, 0, () if self.is_own else (0, *self.groups), "root")

@@ -19,6 +19,7 @@ from jail.privilege import (
     capabilities_of,
     door_of,
     identity_of,
+    it_is_root,
     priority_steps,
     rules_of,
     service_steps,
@@ -77,9 +78,7 @@ class Plan:
         self.places: list[str] | None = None  # what Landlock lets it write; None: there are no such rules
         self.network: Network | None = None  # to be made or opened before the launch
         self.group: Group | None = None
-        self.joins: list[
-            tuple[int, int]
-        ] = []  # pid and when it began, of processes whose namespaces are joined
+        self.joins: list[tuple[int, int]] = []  # pid and start of processes whose namespaces are joined
         self.steps: list[steps.Step] = []
         self.missing: dict[str, str] = {}  # path → why it is not there, of shares that were left out
         self.patterns: list[tuple[str, tuple[str, ...]]] = []  # of shares, and what they matched
@@ -123,8 +122,8 @@ def make_plan(spec: JailSpec) -> Plan:
     plan.warnings += weaknesses(spec, sets)
     joined = _outside(plan, spec)
     if spec.isolate:
-        assert program
-        _isolate(plan, spec, path, program, maps, identity.uid if identity else 0)
+        assert program and identity and sets
+        _isolate(plan, spec, program, maps, identity.uid, it_is_root(identity, sets, maps))
         if may_mount(spec, sets):
             plan.places = None
         plan.namespaces &= ~joined
@@ -249,14 +248,12 @@ def _map(plan: Plan, spec: JailSpec, maps: "IdMaps") -> None:
     plan.steps.append(raresteps.user(maps.uids, maps.gids, maps.is_own))
 
 
-def _isolate(
-    plan: Plan, spec: JailSpec, path: str, program: Closure, maps: "IdMaps | None", uid: int
-) -> None:
-    """Namespaces, and the root in them. `uid` is the service's."""
+def _isolate(plan: Plan, spec: JailSpec, program: Closure, maps: "IdMaps | None", uid: int, how: str) -> None:
+    """Namespaces, and the root in them. `uid` is the service's, `how` is what it_is_root() says of it."""
     from jail.staging import root_steps
 
     if program.needs_proc and not spec.has_proc():
-        raise ConfigError(f"{path}: its libraries are found through $ORIGIN, which needs /proc: add -p")
+        raise ConfigError(f"{plan.program}: its libraries are found by $ORIGIN, which needs /proc: add -p")
     if maps:
         _map(plan, spec, maps)
     if spec.cgroupns:
@@ -269,6 +266,10 @@ def _isolate(
         if flag != lib.CLONE_NEWNET or (spec.netns and not plan.network):
             plan.namespaces |= flag
     plan.steps += root_steps(spec, program, plan, maps, uid)
+    if plan.rootfs and (spec.shares or spec.binds):
+        from jail.shares import bus_warnings
+
+        plan.warnings += bus_warnings(spec, plan.rootfs.sources(), how)
 
 
 def find_program(spec: JailSpec) -> str:

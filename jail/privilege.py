@@ -13,6 +13,10 @@ from jail.errors import ConfigError
 from jail.ids import Identity, lookup
 from jail.spec import TRACE, JailSpec
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jail.idmap import IdMaps
+
 PACKAGE = paths.dirname(paths.absolute(__file__))
 STUB = f"{PACKAGE}/ujail-init"
 DOOR_NONE, DOOR_DEFAULT = "none", "default"
@@ -28,6 +32,15 @@ def identity_of(spec: JailSpec) -> Identity | None:
     if spec.plain and not (spec.user or spec.group):
         return None
     return lookup(spec.user or None, spec.group or None)
+
+
+def it_is_root(identity: Identity, sets: CapabilitySets, maps: "IdMaps | None" = None) -> str:
+    """What the service is or can become for the host, if that is root; "" if it is not."""
+    if maps:
+        return "it can become root" if maps.has_root_outside() else ""
+    if identity.uid == 0:
+        return "it is root"
+    return "it can become root" if sets.ambient >> BITS["setuid"] & 1 else ""
 
 
 def id_steps(identity: Identity) -> list[steps.Step]:

@@ -227,6 +227,11 @@ class Rootfs:
 
     # --- the model ---
 
+    def sources(self) -> dict[str, str]:
+        """Where the host's files are seen, and which; "" for a mount or a mask, which cover them."""
+        binds = {path: bind.source for path, bind in self.binds.items()}
+        return binds | dict.fromkeys((*self.mounts, *self.hidden), "")
+
     def covering(self, path: str) -> str:
         """The nearest directory above `path` in which entries are not ours to make, or ""."""
         folder = path.rpartition("/")[0]

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Which of the shares that were asked for are there, and which cannot be trusted. Reads the host; no effects."""
+"""Which of the shares that were asked for are there, which cannot be trusted, and what one of them opens.
+
+Reads the host; no effects.
+"""
 
 import posix
 from _stat import S_ISBLK, S_ISCHR
@@ -51,6 +54,46 @@ def miss_mask(spec: JailSpec, plan: "Plan", path: str) -> None:
     if spec.required:
         raise ConfigError(f"mask: {path}: nothing shows it")
     plan.warnings.append(f"mask: {path}: nothing shows it, skipped")
+
+
+def bus_warnings(spec: JailSpec, sources: dict[str, str], how: str) -> list[str]:
+    """What to say of root that is shown ubus: a broker asks the kernel for a caller's user and for nothing else.
+
+    `sources` are those of the root that the service sees, `how` is it_is_root()'s.
+    """
+    if not how or not _is_seen(_real(spec.ubus_socket), sources):
+        return []
+    return [
+        f"{how}, and root on ubus may start anything outside the jail: give it a user or userns, and what it may"
+        " call in /usr/share/acl.d"
+    ]
+
+
+def _real(path: str) -> str:
+    """As paths.real(), without os.path, which a start can do without."""
+
+    def link_at(place: str) -> str | None:
+        try:
+            return posix.readlink(place)
+        except OSError:
+            return None
+
+    try:
+        return follow(path, link_at)
+    except ConfigError:  # links that lead to themselves show nothing
+        return path
+
+
+def _is_seen(path: str, sources: dict[str, str]) -> bool:
+    """Whether a file of the host, by its real path, is below a bind, with no other mount or mask in between."""
+    for target, source in sources.items():
+        if source and f"{path}/".startswith(f"{source}/"):
+            place = target + path[len(source) :]
+            while place not in sources:
+                place = place.rpartition("/")[0]
+            if place == target:
+                return True
+    return False
 
 
 def _asked(spec: JailSpec, plan: "Plan") -> "Iterator[Share]":

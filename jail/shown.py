@@ -60,6 +60,11 @@ class Shown:
         self.is_read_only = spec.is_root_read_only()
         self.joins = list(spec.joins)
 
+    def sources(self) -> dict[str, str]:
+        """As of the model that it was made of."""
+        binds = {path: source for path, (source, _, _) in self.binds.items()}
+        return binds | dict.fromkeys((*self.mounts, *self.masks), "")
+
     def check(self, spec: JailSpec, plan: "Plan", root: str) -> None:
         """Raise ConfigError for the first thing that `spec` asks for and the jail at `root` has in another way.
 

@@ -131,6 +131,14 @@ def test_second_service_gets_its_group_and_warnings_or_is_refused(
         f"{spec.seccomp} complains only: what it denies is logged, and allowed",
         "the network is the host's: of it only the TCP ports are closed",
     ]
+    shown.binds["/b"] = ("/run/b", (0, 0), 0)
+    spec = JailSpec("j", [PROGRAM])
+    spec.ubus_socket = "/run/b/socket"  # the first one has asked for it
+    [warning] = shared(jail, spec, shown).all_warnings()
+    assert warning.startswith("it is root, and root on ubus may start anything")
+    spec = JailSpec("j", [PROGRAM])
+    spec.ubus_socket, spec.user = "/run/b/socket", "65534"
+    assert shared(jail, spec, shown).all_warnings() == []
     spec = JailSpec("j", [PROGRAM])
     spec.console = True
     with pytest.raises(ConfigError, match="who enters can have no console"):
