@@ -88,6 +88,8 @@ class Owners:
                     return self._of_gone(found)
             parent = above
         owner = self._of_cgroup(found.pid)
+        if owner is None and parent_of(found.pid) is None:
+            return self._of_gone(found)  # it has ended meanwhile, perhaps before its group could be asked for
         return ([owner] if owner else []), True
 
     def _of_cgroup(self, pid: int) -> "Owner | None":

@@ -156,6 +156,16 @@ def test_service_that_ends_while_it_is_looked_at_fits_still(
     assert looks and len(told(gone)) == 1
 
 
+def test_one_that_ends_before_its_group_is_asked_for_is_one_that_is_gone(
+    gone: World, policy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parents = iter((1, None))
+    monkeypatch.setattr(whose, "parent_of", lambda pid: next(parents))
+    gone.set("s", one={"command": ["/bin/d"], "seccomp": policy})
+    gone.denials._take_record(record("ptrace", pid=GONE))
+    assert len(told(gone)) == 1
+
+
 def test_service_that_runs_without_that_file_is_not_it(
     gone: World, policy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
