@@ -86,11 +86,11 @@ class Listening:
                 complains=definition.complains,
                 tell=self._note,
             )
-            self._watch()
         except (JailError, OSError) as error:
-            if self._notifier is None:
-                os.close(fd)
+            os.close(fd)
             self._fail(str(error))
+            return
+        self._watch()
 
     def _fail(self, reason: str) -> None:
         """It waits for an answer that it will not get."""
@@ -102,7 +102,12 @@ class Listening:
     def _watch(self) -> None:
         assert self._notifier is not None
         self._timer = None
-        self._loop.watch(self._notifier.fd, READ, self._ready)
+        try:
+            self._loop.watch(self._notifier.fd, READ, self._ready)
+        except OSError as error:  # the kernel watches no more; close() undoes no watch that there is not
+            self._notifier.close()
+            self._notifier = None
+            self._fail(error.strerror or str(error))
 
     def _note(self, denial: "Denial") -> None:
         denial.service, denial.instance = self._definition.service, self._definition.instance

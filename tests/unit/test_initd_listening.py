@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The listener of one process in the loop: how long it may take, and its end."""
 
+import errno
 import os
 from types import SimpleNamespace
 from typing import Any, cast
@@ -46,6 +47,29 @@ def test_listener_that_nobody_asks_any_more_is_closed(world: World, monkeypatch:
         world.loop.step(0)
     assert notifier.looks == 1 and listener._notifier is None
     listener.close()  # again, as when the process has ended
+
+
+def test_service_whose_listener_cannot_be_watched_is_killed_and_its_end_is_heard(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    here, there = os.pipe()
+    os.close(there)
+    monkeypatch.setattr(listening, "take", lambda pid: here)
+    monkeypatch.setattr(listening, "Notifier", Ended)
+    monkeypatch.setattr(world.loop, "watch", refuse)
+    killed: list[bool] = []
+    definition = Definition.read("s", "one", {"command": ["/bin/d"], "seccomp": "/p.json"})
+    listener = Listening(
+        world.loop, world.log, definition, 1, "x86_64", lambda found: None, lambda: killed.append(True)
+    )
+    world.advance(FIRST_LOOK_S)
+    assert killed and "cannot be heard: No space left" in world.log.lines[-1]
+    listener.close()  # as when the process has ended
+    with pytest.raises(OSError):
+        os.fstat(here)
 
 
 @pytest.mark.parametrize(("answer_s", "answers"), [(0.0, ROUND_MAX), (SLICE_S / 2, 2), (3 * SLICE_S, 1)])
