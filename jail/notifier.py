@@ -9,7 +9,7 @@ loop and by `ujail` while it waits.
 import _signal  # the C half of `signal`, without enum
 import os
 import select
-from errno import EAGAIN, EINTR, EINVAL, ENOENT, ENOSYS, EPERM
+from errno import EAGAIN, EINTR, EINVAL, ENOENT, ENOSYS, EPERM, ESRCH
 from time import time
 
 from jail import procfs
@@ -136,10 +136,13 @@ class Notifier:
 
 
 def take(pid: int) -> int:
-    """The listener of a process, -1 as long as it has none. Raises OSError."""
+    """The listener of a process, -1 as long as it has none. Raises OSError, ProcessLookupError for one that ends."""
     fd = lib.notify_take(pid)
     if fd == -EAGAIN:
         return -1
+    # one that ends gives up its memory first; without that its descriptors are root's, and then they are gone
+    if fd < 0 and "VmSize" not in status_of(pid):
+        fd = -ESRCH
     if fd < 0:
         raise OSError(-fd, os.strerror(-fd))
     return fd

@@ -154,14 +154,14 @@ class Watcher:
         """The service, or a descendant of this process: all of them are of the jail."""
         if pid == self._service_pid:
             return True
-        own = os.getpid()
+        own, above = os.getpid(), _parent_of(pid)
         for _ in range(GENERATIONS_MAX):
-            try:
-                pid = parent(pid)
-            except (OSError, IndexError):
+            if above in (1, own):
+                return above == own
+            # 0: that one has ended since, and its child is another one's now
+            above = _parent_of(above) or _parent_of(pid)
+            if not above:
                 return False
-            if pid <= 1 or pid == own:
-                return pid == own
         return False
 
     def _note(self, denial: "Denial") -> None:
@@ -170,6 +170,14 @@ class Watcher:
             self._events.write(denial)
         else:
             self._say(denial.words().removeprefix(f"{denial.name}: "))
+
+
+def _parent_of(pid: int) -> int:
+    """0 for a process that is gone."""
+    try:
+        return parent(pid)
+    except (OSError, IndexError):
+        return 0
 
 
 def _forward_signals(pid: int) -> int:
