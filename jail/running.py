@@ -240,4 +240,6 @@ def _namespace(pid: int, kind: str) -> str:
     try:
         return os.readlink(f"/proc/{pid}/ns/{kind}")
     except FileNotFoundError:
+        if os.path.lexists(f"/proc/self/ns/{kind}"):
+            raise  # it has ended
         return ""  # not in this kernel

@@ -32,6 +32,13 @@ def test_orphan_that_ends_while_it_is_looked_at_hides_no_service(monkeypatch: py
     assert running._child(20, "2") == os.getpid()
 
 
+def test_namespace_of_a_process_that_has_ended_is_none_of_its_own() -> None:
+    """A kernel without that kind has it for nobody."""
+    assert running._namespace(os.getpid(), "none") == running._namespace(GONE, "none") == ""
+    with pytest.raises(FileNotFoundError):
+        running._namespace(GONE, "net")
+
+
 @pytest.fixture
 def forked() -> Iterator[int]:
     """A process that is between its fork and its exec."""
