@@ -87,8 +87,9 @@ def _real(path: str) -> str:
 def _is_seen(path: str, sources: dict[str, str]) -> bool:
     """Whether a file of the host, by its real path, is below a bind, with no other mount or mask in between."""
     for target, source in sources.items():
-        if source and f"{path}/".startswith(f"{source}/"):
-            place = target + path[len(source) :]
+        above = source.rstrip("/")
+        if source and f"{path}/".startswith(f"{above}/"):
+            place = target + path[len(above) :]
             while place not in sources:
                 place = place.rpartition("/")[0]
             if place == target:

@@ -71,6 +71,7 @@ def test_root_that_is_shown_the_bus_is_warned_of(bus: Path, share: str) -> None:
 
 def test_bind_shows_it_too_and_what_does_not_is_not_warned_of(bus: Path) -> None:
     assert told(bus, (), binds=["BUS:/b:ro,noexec"]) == [IS_ROOT]
+    assert IS_ROOT in told(bus, (), binds=["/:/b"])
     assert told(bus, (f"{bus.parent.parent}/var/ubus.sock",)) == [IS_ROOT]
     (bus.parent / "other").touch()
     assert told(bus, ("BUS/other",)) == []
