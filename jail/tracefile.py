@@ -13,17 +13,23 @@ from jail.errors import JailError
 FOLDER = "/tmp"
 ATTEMPTS = 100  # files of earlier runs with the same name
 MODE = 0o644
+IN_NAMES = "._-+@%=:,"  # beside letters and digits
+NAME_BYTES = 220  # of a file and a program; the rest is for numbers
 
 
 class TraceFile:
     """One file to be. Until commit() there is only a hidden one beside it."""
 
-    __slots__ = ("_fd", "_hidden", "_replace", "path")
+    __slots__ = ("_fd", "_hidden", "_may_be_special", "_replace", "path")
 
-    def __init__(self, path: str, *, replace: bool) -> None:
-        """Claim `path`; with `replace` it may exist. Raises JailError if it could not be written."""
+    def __init__(self, path: str, *, replace: bool, may_be_special: bool = True) -> None:
+        """Claim `path`; with `replace` it may exist, and may be a terminal or a pipe where somebody has named it so.
+
+        Raises JailError if it could not be written.
+        """
         self.path = path
         self._replace = replace
+        self._may_be_special = may_be_special
         self._hidden = ""
         try:
             self._fd = self._open()
@@ -31,7 +37,7 @@ class TraceFile:
             raise JailError(f"{path}: {error.strerror}") from error
 
     def _open(self) -> int:
-        if self._replace and self._is_special():
+        if self._replace and self._may_be_special and self._is_special():
             return os.open(self.path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOCTTY)
         folder, name = os.path.split(self.path)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -101,6 +107,37 @@ class TraceFile:
         if self._hidden:
             os.unlink(self._hidden)
             self._hidden = ""
+
+
+def beside(path: str, program: str, taken: set[str], *, replace: bool) -> TraceFile:
+    """PATH.NAME, which no other program of the run has; `taken` are the names of those before it.
+
+    What was traced has chosen its name, and may have put something there: of the name letters, digits and what a shell
+    takes as it is are left, and only with `replace` a file is replaced, if it is a plain one of our own.
+    """
+    room = max(NAME_BYTES - len(os.fsencode(os.path.basename(path))), 1)
+    first = name = f"{path}.{_plain(os.path.basename(program))[:room]}"
+    number = 0
+    while name in taken or (replace and not _is_ours(name)):
+        number += 1
+        name = f"{first}.{number}"
+    taken.add(name)
+    return TraceFile(name, replace=replace, may_be_special=False)
+
+
+def _plain(name: str) -> str:
+    return "".join(
+        [letter if letter.isascii() and (letter.isalnum() or letter in IN_NAMES) else "_" for letter in name]
+    )
+
+
+def _is_ours(path: str) -> bool:
+    """Whether there is nothing, or a plain file of our own."""
+    try:
+        info = os.lstat(path)
+    except OSError:
+        return True
+    return stat.S_ISREG(info.st_mode) and info.st_uid == os.geteuid()
 
 
 def is_everybodys(path: str) -> bool:

@@ -47,7 +47,6 @@ EXAMPLES = """\
 A dynamic program is recorded from its main on, a static one and all that are executed later from their entry
 points on. Exit status: the program's own, 128+N if signal N killed it; 125 utrace failed, 126 the program cannot
 be executed, 127 it was not found."""
-NAME_BYTES = 220  # of a file and a program; the rest is for numbers
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # where no PATH is set
 
 
@@ -185,6 +184,7 @@ def _write(
 ) -> None:
     """The policy, or the policies, and on stderr what is to be said about them."""
     from jail import learn, record
+    from jail.tracefile import beside
 
     abi, always = record.abi_and_always(trace)
     groups = [[each] for each in trace.programs] if "per-program" in options.given else [trace.programs]
@@ -203,7 +203,10 @@ def _write(
                 notes.append(f"its rules limit or deny these, and stay as they were: {' '.join(limited)}")
             policy = learn.add_to(before, policy)
         notes += record.add_chance(policy, abi)
-        target = file if group is groups[0] else _beside(file, group[0].name, options, taken)
+        is_first = group is groups[0]
+        target = (
+            file if is_first else beside(file.path, group[0].name, taken, replace="file" in options.given)
+        )
         text = learn.dump(policy) + "\n"
         say(f"wrote {target.commit(text)}")
         for note in notes:
@@ -215,21 +218,6 @@ def _write(
 
         for line in propose(trace, program):
             print(line, file=sys.stderr)
-
-
-def _beside(file: "TraceFile", program: str, options: Options, taken: set[str]) -> "TraceFile":
-    """FILE.NAME, which no other program has: they have names of their own choice, long ones and equal ones."""
-    from jail.tracefile import TraceFile
-
-    room = NAME_BYTES - len(os.fsencode(os.path.basename(file.path)))
-    name = os.fsdecode(os.fsencode(os.path.basename(program))[: max(room, 1)])
-    path = f"{file.path}.{name}"
-    number = 0
-    while path in taken:
-        number += 1
-        path = f"{file.path}.{name}.{number}"
-    taken.add(path)
-    return TraceFile(path, replace="file" in options.given)
 
 
 def say(line: str) -> None:

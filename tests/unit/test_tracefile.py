@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from jail.errors import JailError
-from jail.tracefile import TraceFile, default_path, read_earlier
+from jail.tracefile import TraceFile, beside, default_path, read_earlier
 
 
 def test_file_appears_at_once_and_alone(tmp_path: Path) -> None:
@@ -86,6 +86,61 @@ def test_pipe_is_written_in_place(tmp_path: Path) -> None:
 def test_place_that_cannot_be_written_is_an_error(tmp_path: Path, place: str) -> None:
     with pytest.raises(JailError, match=str(tmp_path)):
         TraceFile(f"{tmp_path}/{place}", replace=True)
+
+
+def placed(tmp_path: Path, *programs: str, replace: bool = True) -> list[str]:
+    """What of each program's policy comes to be: the name of its file."""
+    taken: set[str] = set()
+    files = [beside(f"{tmp_path}/t", program, taken, replace=replace) for program in programs]
+    paths = [file.commit(program) for file, program in zip(files, programs, strict=True)]
+    assert [Path(path).read_text() for path in paths] == list(programs)
+    assert all(Path(path).parent == tmp_path for path in paths)
+    return [Path(path).name for path in paths]
+
+
+@pytest.mark.parametrize(
+    ("program", "name"),
+    [
+        ("/usr/bin/g++", "t.g++"),
+        ("/usr/bin/[", "t._"),
+        ("/memfd:a b (deleted)", "t.memfd:a_b__deleted_"),
+        ("/a/../../etc/x", "t.x"),
+        ("/a/..", "t..."),
+        ("/a/.profile", "t..profile"),
+        ("/a/\x1b]0;x\n$(rm)", "t.__0_x___rm_"),
+        ("/a/\\xff\u00e9\u202e", "t._xff__"),
+        ("/a/" + "l" * 255, "t." + "l" * 219),
+        ("", "t."),
+    ],
+)
+def test_name_of_a_traced_program_is_a_plain_one(tmp_path: Path, program: str, name: str) -> None:
+    assert placed(tmp_path, program) == [name]
+
+
+def test_equal_names_and_those_that_become_so_get_numbers(tmp_path: Path) -> None:
+    assert placed(tmp_path, "/a/x", "/b/x", "/c/x.1", "/c/x y", "/c/x_y") == [
+        *("t.x", "t.x.1", "t.x.1.1", "t.x_y", "t.x_y.1")
+    ]
+
+
+def test_what_a_traced_program_has_put_there_is_neither_opened_nor_replaced(tmp_path: Path) -> None:
+    """An earlier run's file is: it is a plain one of ours."""
+    (tmp_path / "t.link").symlink_to("/dev/null")
+    (tmp_path / "t.precious").symlink_to("precious")
+    (tmp_path / "precious").write_text("precious")
+    (tmp_path / "t.folder").mkdir()
+    os.mkfifo(tmp_path / "t.pipe")  # without a reader: who opens it waits
+    (tmp_path / "t.earlier").write_text("earlier")
+    names = ("link", "precious", "folder", "pipe")
+    assert placed(tmp_path, *names, "earlier") == [*(f"t.{name}.1" for name in names), "t.earlier"]
+    assert (tmp_path / "precious").read_text() == "precious" and (tmp_path / "t.link").is_symlink()
+    assert placed(tmp_path, "earlier", replace=False) == ["t.earlier.1"]
+
+
+def test_other_users_file_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "t.x").write_text("another's")
+    monkeypatch.setattr("os.geteuid", lambda: os.getuid() + 1)
+    assert placed(tmp_path, "/x") == ["t.x.1"]
 
 
 def test_default_place() -> None:
