@@ -115,6 +115,7 @@ def add_shell_files(tree: Tree) -> None:
 
 
 def main(destdir: str, prefix: str, replace: str = "") -> None:
+    os.umask(0o022)  # directories, too, are for all users: services are not root
     tree = Tree(Path(destdir or "/"), Path(prefix.strip("/")), replace == "yes")
     add_packages(tree)
     add_shell_files(tree)

@@ -191,11 +191,17 @@ class Initd:
 
 
 def refuse_second(path: str) -> None:
-    """Raise JailError where another initd, or procd, is on the bus: two would start everything twice."""
+    """Raise JailError where another initd, or procd, is on the bus: two would start everything twice.
+
+    Or where nobody could be on it.
+    """
     try:
         with Session(path, PROBE_S) as session:
             session.lookup_id(SERVICE)
     except UbusError as error:
+        if error.code == wire.CONNECTION_FAILED and os.geteuid():
+            # the bus would be ours, and takes objects of root alone
+            raise JailError("must be run as root") from error
         if error.code in (wire.NOT_FOUND, wire.CONNECTION_FAILED):
             return  # a bus without it, or none
         raise JailError(f"{path}: {error}") from error

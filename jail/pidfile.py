@@ -26,5 +26,8 @@ def write_pid(path: str, pid: int) -> None:
         if is_file:
             posix.ftruncate(fd, 0)
         posix.write(fd, b"%d\n" % pid)
+    except OSError as error:
+        error.filename = path  # a call with a descriptor does not know it
+        raise
     finally:
         posix.close(fd)

@@ -56,6 +56,17 @@ def test_the_tree_is_what_the_list_says_and_runs_from_there(host: Host, tmp_path
     assert host.run(tmp_path / "usr/bin/ujail", "-n", "x", "--", "/bin/true").status == 0
 
 
+def test_a_tree_made_under_a_strict_umask_is_open_to_all_users(host: Host, tmp_path: Path) -> None:
+    """Services are not root, and their programs' libraries lie in these directories."""
+    done = host.run(
+        "sh", "-c", 'umask 077; exec "$@"', "sh", sys.executable, ROOT / "install.py", tmp_path, "/usr"
+    )
+    assert done.status == 0, done
+    below = [path for path in tmp_path.rglob("*") if not path.is_symlink()]
+    assert {path.stat().st_mode & 0o777 for path in below if path.is_dir()} == {0o755}
+    assert {path.stat().st_mode & 0o777 for path in below if path.is_file()} == {0o755, 0o644}
+
+
 @pytest.mark.parametrize("prefix", ["/usr", "/opt/stockade"])
 @pytest.mark.parametrize("is_merged", [False, True])
 def test_jails_are_where_init_scripts_look(host: Host, tmp_path: Path, prefix: str, is_merged: bool) -> None:

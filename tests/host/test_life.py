@@ -284,6 +284,12 @@ def test_pidfile_that_cannot_be_written_stops_the_jail(host: "Host", tmp_path: P
     assert str(tmp_path / "absent" / "pid") in seen.err
 
 
+def test_pidfile_on_a_full_disk_is_named(host: "Host") -> None:
+    assert host.probe("exit", 0, options=["-P", "/dev/null"]).status == 0
+    seen = host.probe("hold", options=["-P", "/dev/full"])
+    assert (seen.status, seen.err) == (125, "ujail: t: /dev/full: No space left on device\n")
+
+
 def test_waiter_has_the_jails_name(host: "Host") -> None:
     jail = host.start("stay")
     host.wait_ready(jail)

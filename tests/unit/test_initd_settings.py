@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: MIT
 """The command line of `initd`: what it understands, what it refuses, and what its manual says."""
 
+import os
 import re
 from pathlib import Path
 
 import pytest
 
+from initd.main import refuse_second
 from initd.settings import OPTIONS, read_settings, usage
-from jail.errors import UsageError
+from jail.errors import JailError, UsageError
 
 ROOT = Path(__file__).resolve().parents[2]
 ROWS = [row for row in OPTIONS if len(row) > 1]
@@ -80,3 +82,12 @@ def test_usage_and_manual_name_every_option() -> None:
 
 def test_process_1_is_not_stopped_by_words_for_others() -> None:
     assert read_settings(["-S", "single", "-x"], is_first=True).to_stderr
+
+
+def test_a_bus_of_our_own_wants_root(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It would take no object of an ordinary user's: initd would stay, and serve nobody."""
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    refuse_second(str(tmp_path / "none"))
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(JailError, match="must be run as root"):
+        refuse_second(str(tmp_path / "none"))
