@@ -12,7 +12,7 @@ from jail.capabilities import CapabilitySets, last_capability
 from jail.elf import closure
 from jail.errors import ConfigError
 from jail.ids import Identity
-from jail.plan import CAP_SYS_ADMIN, Plan, find_program, join_group, may_mount, oom_step, weaknesses
+from jail.plan import CAP_SYS_ADMIN, Plan, find_program, join_group, may_mount, weaknesses
 from jail.privilege import (
     BIND,
     CONNECT,
@@ -22,6 +22,7 @@ from jail.privilege import (
     capabilities_of,
     identity_of,
     it_is_root,
+    oom_step,
     priority_steps,
     service_steps,
     stub_steps,

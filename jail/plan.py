@@ -20,6 +20,7 @@ from jail.privilege import (
     door_of,
     identity_of,
     it_is_root,
+    oom_step,
     priority_steps,
     rules_of,
     service_steps,
@@ -199,7 +200,11 @@ def weaknesses(spec: JailSpec, sets: "CapabilitySets | None") -> list[str]:
     if spec.mode == COMPLAIN:
         out.append(f"{spec.seccomp} complains only: what it denies is logged, and allowed")
     elif spec.no_default_filter and spec.isolate and not spec.seccomp and spec.mode != TRACE:
-        out.append("the default filter is off, and no policy is named: every system call is allowed")
+        from jail.doors import SHIM
+
+        # without a policy the shim goes on only for utrace, which asks for both
+        why = " while utrace records" if spec.env.get("LD_PRELOAD") == SHIM else ", and no policy is named"
+        out.append(f"the default filter is off{why}: every system call is allowed")
     if sets and sets.keep and sets.permitted and not sets.ambient:
         out.append("capabilities without an ambient set end at exec: the service will have none")
     if spec.has_port_rules():
@@ -220,15 +225,6 @@ def _default_door(spec: JailSpec, program: Closure, capabilities: int) -> list[s
 
     # in a user namespace of its own a process has all capabilities, and what they are for is asked for with it
     return [default_door(program, capabilities | (1 << CAP_SYS_ADMIN if spec.allow_userns else 0))]
-
-
-def oom_step(text: str) -> steps.Step:
-    """By the first process, the only one that is in vfork: for any other the kernel changes its parent too."""
-    from jail import raresteps
-    from jail.processargs import parse_oom_score_adj
-
-    score = str(parse_oom_score_adj(text))
-    return raresteps.write_proc("self/oom_score_adj", score, f"set oom_score_adj {score}")
 
 
 def _map(plan: Plan, spec: JailSpec, maps: "IdMaps") -> None:

@@ -156,6 +156,15 @@ def priority_steps(spec: JailSpec) -> list[steps.Step]:
     return out
 
 
+def oom_step(text: str) -> steps.Step:
+    """By the first process, the only one that is in vfork: for any other the kernel changes its parent too."""
+    from jail import raresteps
+    from jail.processargs import parse_oom_score_adj
+
+    score = str(parse_oom_score_adj(text))
+    return raresteps.write_proc("self/oom_score_adj", score, f"set oom_score_adj {score}")
+
+
 def _first_steps(spec: JailSpec, places: list[str] | None) -> list[steps.Step]:
     """What the process still does as whoever started it."""
     out = [steps.session()]

@@ -203,6 +203,7 @@ def test_service_in_its_jail_is_recorded_and_ujail_is_not(
     assert traced.counts["getppid"] == 4 + 2 * 3
     assert traced.first["from"] == ("main" if kind in DYNAMIC else "entry")
     assert "mount" not in traced.counts
+    assert "warning: the default filter is off while utrace records: every" in traced.err
 
 
 def test_call_that_the_default_filter_denies_is_recorded_in_a_jail(host: "Host", tmp_path: Path) -> None:
