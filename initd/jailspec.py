@@ -55,6 +55,7 @@ def make_spec(
         spec.env = dict(definition.env)
         spec.console = definition.has_console
         _add_jail(spec, jail, ubus_socket)
+        spec.outputs = [os.path.abspath(path) for path in (definition.seccomp_log, jail.pidfile) if path]
     else:
         spec.plain = True
         spec.no_new_privs = definition.no_new_privs

@@ -158,6 +158,17 @@ def _check_decisive(spec: JailSpec, present: list[Share]) -> None:
             above = set()
         if folder := folder or min(above, default=""):
             raise ConfigError(f"{path}: in {folder}, which the jail may write: it could change it")
+    _check_outputs(spec, written)
+
+
+def _check_outputs(spec: JailSpec, written: set[str]) -> None:
+    """Raise ConfigError for a file of ours whose directory the jail could replace by a link to another one."""
+    for path in spec.outputs:
+        real, folder = _way(paths.dirname(path), written)
+        if folder := folder or min((each for each in written if real.startswith(f"{each}/")), default=""):
+            raise ConfigError(
+                f"{path}: its directory is in {folder}, which the jail may write: it could put a link there"
+            )
 
 
 def _is_on_shared_mount(path: str) -> bool:

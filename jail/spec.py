@@ -81,8 +81,8 @@ class JailSpec:
         "allow_userns", "argv", "binds", "capabilities", "cgroup", "cgroup_files", "cgroupns", "console",
         "devices", "env", "extroot", "gidmap", "grace_s", "group", "hostname", "ioprio", "is_group_ours",
         "isolate", "joins", "limits", "masks", "mode", "name", "net", "net_bind", "net_connect", "netns",
-        "nice", "no_default_filter", "no_new_privs", "notify", "oom_score_adj", "overlay_dir", "overlay_size",
-        "plain", "proc", "procfs", "required", "ronly", "root_size", "seccomp", "shares", "staged_etc",
+        "nice", "no_default_filter", "no_new_privs", "notify", "oom_score_adj", "outputs", "overlay_dir",
+        "overlay_size", "plain", "proc", "procfs", "required", "ronly", "root_size", "seccomp", "shares", "staged_etc",
         "stub", "sysfs", "tmpfs", "ubus_socket", "uidmap", "umask", "user", "userns", "vrf",
     )
     # fmt: on
@@ -138,6 +138,7 @@ class JailSpec:
         self.tmpfs: list[str] = []  # "PATH:SIZE,mode=MODE"
         self.ubus_socket = SOCKETS["ubus"][0]  # on the host
         self.is_group_ours = True  # False: what runs in the group already is another's
+        self.outputs: list[str] = []  # the host's files that whoever starts it writes while it runs
         self.required = False  # a missing share stops the start
         self.grace_s = 5
         self.root_size = "1m"

@@ -148,6 +148,7 @@ def _take_words(spec: JailSpec, given: dict[str, str]) -> None:
     spec.grace_s = number("--term-timeout", given.get("term-timeout", "5"))
     if "nice" in given:
         spec.nice = _signed("--nice", given["nice"])
+    spec.outputs = [paths.absolute(given[name]) for name in ("pidfile", "seccomp-log") if name in given]
 
 
 def _take_policy(spec: JailSpec, given: dict[str, str]) -> None:

@@ -42,3 +42,18 @@ def test_link_in_the_place_of_an_overlay_gives_no_directory_of_the_hosts(
     assert (tmp_path / "etc").stat().st_uid == 0 and not list((tmp_path / "etc").iterdir())
     twin = host.probe("exit", 0, options=(*options, "-w", folder, "-O", tmp_path / "overlay"))
     assert twin.status == 0 and list((tmp_path / "overlay").iterdir()), twin
+
+
+@pytest.mark.parametrize("option", ["-P", "-M"])
+def test_link_in_the_place_of_a_directory_has_nothing_written_elsewhere(
+    host: "Host", folder: Path, tmp_path: Path, option: str
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (folder / "log").symlink_to(elsewhere)
+    words = ("-w", folder, "-S", host.policy(default="SCMP_ACT_ALLOW"))
+    seen = host.probe("exit", 0, options=(*words, option, folder / "log/denied"))
+    assert seen.status == 125 and "it could put a link there" in seen.err, seen
+    assert not list(elsewhere.iterdir())
+    twin = host.probe("exit", 0, options=(*words, option, folder / "denied"))
+    assert twin.status == 0 and (folder / "denied").exists(), twin

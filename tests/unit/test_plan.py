@@ -285,6 +285,22 @@ def test_what_decides_over_a_jail_is_not_where_it_may_write(tmp_path: Path) -> N
             make(folder, "seccomp", "policy", shares=[*shares, more])
 
 
+def test_files_of_ours_are_in_no_directory_that_the_jail_may_replace(tmp_path: Path) -> None:
+    """By a link, to have root write them elsewhere."""
+    folder, outside = tmp_path / "written", tmp_path / "outside"
+    for place in (folder / "deeper", outside):
+        place.mkdir(parents=True)
+    (folder / "link").symlink_to(outside)
+    (folder / "own").symlink_to("/etc/passwd")  # in the place of the file: that is for who opens it
+    shares = [Share(str(folder), writable=True)]
+    for path in (folder / "deeper/log", folder / "link/log", folder / "none/log"):
+        with pytest.raises(ConfigError, match="which the jail may write: it could put a link there"):
+            make_plan(spec(shares=shares, outputs=[str(path)]))
+        make_plan(spec(shares=[Share(str(folder))], outputs=[str(path)]))
+    for path in (folder / "log", folder / "own", outside / "log"):
+        make_plan(spec(shares=shares, outputs=[str(path)]))
+
+
 def test_mask_of_what_a_live_file_brings_along_is_refused(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name).touch()
