@@ -166,6 +166,7 @@ static int end_first(struct launch_state *state, int pid)
 	/* its memory goes before it can be waited for: what it died by may be known only now, if not ours */
 	if (ended == pid && WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL)
 		signal = WTERMSIG(status);
+	leave_tracer(state);
 	return signal;
 }
 

@@ -158,6 +158,9 @@ bool await_tracer(struct launch_state *state);
 /* The parent: attach to the service, a descendant of its child `pid`, let it go, see it through its exec. */
 int attach_tracer(struct launch_state *state, int pid, int go_fd, int done_fd);
 
+/* The launch has failed, and nothing of it is left that the trace could end. */
+void leave_tracer(struct launch_state *state);
+
 /* Whether a step puts on a filter that asks a supervisor. */
 bool step_asks(const struct step *step);
 

@@ -30,3 +30,10 @@ int attach_tracer(struct launch_state *state, int pid, int go_fd, int done_fd)
 		result = -errno;
 	return result ? result : trace_until_exec(trace);
 }
+
+void leave_tracer(struct launch_state *state)
+{
+	/* all that it had was waited for: who has a number of theirs now is not trace_close()'s to end */
+	if (state->request->trace)
+		state->request->trace->first_pid = 0;
+}

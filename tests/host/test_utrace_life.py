@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -194,6 +195,14 @@ def test_jail_without_a_service_leaves_nothing(host: "Host", tmp_path: Path) -> 
     result = host.run(host.utrace, "--jail", "-f", tmp_path / "t", host.ujail, "-n", "t", "--", "/no/such")
     assert result.status == 125 and "nothing was recorded" in result.err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_trace_that_did_not_begin_ends_nobody_who_has_its_pids_later(host: "Host") -> None:
+    apart = ("unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--mount-proc")
+    seen = host.run(*apart, sys.executable, "-I", Path(__file__).with_name("reused.py"))
+    assert seen.err == "" and seen.status == 0
+    step, numbers = seen.out.splitlines()
+    assert step.startswith("set limit nofile to ") and numbers == "2 0"
 
 
 def test_link_in_place_of_the_file_is_not_followed(host: "Host", busy: "Probes", tmp_path: Path) -> None:
