@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Attackers who are quick: links swapped in while a jail is made, and a process taken before it is held."""
 
+import fcntl
 import json
 import os
+import shutil
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -105,24 +108,40 @@ def test_mount_by_path_is_led_away_by_the_same_swapper(host: "Host", folder: Pat
     host.finish(swapper)
 
 
-def test_process_that_is_still_the_launchers_lets_nobody_of_its_uid_in(host: "Host") -> None:
-    """It has the service's uid already, and shares the memory of a launcher with every privilege."""
+def test_process_that_is_still_the_launchers_lets_nobody_of_its_uid_in(host: "Host", tmp_path: Path) -> None:
+    """It has the service's uid already, and shares the memory of a launcher with every privilege.
+
+    A lease on the program has the first of them wait in its exec until it was met: chance would need two processors.
+    """
+    tmp_path.chmod(0o755)
+    program = Path(shutil.copy(host.probes["static-glibc"], tmp_path))
     launches = f"""
 import os, sys
 sys.path.insert(0, {str(HERE.parent / "host")!r})
 import driver
 from jail._native import ffi
 from jail.launch import launch
-plan = driver.plan_for(["-n", "t", "-U", "65534", "--", {str(host.probes["static-glibc"])!r}, "exit", "0"])
+plan = driver.plan_for(["-n", "t", "-U", "65534", "--", {str(program)!r}, "exit", "0"])
 mark = ffi.new("char[]", {MARK!r})
 with open("/proc/self/comm", "w") as file:
     file.write("L%x" % int(ffi.cast("uintptr_t", mark)))
+print("ready", flush=True)
+os.read(0, 1)
 for _ in range({max(ROUNDS // 4, 200)}):
     os.waitpid(launch(plan).pid, 0)
 """
     watcher = host.spawn(sys.executable, "-I", HERE / "watcher.py", "65534")
     host.wait_ready(watcher)
-    done = host.run(sys.executable, "-I", "-c", launches)
+    launcher = host.spawn(sys.executable, "-I", "-c", launches)
+    host.wait_ready(launcher)
+    with open(program, "rb") as leased:
+        fcntl.fcntl(leased, fcntl.F_SETSIG, signal.SIGURG)  # who is told of it that somebody waits: not to end
+        fcntl.fcntl(leased, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        assert launcher.stdin is not None
+        launcher.stdin.write("go")
+        launcher.stdin.flush()
+        assert host.first_line(watcher) == "seen"
+    done = host.finish(launcher)
     assert done.status == 0, done
     seen = host.finish(watcher)
     assert int(seen["opened"]) == 0 and int(seen["tried"]) > 0, seen
