@@ -35,12 +35,29 @@ def service(host: "Host", *verbs: object, **jail: Any) -> dict[str, Any]:
     return {"command": command, "stdout": True, "stderr": True, "jail": {"name": "n", **jail}}
 
 
+def set_and_list(host: "Host", initd: Supervised, name: str, table: dict[str, Any]) -> dict[str, Any]:
+    """The instance as it is listed at once: both calls are there when initd reads the first one."""
+    answers: list[Any] = []
+    initd.process.send_signal(signal.SIGSTOP)
+    host.until(lambda: host.status_of(initd.process.pid)["State"].startswith("T"), "the stop of initd")
+    ask = initd.session.start_invoke
+    requests = [
+        ask(initd.service, "set", {"name": name, "instances": {"one": table}}),
+        ask(initd.service, "list", {"name": name}, answers.append),
+    ]
+    initd.process.send_signal(signal.SIGCONT)
+    for request in requests:
+        initd.session.wait(request)
+    listed: dict[str, Any] = answers[0][name]["instances"]["one"]
+    return listed
+
+
 def test_service_starts_in_its_network_and_each_time_in_a_new_one(
     host: "Host", world: World, initd: Supervised
 ) -> None:
     table = service(host, "connect", "10.9.0.1", PORT, "hold", net=[VETH])
-    initd.set("s", one={**table, "respawn": ["3600", "0", "5"]})
-    assert initd.instance("s")["state"] == "starting"  # and initd answers
+    listed = set_and_list(host, initd, "s", {**table, "respawn": ["3600", "0", "5"]})
+    assert listed["state"] == "starting"  # and initd answers
     first = initd.wait_running("s")
     initd.wait_log("connect:10.9.0.1 ok")
     assert world.links()["outer"] == "jail n eth0"
