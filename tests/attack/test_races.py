@@ -135,7 +135,8 @@ for _ in range({max(ROUNDS // 4, 200)}):
     launcher = host.spawn(sys.executable, "-I", "-c", launches)
     host.wait_ready(launcher)
     with open(program, "rb") as leased:
-        fcntl.fcntl(leased, fcntl.F_SETSIG, signal.SIGURG)  # who is told of it that somebody waits: not to end
+        # that somebody waits is told by a signal, and this one ends nobody
+        fcntl.fcntl(leased, fcntl.F_SETSIG, signal.SIGURG)
         fcntl.fcntl(leased, fcntl.F_SETLEASE, fcntl.F_WRLCK)
         assert launcher.stdin is not None
         launcher.stdin.write("go")
