@@ -152,7 +152,9 @@ def test_jail_of_another_user_is_no_jail_of_this_name(host: "Host", user: int) -
     """Anybody can start the stub as PID 1, with the words of a jail that root would enter or join."""
     stub = host.run(sys.executable, "-Ic", "from jail.privilege import STUB; print(STUB)").out.strip()
     # 3 is what the launcher has it hold until it is closed to the service
-    script = f'sleep 60 >&- 2>&- & echo ready; exec "{stub}" init 5 dnsmasq none 2 3>/dev/null'
+    # and a service is one once it has executed its program
+    service = 'sh -c "echo ready; exec sleep 60 >&- 2>&-" &'
+    script = f'{service} exec "{stub}" init 5 dnsmasq none 2 3>/dev/null'
     nnp = ("setpriv", "--no-new-privs", "sh", "-c")  # or it could not put its filter on
     ids = ("setpriv", "--reuid", user, "--regid", user, "--clear-groups")
     fake = host.spawn(*ids, "unshare", "--user", "--pid", "--fork", *nnp, script)
