@@ -53,6 +53,10 @@ FOLDERS_OF_JAIL = ("/dev/shm", "/dev/pts", "/dev/fd")
 OWN_OPTION = {"/proc": "-p", "/sys": "-s"}
 SOCKETS = {"/dev/log": "-l", "/var/run/ubus/ubus.sock": "-u", "/run/ubus/ubus.sock": "-u"}
 PRIVILEGED_PORTS = 1024
+IN_JAIL = (
+    "paths are as the jail had them, and were looked up on the host: of what the jail showed at another place"
+    " (PATH:TARGET) or had of its own (a tmpfs, an overlay, -R) they tell what the host has there, if anything"
+)
 # Calls that need a capability of root's, unless they change nothing
 CAPABILITIES = {
     "cap_chown": ("chown", "chown32", "fchown", "fchown32", "fchownat", "lchown", "lchown32"),
@@ -100,8 +104,11 @@ class Need:
         self.executed = False
 
 
-def propose(trace: "Trace", program: "Closure | None") -> list[str]:
-    """Lines of `options  # why`, then of what was looked for and is not there."""
+def propose(trace: "Trace", program: "Closure | None", in_jail: bool = False) -> list[str]:
+    """Lines of `options  # why`, then of what was looked for and is not there.
+
+    By now a jail has ended, and only the host can be asked what there is at a path: that is said.
+    """
     own = _staged(trace, program)
     paths, sockets, ports = _sort(trace.touches)
     lines: list[Line] = []
@@ -130,7 +137,8 @@ def propose(trace: "Trace", program: "Closure | None") -> list[str]:
     capabilities = _capabilities(trace, ports)
     if capabilities:
         shown.append(f"-C {','.join(capabilities)}  # if it starts as root; by the calls' names")
-    result = ["proposed options of ujail:", *(f"  {line}" for line in [*options, *shown])]
+    result = [IN_JAIL] if in_jail else []
+    result += ["proposed options of ujail:", *(f"  {line}" for line in [*options, *shown])]
     if absent:
         result += ["looked for, not there now:", *(f"  {for_shell(path)}" for path in absent)]
     return result

@@ -216,7 +216,7 @@ def _write(
     if "paths" in options.given:
         from jail.propose import propose
 
-        for line in propose(trace, program):
+        for line in propose(trace, program, "jail" in options.given):
             print(line, file=sys.stderr)
 
 

@@ -76,6 +76,22 @@ def test_paths_become_options(host: "Host", busy: "Probes", tmp_path: Path, way:
     assert not any("libc" in line for line in lines)
 
 
+def test_paths_in_a_jail_are_said_to_be_looked_up_outside(
+    host: "Host", busy: "Probes", tmp_path: Path
+) -> None:
+    (tmp_path / "one").touch(mode=0o644)
+    jail = (host.ujail, "-n", "t", "-r", tmp_path, "-r", f"{tmp_path}:/there", "--")
+    verbs = (busy["glibc"], "read", tmp_path / "one", "read", "/there/one")
+    traced = trace(host, tmp_path / "t", *jail, *verbs, options=("--paths", "--jail"))
+    lines = traced.err.splitlines()
+    at = lines.index("proposed options of ujail:")
+    assert lines[at - 1].startswith("paths are as the jail had them, and were looked up on the host: ")
+    assert any(line.startswith(f"  -r {tmp_path}/one  # ") for line in lines[at:])
+    assert "  /there/one" in lines[lines.index("looked for, not there now:") :]
+    twin = trace(host, tmp_path / "t", busy["glibc"], "read", tmp_path / "one", options=("--paths",))
+    assert "looked up on the host" not in twin.err
+
+
 def test_sockets_become_options(host: "Host", busy: "Probes", tmp_path: Path) -> None:
     if os.uname().machine == "i686":
         pytest.skip("connect is a socketcall, whose arguments utrace does not follow")
