@@ -15,15 +15,16 @@ from jail.tree import follow
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from jail.plan import Plan
 
 
-def present_shares(spec: JailSpec, plan: "Plan") -> list[Share]:
+def present_shares(spec: JailSpec, plan: "Plan", others: "Iterable[str]" = ()) -> list[Share]:
     """The shares whose source exists. Init scripts list files that may be absent: those are skipped aloud.
 
-    They are put into `plan.missing` with the reason, patterns into `plan.patterns` with what they match.
+    They are put into `plan.missing` with the reason, patterns into `plan.patterns` with what they match. `others`
+    are shown without being asked for.
     """
     out, absent = [], []
     for share in _asked(spec, plan):
@@ -43,7 +44,7 @@ def present_shares(spec: JailSpec, plan: "Plan") -> list[Share]:
                 " (mount --make-shared)"
             )
         out.append(share)
-    _check_links(out)
+    _check_links([*out, *[Share(path) for path in others]])
     _check_absent(absent, out)
     _check_decisive(spec, out)
     return out

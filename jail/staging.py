@@ -70,7 +70,7 @@ def _model(
     if spec.shares or spec.binds or spec.devices:
         from jail.shares import present_shares
 
-        shares = present_shares(spec, plan)
+        shares = present_shares(spec, plan, staged_etc(spec))
     if spec.extroot:
         _stage_in(rootfs, spec, shares, plan)
     else:
@@ -132,6 +132,14 @@ def _resolver(spec: JailSpec) -> str:
     return "".join(f"nameserver {server}\n" for server in network.dns) if network else ""
 
 
+def staged_etc(spec: JailSpec) -> list[str]:
+    """The files that come with any option that asks for some."""
+    if not spec.staged_etc:
+        return []
+    wanted = (RESOLV_CONF,) if spec.extroot else OPTIONAL_ETC
+    return [path for path in wanted if paths.exists(path) and not (path == RESOLV_CONF and _resolver(spec))]
+
+
 def look_at(path: str) -> posix.stat_result:
     """A directory of the host. Raises ConfigError for anything else."""
     try:
@@ -149,8 +157,8 @@ def _stage_in(rootfs: Rootfs, spec: JailSpec, shares: list[Share], plan: "Plan")
     targets = {share.target: share for share in reversed(shares)}
     if resolver := _resolver(spec):
         rootfs.stage_text(tree.real(RESOLV_CONF), resolver)
-    elif spec.staged_etc and paths.exists(RESOLV_CONF):
-        targets.setdefault(RESOLV_CONF, Share(RESOLV_CONF))
+    for path in staged_etc(spec):
+        targets.setdefault(path, Share(path))
     for target, share in targets.items():
         if not _stage_live(rootfs, share, tree.real(target), plan):
             rootfs.stage_at(share.source, tree.real(target), bind_flags(share))
@@ -174,10 +182,8 @@ def _stage_all(rootfs: Rootfs, spec: JailSpec, shares: list[Share], program: Clo
             _stage_closure(rootfs, needs)
     if resolver := _resolver(spec):
         rootfs.stage_text(RESOLV_CONF, resolver)
-    if spec.staged_etc:
-        for path in OPTIONAL_ETC:
-            if paths.exists(path) and not (resolver and path == RESOLV_CONF):
-                rootfs.stage(path)
+    for path in staged_etc(spec):
+        rootfs.stage(path)
 
 
 def _stage_live(rootfs: Rootfs, share: Share, target: str, plan: "Plan") -> bool:

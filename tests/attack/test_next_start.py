@@ -57,3 +57,36 @@ def test_link_in_the_place_of_a_directory_has_nothing_written_elsewhere(
     assert not list(elsewhere.iterdir())
     twin = host.probe("exit", 0, options=(*words, option, folder / "denied"))
     assert twin.status == 0 and (folder / "denied").exists(), twin
+
+
+@pytest.mark.parametrize("asked", [(), ("-r", "@resolver")], ids=["unasked", "asked"])
+def test_link_in_the_way_of_resolv_conf_shows_no_file_of_the_hosts(
+    host: "Host", folder: Path, tmp_path: Path, asked: tuple[str, ...]
+) -> None:
+    """It comes with any option that asks for files, and on OpenWrt leads through /tmp."""
+    (tmp_path / "secret").write_text("secret\n")
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/resolv.conf").symlink_to(folder / "resolv.conf")
+    script = 'mount --bind "$0/etc" /etc && exec "$@"'
+    words = (
+        host.ujail,
+        "-n",
+        "t",
+        "-w",
+        folder,
+        *asked,
+        "--",
+        host.probes["static-glibc"],
+        "cat",
+        "/etc/resolv.conf",
+    )
+
+    (folder / "auto").write_text("nameserver 192.0.2.1\n")
+    (folder / "resolv.conf").symlink_to("auto")
+    twin = host.run(*host.apart, "sh", "-ec", script, tmp_path, *words)
+    assert (twin.status, twin.all("line")) == (0, ["nameserver 192.0.2.1"]), twin
+    (folder / "resolv.conf").unlink()
+    (folder / "resolv.conf").symlink_to(tmp_path / "secret")
+    seen = host.run(*host.apart, "sh", "-ec", script, tmp_path, *words)
+    assert (seen.status, seen.all("line")) == (125, []), seen
+    assert "which the jail may write, leads to" in seen.err, seen
