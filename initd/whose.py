@@ -124,7 +124,7 @@ class Owners:
                 self._filters.pop(next(iter(self._filters)))
             self._filters[key] = filter_of(*key)
         program = self._filters[key]
-        return program is not None and says(program, found)
+        return program is not None and says(program, found, owner.definition.complains)
 
 
 def runs(owner: Owner, exe: str) -> bool:

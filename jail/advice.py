@@ -81,13 +81,16 @@ def filter_of(policy: str, abi: str) -> "Program | None":
         return None
 
 
-def says(program: "Program", found: "Record") -> bool:
-    """Whether a filter does what a record tells, at least with some arguments."""
+def says(program: "Program", found: "Record", complains: bool) -> bool:
+    """Whether a filter does what a record tells, at least with some arguments; one that complains logs it."""
     try:
         verdict = program.run(found.audit, found.number)
     except ConfigError:
         return False
-    return verdict.depends or verdict.value & lib.SECCOMP_RET_ACTION_FULL == found.code
+    action = verdict.value & lib.SECCOMP_RET_ACTION_FULL
+    if complains:
+        return found.code == lib.SECCOMP_RET_LOG and (verdict.depends or action != lib.SECCOMP_RET_ALLOW)
+    return verdict.depends or action == found.code
 
 
 def _permits(text: bytes, denial: "Denial") -> bool:

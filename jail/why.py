@@ -10,6 +10,7 @@ import select
 import time
 
 from jail import auditrecord, procfs
+from jail._native import lib
 from jail.auditrecord import Record
 from jail.denial import UNKNOWN_CALL, WAITPID, Denial
 from jail.errors import ConfigError
@@ -118,7 +119,8 @@ def denied_besides(pid: int, policy: str) -> list[Denial]:
         if record.arch not in filters:
             filters[record.arch] = filter_of(policy, record.arch)
         program = filters[record.arch]
-        if program is not None and says(program, record):
+        # in what mode that jail was is not known here: what was only logged may be a complaint
+        if program is not None and says(program, record, record.code == lib.SECCOMP_RET_LOG):
             found[key] = denial
     return list(found.values())
 

@@ -244,22 +244,31 @@ def test_why_finds_a_jail_of_ujail(host: "Host") -> None:
 
 
 @pytest.mark.skipif(is_silent, reason="this kernel writes no records")
-@pytest.mark.parametrize("action", [KILL, ERRNO])
-def test_ujail_tells_of_children_when_it_is_asked_for_words(host: "Host", action: str) -> None:
+@pytest.mark.parametrize(
+    ("action", "mode", "deed"),
+    [
+        (KILL, "enforce", "was killed for"),
+        (ERRNO, "enforce", "was refused"),
+        (KILL, "complain", "called"),
+        (ERRNO, "complain", "called"),
+    ],
+)
+def test_ujail_tells_of_children_when_it_is_asked_for_words(
+    host: "Host", action: str, mode: str, deed: str
+) -> None:
     policy = host.policy(*FORKING, default=action)
-    ended = f"forked {128 + signal.SIGSYS if action == KILL else 0}"
+    ended = f"forked {128 + signal.SIGSYS if deed == 'was killed for' else 0}"
     errors: list[str] = []
 
     def is_told() -> bool:
         """As above. Another test's jail may have ended less than a second ago."""
-        seen = host.probe("fork", "call", "getppid", "-", options=("-d", "1", "-S", policy))
+        seen = host.probe("fork", "call", "getppid", "-", options=("-d", "1", "-m", mode, "-S", policy))
         assert seen.status == 0 and ended in seen.out, seen
         errors[:] = [line for line in seen.err.splitlines() if " getppid (" in line]
         return bool(errors)
 
     wait_until(is_told, lambda: errors)
     [line] = errors
-    deed = "was killed for" if action == KILL else "was refused"
     assert line.startswith("ujail: t: perhaps one of its processes: probe-glibc[")
     assert f" {deed} getppid (" in line and 'add "getppid" to the "names" of its rule 1' in line
     quiet = host.probe("fork", "call", "getppid", "-", options=("-S", policy))

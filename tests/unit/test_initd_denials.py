@@ -18,7 +18,7 @@ from jail.bpf import Program
 from jail.denial import NOTIFIER, Denial
 from jail.policy import call_number
 
-ERRNO, KILL = lib.SECCOMP_RET_ERRNO, lib.SECCOMP_RET_KILL_PROCESS
+ERRNO, KILL, LOG = lib.SECCOMP_RET_ERRNO, lib.SECCOMP_RET_KILL_PROCESS, lib.SECCOMP_RET_LOG
 AUDIT = lib.arch_audit(calls.NATIVE.encode())
 GONE = 1 << 23  # above what the kernel gives
 
@@ -136,6 +136,23 @@ def test_one_that_is_gone_is_of_the_service_that_runs_it(
     gone.denials._take_record(record(**{"call": "ptrace", "pid": GONE, **changed}))  # type: ignore[arg-type]
     assert [each[: len(line)] for each in gone.log.lines] == ([line] if line else [])
     assert len(gone.denied) == line.startswith("warning s")
+
+
+@pytest.mark.parametrize(
+    ("mode", "code", "call", "is_told"),
+    [
+        ("complain", LOG, "ptrace", True),
+        ("complain", LOG, "read", False),  # the policy allows it
+        ("complain", ERRNO, "ptrace", False),  # by a filter of its own
+        ("enforce", LOG, "ptrace", False),
+    ],
+)
+def test_one_that_is_gone_may_have_been_let_by_a_policy_that_complains(
+    gone: World, policy: str, mode: str, code: int, call: str, is_told: bool
+) -> None:
+    gone.set("s", one={"command": ["/bin/d"], "seccomp": policy, "seccomp_mode": mode})
+    gone.denials._take_record(record(call, pid=GONE, code=code))
+    assert len(told(gone)) == is_told
 
 
 def test_service_that_ends_while_it_is_looked_at_fits_still(
