@@ -359,6 +359,25 @@ def test_link_where_everybody_may_write_leads_no_lock_away(world: World, shell: 
     assert secret.read_text() == ""
 
 
+@pytest.mark.parametrize("kind", ["link", "fifo"])
+def test_what_a_service_left_in_the_place_of_a_lock_is_not_emptied_nor_waited_for(
+    world: World, shell: str, kind: str
+) -> None:
+    """One that may write all of /var/run."""
+    folder = world.root / "var/run"
+    folder.mkdir(parents=True)
+    secret = world.root / "secret"
+    secret.write_text("kept")
+    for name in ("procd_svc.lock", "passwd.lock"):
+        if kind == "link":
+            (folder / name).symlink_to(secret)
+        else:
+            os.mkfifo(folder / name)
+    assert world.call(shell, "svc", "start").status == 0
+    assert world.source(shell, "group_add www 7").status == 0
+    assert secret.read_text() == "kept"
+
+
 def test_one_script_at_a_time_for_a_service(world: World, shell: str) -> None:
     world.script(
         "svc",

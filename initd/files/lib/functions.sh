@@ -172,7 +172,7 @@ _users_free_id() { # FILE
 
 # _users_edit COMMAND...: with the lock that all of these take, where nobody but root can put a link
 _users_edit() (
-	mkdir -p "$_functions_root/var/run" && exec 8>"$_functions_root/var/run/passwd.lock" && flock 8 || exit 1
+	mkdir -p "$_functions_root/var/run" && exec 8<>"$_functions_root/var/run/passwd.lock" && flock 8 || exit 1
 	umask 022
 	"$@"
 )

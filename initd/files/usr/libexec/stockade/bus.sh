@@ -7,7 +7,8 @@ _procd_locked=
 
 # One script at a time for each service. A script called by one that holds the lock has it already. 1000 is the number
 # that scripts know and close; a shell that takes it for a word (dash) gets 9. Not in /var/lock, which on many systems
-# everybody may write: who puts a link there chooses the file that root empties here.
+# everybody may write: who puts a link there chooses the file that root opens here. A service that may write /var/run can
+# still do so: by <> the file is not emptied, and a FIFO waits for no reader.
 procd_lock() {
 	local lock=$_procd_root/var/run/procd_${_procd_service:-$(basename "${initscript:-$0}")}.lock fd=1000
 	[ -d "${lock%/*}" ] || mkdir -p "${lock%/*}" || exit 1
@@ -15,7 +16,7 @@ procd_lock() {
 	set -- 1000>/dev/null
 	[ $# = 0 ] || fd=9
 	if ! [ "/proc/self/fd/$fd" -ef "$lock" ]; then
-		eval "exec $fd>\"\$lock\"" || exit 1
+		eval "exec $fd<>\"\$lock\"" || exit 1
 		_procd_locked=$fd
 	fi
 	if ! command -v flock >/dev/null; then
