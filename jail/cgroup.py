@@ -7,7 +7,7 @@ are made: joining one can cost milliseconds, which a service without limits need
 
 import _signal  # the C half of `signal`, without enum
 import os
-from errno import EBUSY, ENOENT
+from errno import EBUSY, ENODEV, ENOENT
 
 from jail import procfs
 from jail.errors import ConfigError, SetupError, UsageError
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 READ_MAX = 4096  # of a file of a group
 USUAL = ("cpu", "io", "memory", "pids")
+ATTEMPTS = 5  # to make one below a directory that the ends of other jails take away
 END_S = 5.0  # after which a process that was killed is one that the kernel holds
 # of the files that every group has these are limits; the others would move or kill processes
 OWN_LIMITS = ("cgroup.max.depth", "cgroup.max.descendants")
@@ -54,13 +55,19 @@ class Group:
 
         Returns False if it is the old one, for killed processes are still on their way out of it.
         """
-        made: list[str] = []
-        try:
-            self._make(made)
-        except SetupError:
-            for path in reversed(made):
-                _try_remove(path)
-            raise
+        for attempt in range(ATTEMPTS):
+            made: list[str] = []
+            try:
+                self._make(made)
+            except SetupError as error:
+                for path in reversed(made):
+                    _try_remove(path)
+                cause = error.__cause__
+                is_gone = isinstance(cause, OSError) and cause.errno in (ENOENT, ENODEV)
+                if not is_gone or attempt == ATTEMPTS - 1:
+                    raise
+            else:
+                break
         return self.path in made
 
     def _make(self, made: list[str]) -> None:

@@ -75,6 +75,27 @@ def test_group_that_cannot_be_made_whole_leaves_nothing(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["cgroup.subtree_control"]
 
 
+def test_directory_above_that_the_end_of_another_jail_takes_away_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is there for the first look, and empty; ours is made in it a moment later."""
+    (tmp_path / "services").mkdir()
+    mkdir, ends = os.mkdir, iter([True])
+
+    def ended(path: str, mode: int) -> None:
+        try:
+            mkdir(path, mode)
+        except FileExistsError:
+            if next(ends, False):
+                assert Group(str(tmp_path), "services/a", {}).remove()
+                os.rmdir(path)
+            raise
+
+    monkeypatch.setattr(os, "mkdir", ended)
+    assert Group(str(tmp_path), "services/b", {}).make()
+    assert os.listdir(tmp_path / "services") == ["b"]
+
+
 def test_kills_for_want_of_memory_are_counted(tmp_path: Path) -> None:
     group = Group(str(tmp_path), "services/a", {})
     assert (group.oom_kills(), group.describe_oom()) == (0, "")
