@@ -93,9 +93,11 @@ def about_jail(name: str, pid: int, policy: str) -> list[str]:
     lines = [f"{name}: running, pid {pid}" + (f", held by {policy}" if policy else "")]
     try:
         since_us = why.start_us(pid)
+        denials = [found.denial() for found in why.read_log(since_us, 0.0) if is_of_jail(found, pid)]
+        if not denials:
+            why.start_us(pid)  # of a jail that has ended meanwhile nobody knows which were its own
     except OSError as error:
         raise JailError(f"{name}: has just ended") from error
-    denials = [found.denial() for found in why.read_log(since_us, 0.0) if is_of_jail(found, pid)]
     for denial in denials[-MOST:]:
         denial.service, denial.policy = name, policy
         lines.append(denial.words())

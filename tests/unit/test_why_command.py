@@ -2,6 +2,7 @@
 """`jailctl why`: two lines of what initd lists, and what the kernel log has of jails and programs."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -86,6 +87,25 @@ def test_a_running_jail_of_ujail(
     assert lines[1].startswith(
         f"web: hello[{own}] was killed for getrandom (x86_64 system call 318), which /no"
     )
+
+
+def test_jail_that_ends_while_it_is_looked_at_is_not_said_to_be_without_denials(
+    no_initd: None, kernel_log: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = os.getpid()
+    jail = SimpleNamespace(service_pid=own, door="default")
+    monkeypatch.setattr(why_command, "find_jail", lambda name: jail)
+    assert lines_about("web")[1] == "web: the kernel log has no call that was denied to it"
+    looks = iter([0])  # it is there once
+    monkeypatch.setattr(why_command.why, "start_us", lambda pid: look(looks))
+    with pytest.raises(JailError, match="web: has just ended"):
+        lines_about("web")
+
+
+def look(looks: Iterator[int]) -> int:
+    for found in looks:
+        return found
+    raise FileNotFoundError
 
 
 def test_programs_of_that_name(no_initd: None, kernel_log: list[str]) -> None:
