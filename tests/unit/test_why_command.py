@@ -97,7 +97,7 @@ def test_jail_that_ends_while_it_is_looked_at_is_not_said_to_be_without_denials(
     monkeypatch.setattr(why_command, "find_jail", lambda name: jail)
     assert lines_about("web")[1] == "web: the kernel log has no call that was denied to it"
     looks = iter([0])  # it is there once
-    monkeypatch.setattr(why_command.why, "start_us", lambda pid: look(looks))
+    monkeypatch.setattr(why, "start_us", lambda pid: look(looks))
     with pytest.raises(JailError, match="web: has just ended"):
         lines_about("web")
 
