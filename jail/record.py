@@ -2,6 +2,7 @@
 """A trace that has ended → its policy, and the lines that are to be said about it."""
 
 from jail import learn
+from jail._native import lib
 from jail.chance import allow_chance
 from jail.doors import FILTERS
 from jail.errors import JailError
@@ -14,6 +15,13 @@ if TYPE_CHECKING:
     from jail.tree import Closure
 
 MOST_STRANGERS = 32  # named in one line; a program can call any number
+MOST_PROGRAMS = 8  # the same
+INT = 0xFFFFFFFF  # of an argument that is one, in 64 bits
+# first arguments that ask for a filter
+FILTERING = {
+    "seccomp": (lib.SECCOMP_SET_MODE_FILTER, lib.SECCOMP_SET_MODE_STRICT),
+    "prctl": (lib.PR_SET_SECCOMP,),
+}
 
 
 def abi_and_always(trace: "Trace") -> tuple[str, list[str]]:
@@ -70,4 +78,21 @@ def remarks(trace: "Trace", abi: str) -> list[str]:
         if len(counts) > MOST_STRANGERS:
             calls += f" and {len(counts) - MOST_STRANGERS} more"
         lines.append(f"not in the policy, which is for {abi}: calls of {other}: {calls}")
+    names = list(dict.fromkeys(program.name for program in trace.programs if asks_for_filter(program)))
+    if names:
+        more = f" and {len(names) - MOST_PROGRAMS} more" if len(names) > MOST_PROGRAMS else ""
+        lines.append(
+            f"{', '.join(names[:MOST_PROGRAMS])}{more}: asked for a seccomp filter; calls that it does not just allow"
+            " are not in the policy, or not as they were"
+        )
     return lines + trace.lost
+
+
+def asks_for_filter(program: "Program") -> bool:
+    """Whether it has put a filter on, or tried to. Of filters that do not agree the stricter verdict wins, so that ours
+    is not asked about what that one denies; what it gives to a tracer of its own comes to us with its number."""
+    for table in (program.values, program.early_values):
+        for (_, call), values in table.items():
+            if any(value & INT in FILTERING[call] for value in values if call in FILTERING):
+                return True
+    return False

@@ -127,7 +127,21 @@ def _into_jail(argv: list[str]) -> list[str]:
     """The command line of ujail with the shim shown and loaded; a -S there, or the default filter, would hide calls."""
     from jail.doors import SHIM
 
+    if has_policy(argv):
+        say("ujail's -S: what the policy denies is not recorded, or ends the program")
     return [argv[0], "--no-default-filter", "-r", SHIM, "-e", f"LD_PRELOAD={SHIM}", *argv[1:]]
+
+
+def has_policy(argv: list[str]) -> bool:
+    """Whether it is a ujail that enforces a policy."""
+    from jail.spec import ENFORCE
+    from jail.ujail import parse_options
+
+    try:
+        given = parse_options(argv[1:]).given if os.path.basename(argv[0]) == "ujail" else {}
+    except UsageError:
+        return False  # which it says itself
+    return "seccomp" in given and given.get("mode", ENFORCE) == ENFORCE
 
 
 def _existing(options: Options) -> "Policy | None":

@@ -8,7 +8,9 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <linux/futex.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -234,6 +236,23 @@ static void do_arguments(char **words)
 	fcntl(fd, F_GETFD);
 }
 
+/* A filter of its own, by `prctl` or `seccomp`, that denies what do_calls() calls. */
+static void do_filter(char **words)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getppid, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = {.len = sizeof(code) / sizeof(code[0]), .filter = code};
+
+	if (!strcmp(words[1], "prctl"))
+		check(!prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), "prctl");
+	else
+		check(!syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program), "seccomp");
+}
+
 /* More requests than any program has */
 static void do_ioctls(char **words)
 {
@@ -357,6 +376,7 @@ static const struct verb {
 	void (*run)(char **words);
 } verbs[] = {
 	{"calls", 1, do_calls},
+	{"filter", 1, do_filter},
 	{"threads", 2, do_threads},
 	{"forks", 2, do_forks},
 	{"killed", 1, do_killed},

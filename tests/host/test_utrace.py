@@ -158,6 +158,20 @@ def test_number_that_no_kernel_has_is_reported(host: "Host", busy: "Probes", tmp
     assert set(traced.counts) == {"umask", "exit_group"}
 
 
+@pytest.mark.parametrize("kind", ["glibc", "static-musl"])
+@pytest.mark.parametrize("way", ["prctl", "seccomp"])
+def test_filter_of_its_own_hides_calls_and_that_is_said(
+    host: "Host", busy: "Probes", tmp_path: Path, kind: str, way: str
+) -> None:
+    traced = trace(host, tmp_path / "t", busy[kind], "calls", 3, "filter", way, "calls", 5)
+    assert traced.status == 0
+    assert traced.counts["getppid"] == 3  # of 8
+    assert f"utrace: {busy[kind]}: asked for a seccomp filter; calls that" in traced.err
+    twin = trace(host, tmp_path / "t", busy[kind], "calls", 3, "arguments", 1, "calls", 5)
+    assert "prctl" in twin.counts and twin.counts["getppid"] == 8
+    assert "seccomp" not in twin.err and "arguments" not in twin.err
+
+
 def strace_counts(log: Path) -> Counter[str]:
     """The calls in a log of strace -f, from the mark of main on; a call is one even if its line is broken."""
     calls = [match[2] for match in map(CALL.match, log.read_text().splitlines()) if match and match[2]]
@@ -204,6 +218,17 @@ def test_service_in_its_jail_is_recorded_and_ujail_is_not(
     assert traced.first["from"] == ("main" if kind in DYNAMIC else "entry")
     assert "mount" not in traced.counts
     assert "warning: the default filter is off while utrace records: every" in traced.err
+
+
+def test_policy_in_the_jail_hides_calls_and_that_is_said(
+    host: "Host", busy: "Probes", tmp_path: Path
+) -> None:
+    verbs = ("--", busy["static-musl"], "calls", 3)
+    traced = trace(host, tmp_path / "t", host.ujail, "-S", host.policy(), *verbs, options=("--jail",))
+    assert "getppid" not in traced.counts
+    assert "utrace: ujail's -S: what the policy denies is not recorded" in traced.err
+    twin = trace(host, tmp_path / "t", host.ujail, *verbs, options=("--jail",))
+    assert twin.counts["getppid"] == 3 and "-S" not in twin.err
 
 
 def test_call_that_the_default_filter_denies_is_recorded_in_a_jail(host: "Host", tmp_path: Path) -> None:
