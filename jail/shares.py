@@ -15,7 +15,7 @@ from jail.tree import follow
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from jail.plan import Plan
 
@@ -44,9 +44,12 @@ def present_shares(spec: JailSpec, plan: "Plan", others: "Iterable[str]" = ()) -
                 " (mount --make-shared)"
             )
         out.append(share)
-    _check_links([*out, *[Share(path) for path in others]])
-    _check_absent(absent, out)
-    _check_decisive(spec, out)
+    written, moved = _written(out)
+    if written:
+        _check_links([*out, *[Share(path) for path in others]], written)
+        _check_absent(absent, written)
+        _check_decisive(spec, written, moved)
+        _check_outputs(spec, written)
     return out
 
 
@@ -121,12 +124,39 @@ def _asked(spec: JailSpec, plan: "Plan") -> "Iterator[Share]":
             yield Share(path, writable=share.writable)
 
 
-def _check_absent(absent: list[Share], present: list[Share]) -> None:
+def _written(present: list[Share]) -> tuple[set[str], set[str]]:
+    """What the jail may write, and what of that it sees at another place."""
+    written: set[str] = set()
+    moved: set[str] = set()
+    for share in present:
+        if share.writable:
+            real, folders = paths.real(share.source), _live_folders(share)
+            written.update(folders, [real])
+            moved.update(folders, [real] if share.target != share.source else [])
+    return written, moved
+
+
+def _live_folders(share: Share) -> set[str]:
+    """The directories that a writable file which is seen live may bring along, now or at the start before.
+
+    Where the service has put a link in its place, it is not in the directory of what that leads to.
+    """
+    if not (share.writable and share.is_live):
+        return set()
+    if share.is_asked_live:
+        return {paths.real(paths.dirname(share.source))}
+    from jail.presets import is_dedicated
+
+    links: list[str] = []
+    real = _follow(share.source, links.append)
+    return {folder for folder in map(paths.dirname, [*links, real]) if is_dedicated(folder)}
+
+
+def _check_absent(absent: list[Share], written: set[str]) -> None:
     """Raise ConfigError for a read-only share that is missing from a directory which the jail may write.
 
     The service would make what it was to be given, or has taken it away since the last start.
     """
-    written = {paths.real(share.source) for share in present if share.writable}
     for share in absent:
         place = paths.real(share.source)
         for folder in written:
@@ -137,29 +167,22 @@ def _check_absent(absent: list[Share], present: list[Share]) -> None:
                 )
 
 
-def _check_decisive(spec: JailSpec, present: list[Share]) -> None:
+def _check_decisive(spec: JailSpec, written: set[str], moved: set[str]) -> None:
     """Raise ConfigError for what decides over the jail and lies where the jail may write.
 
     Its next start would go by what the service has put there: its capabilities, or a link in the place of its root.
     """
-    written = {paths.real(share.source) for share in present if share.writable}
-    if not written:
-        return
     # in the jail a policy is a read-only mount, which cannot be renamed or removed; a directory above it can be
-    elsewhere = {
-        paths.real(share.source) for share in present if share.writable and share.target != share.source
-    }
     policy = spec.seccomp if spec.mode != TRACE else ""
     for path in (policy, file_of(spec.capabilities or ""), spec.overlay_dir, spec.extroot):
         if not path:
             continue
         real, folder = _way(path if path.startswith("/") else f"{posix.getcwd()}/{path}", written)
         above = {each for each in written if f"{real}/".startswith(f"{each}/")}
-        if path == policy and above == {real.rpartition("/")[0]} - elsewhere:
+        if path == policy and above == {real.rpartition("/")[0]} - moved:
             above = set()
         if folder := folder or min(above, default=""):
             raise ConfigError(f"{path}: in {folder}, which the jail may write: it could change it")
-    _check_outputs(spec, written)
 
 
 def _check_outputs(spec: JailSpec, written: set[str]) -> None:
@@ -187,16 +210,14 @@ def _is_on_shared_mount(path: str) -> bool:
     return is_shared
 
 
-def _check_links(shares: list[Share]) -> None:
+def _check_links(shares: list[Share], written: set[str]) -> None:
     """Raise ConfigError for a source that a link in a directory which the jail may write leads elsewhere.
 
     The service itself could have put it there, to see at its next start what nobody has shared.
     """
-    written = {paths.real(share.source) for share in shares if share.writable}
-    if not written:
-        return
     ways = [(share, *_way(share.source, written)) for share in shares]
     named = {real for share, real, folder in ways if share.writable and not folder}
+    named.update(*map(_live_folders, shares))
     for share, real, folder in ways:
         if folder and not any(f"{real}/".startswith(f"{each}/") for each in named):
             raise ConfigError(
@@ -206,15 +227,20 @@ def _check_links(shares: list[Share]) -> None:
 
 def _way(path: str, written: set[str]) -> tuple[str, str]:
     """The path without links, and one of `written` that the links on the way were in, "" if none was."""
-    from os.path import islink
+    links: list[str] = []
+    real = _follow(path, links.append)
+    passed = [folder for link in links for folder in written if link.startswith(f"{folder}/")]
+    return real, passed[0] if passed else ""
 
-    passed: list[str] = []
+
+def _follow(path: str, note: "Callable[[str], None]") -> str:
+    """The path without links; `note` gets the place of each link on the way."""
+    from os.path import islink
 
     def link_at(place: str) -> str | None:
         if not islink(place):
             return None
-        passed.extend(folder for folder in written if place.startswith(f"{folder}/"))
+        note(place)
         return posix.readlink(place)
 
-    real = follow(path, link_at)
-    return real, passed[0] if passed else ""
+    return follow(path, link_at)

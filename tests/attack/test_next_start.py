@@ -90,3 +90,20 @@ def test_link_in_the_way_of_resolv_conf_shows_no_file_of_the_hosts(
     seen = host.run(*host.apart, "sh", "-ec", script, tmp_path, *words)
     assert (seen.status, seen.all("line")) == (125, []), seen
     assert "which the jail may write, leads to" in seen.err, seen
+
+
+def test_link_in_the_place_of_a_live_file_gives_no_directory_of_the_hosts(
+    host: "Host", folder: Path, tmp_path: Path
+) -> None:
+    """Where a file is seen live and writable, so is its directory."""
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/passwd").write_text("")
+    options = ("--bind", f"{folder}/leases::rw,live")
+    (folder / "leases").write_text("")
+    twin = host.probe("create", "/.live/0/new", options=options)
+    assert twin.status == 0 and (folder / "new").exists(), twin
+    (folder / "leases").unlink()
+    (folder / "leases").symlink_to(tmp_path / "etc/passwd")
+    seen = host.probe("create", "/.live/0/new", options=options)
+    assert seen.status == 125 and "which the jail may write, leads to" in seen.err, seen
+    assert not (tmp_path / "etc/new").exists()

@@ -285,6 +285,34 @@ def test_what_decides_over_a_jail_is_not_where_it_may_write(tmp_path: Path) -> N
             make(folder, "seccomp", "policy", shares=[*shares, more])
 
 
+@pytest.mark.parametrize("kind", ["asked", "preset"])
+def test_link_in_the_place_of_a_live_file_brings_no_other_directory(tmp_path: Path, kind: str) -> None:
+    """Where a file is seen live and writable, so is its directory, and the service can put a link there."""
+    folder, other = tmp_path / "resolv.d", tmp_path / "other"
+    for place in (folder, other):
+        place.mkdir()
+        (place / "file").touch()
+    (tmp_path / "named").symlink_to(folder / "file")
+    share = Share(str(folder / "file" if kind == "asked" else tmp_path / "named"), writable=True)
+    share.is_live, share.is_asked_live = True, kind == "asked"
+    assert f"bind {folder} on /.live/0" in lines(make_plan(spec(shares=[share])))
+    (folder / "next").touch()
+    (folder / "file").unlink()
+    (folder / "file").symlink_to("next")
+    make_plan(spec(shares=[share]))
+    for target in (other / "file", other):
+        (folder / "file").unlink()
+        (folder / "file").symlink_to(target)
+        with pytest.raises(ConfigError, match="which the jail may write, leads to"):
+            make_plan(spec(shares=[share]))
+    (folder / "file").unlink()
+    (folder / "file").touch()
+    with pytest.raises(ConfigError, match="which the jail may write: it could change it"):
+        asked = spec(shares=[share], capabilities=str(folder / "caps"))
+        (folder / "caps").write_text("{}")
+        make_plan(asked)
+
+
 def test_files_of_ours_are_in_no_directory_that_the_jail_may_replace(tmp_path: Path) -> None:
     """By a link, to have root write them elsewhere."""
     folder, outside = tmp_path / "written", tmp_path / "outside"
