@@ -38,6 +38,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.root)
 
 
+def pytest_pycollect_makemodule(module_path: Path) -> None:
+    """Properties have no deadline, and the same examples each time: a busy machine and bad luck are no faults.
+
+    In a guest that is guest_profile.py's.
+    """
+    if "STOCKADE_GUEST" in os.environ or b"hypothesis" not in module_path.read_bytes():
+        return
+    from hypothesis import HealthCheck, settings
+
+    settings.register_profile(
+        "host", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    settings.load_profile("host")
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("root") and os.geteuid() != 0:
         pytest.skip("needs root")
@@ -113,7 +128,12 @@ def leaks(request: pytest.FixtureRequest) -> Iterator[None]:
             if stream:
                 stream.close()
     started.clear()
-    until(lambda: not survivors(run_folder), "processes that outlived their test", SETTLE_S)
+    until(
+        lambda: not survivors(run_folder),
+        "processes that outlived their test",
+        SETTLE_S,
+        lambda: survivors(run_folder),
+    )
     assert mounts() == before[0]
     assert own_children() == before[1]
     assert fds() == before[2]

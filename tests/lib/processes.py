@@ -19,8 +19,13 @@ SETTLE_S = 5 * SLOWER  # the kernel ends a PID namespace by itself, and tells no
 Process: TypeAlias = "subprocess.Popen[str]"
 
 
-def until(is_done: Callable[[], object], what: str, limit_s: float = TIMEOUT_S) -> None:
-    """Poll for something that no descriptor reports. Fails the test when the time is up."""
+def until(
+    is_done: Callable[[], object],
+    what: str,
+    limit_s: float = TIMEOUT_S,
+    found: Callable[[], object] = lambda: "",
+) -> None:
+    """Poll for something that no descriptor reports. Fails the test when the time is up, with what is `found` then."""
     end = time.monotonic() + limit_s
     while True:
         start = time.monotonic()
@@ -28,7 +33,7 @@ def until(is_done: Callable[[], object], what: str, limit_s: float = TIMEOUT_S) 
             return
         now = time.monotonic()
         if now > end:
-            pytest.fail(f"{what}: not within {limit_s} s")
+            pytest.fail(f"{what}: not within {limit_s} s {found()}".rstrip())
         # what is waited for has one processor with this: at least four fifths of it
         time.sleep(min(max(0.002, 4 * (now - start)), 0.5))
 
