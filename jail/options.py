@@ -97,3 +97,8 @@ def number(option: str, text: str) -> int:
     if not text.isascii() or not text.isdigit() or len(text) > 9:
         raise UsageError(f"{option} takes a number, not {text!r}")
     return int(text)
+
+
+def signed(option: str, text: str) -> int:
+    """The same, of one that may be negative."""
+    return -number(option, text[1:]) if text.startswith("-") else number(option, text)

@@ -10,7 +10,7 @@ import sys
 
 from jail import paths
 from jail.errors import EXIT_FAILURE, JailError, UsageError
-from jail.options import Options, number, parse
+from jail.options import Options, number, parse, signed
 from jail.spec import COMPLAIN, ENFORCE, SOCKETS, TRACE, JailSpec
 
 TYPE_CHECKING = False
@@ -127,9 +127,8 @@ def make_spec(options: Options) -> JailSpec:
 
 def _take_words(spec: JailSpec, given: dict[str, str]) -> None:
     """Options that are given once."""
-    spec.hostname = given.get("hostname", "")
-    spec.user = given.get("user", "")
-    spec.group = given.get("group", "")
+    for word in ("group", "hostname", "ioprio", "proc", "user"):
+        setattr(spec, word, given.get(word, ""))
     spec.capabilities = given.get("capabilities")
     for flag in ("console", "procfs", "sysfs", "ronly", "netns", "userns"):
         setattr(spec, flag, flag in given)
@@ -137,8 +136,6 @@ def _take_words(spec: JailSpec, given: dict[str, str]) -> None:
     spec.cgroupns = "cgroupsns" in given
     spec.umask = given.get("umask", "") or ("-" if "umask" in given else "")
     spec.oom_score_adj = given.get("oom-score-adj", "")
-    spec.ioprio = given.get("ioprio", "")
-    spec.proc = given.get("proc", "")
     spec.no_default_filter = "no-default-filter" in given
     spec.allow_userns = "allow-userns" in given
     spec.extroot = _absolute("--extroot", given["extroot"]) if "extroot" in given else ""
@@ -147,7 +144,7 @@ def _take_words(spec: JailSpec, given: dict[str, str]) -> None:
     spec.required = "requirejail" in given
     spec.grace_s = number("--term-timeout", given.get("term-timeout", "5"))
     if "nice" in given:
-        spec.nice = _signed("--nice", given["nice"])
+        spec.nice = signed("--nice", given["nice"])
     spec.outputs = [paths.absolute(given[name]) for name in ("pidfile", "seccomp-log") if name in given]
 
 
@@ -193,10 +190,6 @@ def _add(spec: JailSpec, option: str, value: str) -> None:
 
             if name in environ:
                 spec.env[name] = environ[name]
-
-
-def _signed(option: str, text: str) -> int:
-    return -number(option, text[1:]) if text.startswith("-") else number(option, text)
 
 
 def _absolute(option: str, path: str) -> str:
