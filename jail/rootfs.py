@@ -88,10 +88,10 @@ class Rootfs:
         self._add_link(path, text)
         return text
 
-    def stage(self, path: str, flags: int = lib.BIND_READ_ONLY) -> None:
-        """Show a host path at the same place, with every link on the way to it. `flags` are BIND_*.
+    def stage(self, path: str, flags: int = lib.BIND_READ_ONLY) -> str:
+        """Show a host path at the same place, with every link on the way to it; returns that without links.
 
-        Raises OSError if it does not exist, ConfigError if it cannot be staged.
+        `flags` are BIND_*. Raises OSError if it does not exist, ConfigError if it cannot be staged.
         """
         folder, _, name = path.rpartition("/")
         if name in ("", ".", ".."):
@@ -107,11 +107,16 @@ class Rootfs:
         if not here:
             raise ConfigError(f"{path}: the host's root cannot be shared whole")
         self._add_bind(here, here, self._lstat(here), flags)
+        return here
 
-    def stage_at(self, source: str, target: str, flags: int = lib.BIND_READ_ONLY) -> None:
-        """Show a host path at another place of the jail. Links that are staged already are followed there."""
+    def stage_at(self, source: str, target: str, flags: int = lib.BIND_READ_ONLY) -> str:
+        """Show a host path at another place of the jail. Links that are staged already are followed there.
+
+        Returns the path without links.
+        """
         real = paths.real(source, strict=True)
         self._add_bind(self._resolve(target), real, self._lstat(real), flags)
+        return real
 
     def stage_live(self, source: str, target: str, flags: int = lib.BIND_READ_ONLY) -> str:
         """Show a file as it is replaced: its directory somewhere else, and a link. Returns the directory.

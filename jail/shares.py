@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from jail.plan import Plan
 
 
-def present_shares(spec: JailSpec, plan: "Plan", others: "Iterable[str]" = ()) -> list[Share]:
+def present_shares(spec: JailSpec, plan: "Plan", others: "Iterable[Share]" = ()) -> list[Share]:
     """The shares whose source exists. Init scripts list files that may be absent: those are skipped aloud.
 
     They are put into `plan.missing` with the reason, patterns into `plan.patterns` with what they match. `others`
@@ -46,7 +46,7 @@ def present_shares(spec: JailSpec, plan: "Plan", others: "Iterable[str]" = ()) -
         out.append(share)
     written, moved = _written(out)
     if written:
-        _check_links([*out, *[Share(path) for path in others]], written)
+        _check_links([*out, *others], written)
         _check_absent(absent, written)
         _check_decisive(spec, written, moved)
         _check_outputs(spec, written)
@@ -219,6 +219,7 @@ def _check_links(shares: list[Share], written: set[str]) -> None:
     named = {real for share, real, folder in ways if share.writable and not folder}
     named.update(*map(_live_folders, shares))
     for share, real, folder in ways:
+        share.real = real
         if folder and not any(f"{real}/".startswith(f"{each}/") for each in named):
             raise ConfigError(
                 f"{share.source}: a link in {folder}, which the jail may write, leads to {real}"

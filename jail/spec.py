@@ -35,7 +35,7 @@ class Share:
     # fmt: off
     __slots__ = (
         "has_devices", "is_asked_live", "is_device", "is_live", "is_noexec", "is_pattern", "is_quiet", "is_slave",
-        "required", "source", "target", "writable",
+        "real", "required", "source", "target", "writable",
     )
     # fmt: on
 
@@ -49,6 +49,7 @@ class Share:
         self.is_pattern = False  # `source` has stars in it
         self.is_quiet = self.is_live = self.is_asked_live = False
         self.is_noexec = self.is_slave = self.is_device = False
+        self.real = ""  # the path without links, once it was looked at for links of the service's
         self.has_devices: bool | None = None  # None: if it is a device, or below /dev
 
     def validate(self) -> None:

@@ -67,14 +67,15 @@ def _model(
     """The root as it will be, and the shares that are in it."""
     rootfs = Rootfs(_layers(spec))
     shares: list[Share] = []
+    etc = staged_etc(spec)
     if spec.shares or spec.binds or spec.devices:
         from jail.shares import present_shares
 
-        shares = present_shares(spec, plan, staged_etc(spec))
+        shares = present_shares(spec, plan, etc)
     if spec.extroot:
-        _stage_in(rootfs, spec, shares, plan)
+        _stage_in(rootfs, spec, shares, etc, plan)
     else:
-        _stage_all(rootfs, spec, shares, program, plan)
+        _stage_all(rootfs, spec, shares, etc, program, plan)
     if spec.tmpfs or spec.masks:
         _add_asked(rootfs, spec)
     rootfs.add_dev(maps)
@@ -132,12 +133,19 @@ def _resolver(spec: JailSpec) -> str:
     return "".join(f"nameserver {server}\n" for server in network.dns) if network else ""
 
 
-def staged_etc(spec: JailSpec) -> list[str]:
+def staged_etc(spec: JailSpec) -> list[Share]:
     """The files that come with any option that asks for some."""
     if not spec.staged_etc:
         return []
     wanted = (RESOLV_CONF,) if spec.extroot else OPTIONAL_ETC
-    return [path for path in wanted if paths.exists(path) and not (path == RESOLV_CONF and _resolver(spec))]
+    has_own = bool(_resolver(spec))
+    return [Share(path) for path in wanted if paths.exists(path) and not (path == RESOLV_CONF and has_own)]
+
+
+def _check_same(share: Share, place: str) -> None:
+    """Raise ConfigError if what is shown is not what was looked at: who runs may have put a link there since."""
+    if share.real and paths.normal(place) != share.real:
+        raise ConfigError(f"{share.source}: leads to {place}, which it did not a moment ago")
 
 
 def look_at(path: str) -> posix.stat_result:
@@ -151,20 +159,22 @@ def look_at(path: str) -> posix.stat_result:
     return status
 
 
-def _stage_in(rootfs: Rootfs, spec: JailSpec, shares: list[Share], plan: "Plan") -> None:
+def _stage_in(rootfs: Rootfs, spec: JailSpec, shares: list[Share], etc: list[Share], plan: "Plan") -> None:
     """Into another root, which has its own libraries and users. Its links say where a target is."""
     tree = Tree(spec.extroot)
     targets = {share.target: share for share in reversed(shares)}
     if resolver := _resolver(spec):
         rootfs.stage_text(tree.real(RESOLV_CONF), resolver)
-    for path in staged_etc(spec):
-        targets.setdefault(path, Share(path))
+    for share in etc:
+        targets.setdefault(share.target, share)
     for target, share in targets.items():
         if not _stage_live(rootfs, share, tree.real(target), plan):
-            rootfs.stage_at(share.source, tree.real(target), bind_flags(share))
+            _check_same(share, rootfs.stage_at(share.source, tree.real(target), bind_flags(share)))
 
 
-def _stage_all(rootfs: Rootfs, spec: JailSpec, shares: list[Share], program: Closure, plan: "Plan") -> None:
+def _stage_all(
+    rootfs: Rootfs, spec: JailSpec, shares: list[Share], etc: list[Share], program: Closure, plan: "Plan"
+) -> None:
     """Into a root of our own: the program with all that it needs, and what was asked for with its.
 
     For one target the first share counts, whatever is shown at its own place: /etc/passwd may be another one.
@@ -172,18 +182,18 @@ def _stage_all(rootfs: Rootfs, spec: JailSpec, shares: list[Share], program: Clo
     shares = list({share.target: share for share in reversed(shares)}.values())[::-1]
     for share in shares:
         if share.target == share.source and not _stage_live(rootfs, share, share.target, plan):
-            rootfs.stage(share.source, bind_flags(share))
+            _check_same(share, rootfs.stage(share.source, bind_flags(share)))
     _stage_closure(rootfs, program)
     for share in shares:
         if share.target != share.source and not _stage_live(rootfs, share, share.target, plan):
-            rootfs.stage_at(share.source, share.target, bind_flags(share))
+            _check_same(share, rootfs.stage_at(share.source, share.target, bind_flags(share)))
         status = rootfs.status_of(share.source)
         if needs := _needs(share, spec, program.interpreter, plan.missing, status):
             _stage_closure(rootfs, needs)
     if resolver := _resolver(spec):
         rootfs.stage_text(RESOLV_CONF, resolver)
-    for path in staged_etc(spec):
-        rootfs.stage(path)
+    for share in etc:
+        _check_same(share, rootfs.stage(share.source))
 
 
 def _stage_live(rootfs: Rootfs, share: Share, target: str, plan: "Plan") -> bool:
@@ -196,7 +206,8 @@ def _stage_live(rootfs: Rootfs, share: Share, target: str, plan: "Plan") -> bool
     if not is_seen_live(share):
         plan.notes.append(f"{share.source}: as it is now; {folder} has more in it than a jail should see")
         return False
-    rootfs.stage_live(share.source, target, bind_flags(share))
+    shown = rootfs.stage_live(share.source, target, bind_flags(share))
+    _check_same(share, f"{shown}/{share.real.rpartition('/')[2]}")
     if is_broad(folder):
         plan.warnings.append(f"{share.source}: live shows all of {folder}")
     return True

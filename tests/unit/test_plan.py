@@ -285,6 +285,27 @@ def test_what_decides_over_a_jail_is_not_where_it_may_write(tmp_path: Path) -> N
             make(folder, "seccomp", "policy", shares=[*shares, more])
 
 
+@pytest.mark.parametrize("target", ["", "/elsewhere"])
+def test_link_that_comes_once_links_were_looked_for_is_refused(
+    tmp_path: Path, target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another instance that may write the same directory runs meanwhile."""
+    folder, other = tmp_path / "written", tmp_path / "other"
+    for place in (folder, other):
+        place.mkdir()
+        (place / "file").touch()
+
+    def swap(*given: object) -> None:
+        (folder / "file").unlink()
+        (folder / "file").symlink_to(other / "file")
+
+    shares = [Share(str(folder), "/w", writable=True), Share(f"{folder}//file", target)]
+    make_plan(spec(shares=shares))
+    monkeypatch.setattr("jail.shares._check_absent", swap)
+    with pytest.raises(ConfigError, match="which it did not a moment ago"):
+        make_plan(spec(shares=shares))
+
+
 @pytest.mark.parametrize("kind", ["asked", "preset"])
 def test_link_in_the_place_of_a_live_file_brings_no_other_directory(tmp_path: Path, kind: str) -> None:
     """Where a file is seen live and writable, so is its directory, and the service can put a link there."""
