@@ -17,7 +17,7 @@ from jail.errors import ConfigError
 from jail.tree import Closure
 
 DIRECTORIES = ("/usr/bin", "/usr/sbin")
-TIMEOUT_S = 20
+TIMEOUT_S = 60
 UNWINDERS = [str(path) for path in Path("/lib").glob("**/libgcc_s.so.1")]
 
 
