@@ -10,7 +10,7 @@ import os
 from initd.isolation import isolates
 from initd.jailparams import land
 from jail.errors import UsageError
-from jail.silence import needs_supervisor
+from jail.silence import is_silent, needs_supervisor
 from jail.spec import SOCKETS, JailSpec
 
 TYPE_CHECKING = False
@@ -43,7 +43,7 @@ def make_spec(
     spec.cgroup_files = dict(definition.cgroup)
     spec.vrf = definition.vrf
     spec.mode = definition.mode
-    spec.notify = definition.seccomp_notify or needs_supervisor()
+    spec.notify = definition.seccomp_notify or _must_hear(definition)
     if definition.seccomp:
         spec.hold(os.path.abspath(definition.seccomp))
     root = (definition.extroot, definition.overlaydir, definition.tmpoverlaysize)
@@ -62,6 +62,15 @@ def make_spec(
         spec.env = {**os.environ, **definition.env}
     spec.validate()
     return spec
+
+
+def _must_hear(definition: "Definition") -> bool:
+    """Whether we answer denied calls unasked.
+
+    In a container only if words are asked for: its runtime may be the one who answers, and the start would fail.
+    """
+    are_words_asked = definition.complains or definition.seccomp_log
+    return bool(are_words_asked or is_silent()) and needs_supervisor()
 
 
 def _add_jail(spec: JailSpec, jail: "JailDefinition", ubus_socket: str) -> None:

@@ -14,7 +14,7 @@ from initd.slim import deque, socket
 from jail import auditrecord
 from jail._native import lib
 from jail.errors import ConfigError
-from jail.silence import is_silent
+from jail.silence import is_silent, needs_supervisor, no_records
 from jail.why import KERNEL_LOG, RECORD_BYTES, of_kernel
 
 TYPE_CHECKING = False
@@ -56,7 +56,10 @@ class Records:
             return
         self.is_open = True
         if reason := no_records():
-            self._tell(f"the kernel has no records of denied calls for us: {reason}; deaths by them are seen")
+            rest = ", and seccomp_notify names the calls" if not is_silent() and needs_supervisor() else ""
+            self._tell(
+                f"the kernel has no records of denied calls for us: {reason}; deaths by them are seen{rest}"
+            )
             return
         closed = [text for text in (self._open_audit(), self._open_log()) if text]
         if len(closed) == 2:
@@ -191,22 +194,6 @@ class Records:
             if self._log_fd >= 0:
                 os.close(self._log_fd)
             self._audit, self._log_fd = None, -1
-
-
-def no_records() -> str:
-    """Why this kernel writes none that would be of use, "" if it may."""
-    if reason := is_silent():
-        return reason
-    return "" if is_first_pid_namespace() else "they number processes otherwise than this PID namespace"
-
-
-def is_first_pid_namespace() -> bool:
-    """Whether pids are those of the kernel's records: only there it has its own threads."""
-    try:
-        with open("/proc/2/comm", "rb") as file:
-            return file.read() == b"kthreadd\n"
-    except OSError:
-        return False
 
 
 def missing_actions() -> list[str]:

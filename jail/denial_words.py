@@ -46,10 +46,12 @@ def _only_dead(denial: "Denial") -> str:
     who = _who(denial)
     if not denial.policy:
         return f"{who} was killed by SIGSYS, and not by a policy of its jail: it has none"
-    return (
-        f"{who} was killed for a system call that {_policy(denial.policy)} does not allow; the kernel wrote no record"
-        " of which: run it under utrace or strace to see"
-    )
+    from jail.silence import is_silent, no_records
+
+    hint = "the kernel wrote no record of which: run it under utrace or strace to see"
+    if not is_silent() and no_records():
+        hint = "no record of which is here, but in the host's log: utrace, --notify (seccomp_notify) name it"
+    return f"{who} was killed for a system call that {_policy(denial.policy)} does not allow; {hint}"
 
 
 def _who(denial: "Denial") -> str:

@@ -125,9 +125,9 @@ def mode_of(mode: str, shim: str, notify: bool) -> tuple[int, str]:
 
 def _unheard(path: str) -> list[str]:
     """What is to be said of a program whose denied calls nobody answers: where there are no records, nobody hears."""
-    from jail.silence import is_silent
+    from jail.silence import no_records
 
-    reason = is_silent()
+    reason = no_records()
     if not reason:
         return []
     return [

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Whether this kernel writes records of denied calls; where it does not, a supervisor can hear of them."""
+"""Whether there are records of denied calls for us; where there are none, a supervisor can hear of the calls."""
 
 import _socket
 from errno import EPROTONOSUPPORT
@@ -20,6 +20,22 @@ def is_silent() -> str:
     return ""
 
 
+def is_first_pid_namespace() -> bool:
+    """Whether pids are those of the kernel's records: only there it has its own threads."""
+    try:
+        with open("/proc/2/comm", "rb") as file:
+            return file.read() == b"kthreadd\n"
+    except OSError:
+        return False
+
+
+def no_records() -> str:
+    """Why there are none that would be of use here, "" if there may be."""
+    if reason := is_silent():
+        return reason
+    return "" if is_first_pid_namespace() else "they number processes otherwise than this PID namespace"
+
+
 def needs_supervisor() -> bool:
     """Whether denials are heard by a supervisor or not at all."""
-    return bool(is_silent() and lib.notify_works())
+    return bool(no_records() and lib.notify_works() and lib.notify_may_take())

@@ -9,10 +9,12 @@ import _signal  # the C half of `signal`, without enum
 import os
 import select
 
+from jail.errors import JailError
 from jail.eventlog import EventLog
 from jail.launch import launch
 from jail.notifier import Notifier, take
 from jail.procfs import parent
+from jail.silence import no_records
 from jail.spec import COMPLAIN
 from jail.why import KERNEL_LOG, PATIENCE_S, RECORD_BYTES, of_kernel
 
@@ -69,6 +71,9 @@ class Watcher:
             self._open_records()
 
     def _open_records(self) -> None:
+        if reason := no_records():
+            self._say(f"warning: denied calls will not be seen: the kernel has no records of them ({reason})")
+            return
         try:
             self._kmsg_fd = os.open(KERNEL_LOG, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
             os.lseek(self._kmsg_fd, 0, os.SEEK_END)
@@ -112,6 +117,8 @@ class Watcher:
             fd = take(self._service_pid)
         except (FileNotFoundError, ProcessLookupError):
             return  # it has ended
+        except OSError as error:
+            raise JailError(f"its denied calls cannot be heard: {error.strerror}") from error
         if fd >= 0:
             self._listen(fd)
 

@@ -15,6 +15,7 @@ from jail.auditrecord import Record
 from jail.denial import UNKNOWN_CALL, WAITPID, Denial
 from jail.errors import ConfigError
 from jail.policy import native_arch
+from jail.silence import is_first_pid_namespace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -83,8 +84,10 @@ def find_denial(pid: int, since_us: int | None = None, patience_s: float = 0.0) 
     """The last denial of a process that was killed for it, by its pid as the host sees it.
 
     Pids come again: what was logged before `since_us`, when this process or its jailer began, was about
-    another one.
+    another one. None in a container, whose pids are not those of the log.
     """
+    if not is_first_pid_namespace():
+        return None
     since_us = start_us() if since_us is None else since_us
     for wait_s in (0.0, patience_s):
         last = None
@@ -129,7 +132,8 @@ def explain_others(name: str, policy: str, pid: int) -> "Iterator[str]":
     """A line for each denial in a jail that has ended which killed somebody else than its service, or nobody."""
     for denial in denied_besides(pid, policy):
         denial.policy = policy
-        guess = "" if denial.pid == pid else "perhaps one of its processes: "
+        is_sure = denial.pid == pid and is_first_pid_namespace()
+        guess = "" if is_sure else "perhaps one of its processes: "
         yield f"{name}: {guess}{denial.words()}"
 
 

@@ -12,6 +12,7 @@ from jail import why
 from jail.auditrecord import Record
 from jail.errors import JailError
 from jail.running import find_jail
+from jail.silence import is_first_pid_namespace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -93,6 +94,8 @@ def about_jail(name: str, pid: int, policy: str) -> list[str]:
     lines = [f"{name}: running, pid {pid}" + (f", held by {policy}" if policy else "")]
     try:
         since_us = why.start_us(pid)
+        if not is_first_pid_namespace():
+            return [*lines, f"{name}: the kernel log has other pids than we; --notify tells what is denied"]
         denials = [found.denial() for found in why.read_log(since_us, 0.0) if is_of_jail(found, pid)]
         if not denials:
             why.start_us(pid)  # of a jail that has ended meanwhile nobody knows which were its own

@@ -8,6 +8,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <linux/capability.h>
 #include <linux/seccomp.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -53,7 +54,16 @@ int notify_works(void)
 	return has_room() && syscall(SYS_pidfd_getfd, -1, -1, 0) < 0 && errno == EBADF;
 }
 
-/* The listener's number in the process, or -EAGAIN. */
+int notify_may_take(void)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct sets[2];
+
+	return geteuid() || (!syscall(SYS_capget, &header, sets) &&
+			     sets[0].effective & CAP_TO_MASK(CAP_SYS_PTRACE));
+}
+
+/* The listener's number in the process, -EAGAIN, or -EACCES if it is not shown to us. */
 static int find_listener(int pid)
 {
 	char path[64], target[sizeof(LISTENER) + 1];
@@ -65,12 +75,14 @@ static int find_listener(int pid)
 	fds = opendir(path);
 	if (!fds)
 		return -errno;
-	while (found < 0 && (entry = readdir(fds))) {
+	while (found == -EAGAIN && (entry = readdir(fds))) {
 		const ssize_t length =
 			readlinkat(dirfd(fds), entry->d_name, target, sizeof(target));
 
 		if (length == sizeof(LISTENER) - 1 && !memcmp(target, LISTENER, length))
 			found = atoi(entry->d_name);
+		else if (length < 0 && errno == EACCES)
+			found = -EACCES;
 	}
 	closedir(fds);
 	return found;

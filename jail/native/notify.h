@@ -17,6 +17,12 @@ struct notify_call {
 /* Whether this kernel lets a supervisor take a listener and hear calls. */
 int notify_works(void);
 
+/*
+ * Whether root may take that of another user's process, which wants CAP_SYS_PTRACE. The services of an
+ * ordinary user are in a user namespace that is his, where he has it.
+ */
+int notify_may_take(void);
+
 /* A descriptor that holds on to a process, whoever has its number later; or -errno. */
 int notify_hold(int pid);
 

@@ -14,8 +14,10 @@ from initd_world import World
 from initd import records
 from initd.records import HEADER, PAUSE_S, PER_PAUSE, Records
 from initd.slim import socket
+from jail import silence
 from jail._native import lib
 from jail.auditrecord import Record
+from jail.silence import no_records
 
 TEXT = (
     "audit(1795301809.321:{mark}): auid=4294967295 uid=0 gid=0 ses=1 pid=77"
@@ -187,8 +189,19 @@ def test_a_kernel_without_records_is_told_and_not_listened_to(monkeypatch: pytes
 
 
 def test_other_numbers_of_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(records, "is_first_pid_namespace", lambda: False)
-    assert records.no_records()
+    """In a container the line says what helps, where that does."""
+    monkeypatch.setattr(silence, "is_first_pid_namespace", lambda: False)
+    assert no_records()
+    monkeypatch.setattr(records, "is_silent", lambda: "")
+    for works in (True, False):
+        monkeypatch.setattr(records, "needs_supervisor", lambda works=works: works)
+        world, told = World(), list[str]()
+        made = Records(world.loop, lambda found: None, told.append)
+        made.open()
+        [line] = told
+        assert line.endswith("deaths by them are seen, and seccomp_notify names the calls") is works
+        made.close()
+        world.close()
 
 
 def test_actions_that_are_not_logged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,6 +37,7 @@ def kernel_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]
     fd = os.open(path, os.O_RDWR | os.O_NONBLOCK)
     monkeypatch.setattr(why, "KERNEL_LOG", str(path))
     monkeypatch.setattr(why, "PATIENCE_S", 0.01)
+    monkeypatch.setattr(why, "is_first_pid_namespace", lambda: True)
     yield fd
     os.close(fd)
 
@@ -97,6 +98,20 @@ def test_the_record_of_this_process(kernel_log: int) -> None:
     os.write(kernel_log, record().encode())
     found = find_denial(77, BEGAN_US)
     assert found is not None and found.call == "getrandom"
+
+
+def test_a_pid_of_the_log_is_nobodys_in_a_container(
+    kernel_log: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(why, "is_first_pid_namespace", lambda: False)
+    os.write(kernel_log, record().encode())
+    assert find_denial(77, BEGAN_US) is None
+    policy = tmp_path / "p.json"
+    policy.write_text('{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": []}')
+    found = of_kernel(record(code="0x50000"))
+    monkeypatch.setattr(why, "read_log", lambda since_us, patience_s: iter([found]))
+    [line] = why.explain_others("web", str(policy), 77)
+    assert line.startswith("web: perhaps one of its processes: hello[77] was refused getrandom")
 
 
 @pytest.mark.parametrize("changed", [{"at_s": -5.0}, {"pid": 78}, {"code": "0x50000"}])

@@ -95,6 +95,11 @@ def test_jail_that_ends_while_it_is_looked_at_is_not_said_to_be_without_denials(
     own = os.getpid()
     jail = SimpleNamespace(service_pid=own, door="default")
     monkeypatch.setattr(why_command, "find_jail", lambda name: jail)
+    monkeypatch.setattr(why_command, "is_first_pid_namespace", lambda: False)
+    assert (
+        lines_about("web")[1] == "web: the kernel log has other pids than we; --notify tells what is denied"
+    )
+    monkeypatch.setattr(why_command, "is_first_pid_namespace", lambda: True)
     assert lines_about("web")[1] == "web: the kernel log has no call that was denied to it"
     looks = iter([0])  # it is there once
     monkeypatch.setattr(why, "start_us", lambda pid: look(looks))
