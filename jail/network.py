@@ -65,7 +65,7 @@ def make(jail_name: str, network: Network) -> "NoReturn":
     try:
         load(*LINKS, *([RULES] if network.has_rules else []))
     except ImportError as error:
-        raise ConfigError(f"network: needs pyroute2: pip install stockade[net] ({error})") from error
+        raise ConfigError(f"network: needs pyroute2, 0.7 or later ({error})") from error
     home_fd = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     with Routing() as host:
         if result := lib.make_network():
