@@ -22,6 +22,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from jail.auditrecord import Record
+    from jail.bpf import Program
     from jail.denial import Denial
     from jail.launch import Jail
     from jail.plan import Plan
@@ -57,7 +59,9 @@ def watch_here(
 class Watcher:
     """One jail that runs. Made before the launch, so that no record is missed."""
 
-    __slots__ = ("_events", "_kmsg_fd", "_notifier", "_plan", "_poll", "_say", "_service_pid", "_spec")
+    __slots__ = (
+        "_events", "_filters", "_kmsg_fd", "_notifier", "_plan", "_poll", "_say", "_service_pid", "_spec",
+    )  # fmt: skip
 
     def __init__(
         self, plan: "Plan", spec: "JailSpec", events: "EventLog | None", say: "Callable[[str], None]"
@@ -65,6 +69,7 @@ class Watcher:
         self._plan, self._spec, self._events, self._say = plan, spec, events, say
         self._notifier: Notifier | None = None
         self._poll = select.poll()
+        self._filters: dict[str, Program | None] = {}  # of the policy, for records of who is gone
         self._service_pid = 0
         self._kmsg_fd = -1
         if not plan.notify_abi:
@@ -154,11 +159,12 @@ class Watcher:
             except OSError:
                 return
             found = of_kernel(line)
-            if found is not None and self._is_ours(found.pid):
+            if found is not None and self._is_ours(found):
                 self._note(found.denial())
 
-    def _is_ours(self, pid: int) -> bool:
+    def _is_ours(self, found: "Record") -> bool:
         """The service, or a descendant of this process: all of them are of the jail."""
+        pid = found.pid
         if pid == self._service_pid:
             return True
         own, above = os.getpid(), _parent_of(pid)
@@ -168,8 +174,21 @@ class Watcher:
             # 0: that one has ended since, and its child is another one's now
             above = _parent_of(above) or _parent_of(pid)
             if not above:
-                return False
+                return self._fits(found)
         return False
+
+    def _fits(self, found: "Record") -> bool:
+        """Whether one that is gone was of the jail, by what there is: that has its program, and denies such a call."""
+        root = f"/proc/{self._service_pid}/root"
+        # a jail that has ended shows no files, and it may end between these two: so the file comes first
+        if not found.exe or (not os.path.exists(root + found.exe) and os.path.exists(root)):
+            return False
+        from jail.advice import filter_of, says
+
+        if found.arch not in self._filters:
+            self._filters[found.arch] = filter_of(self._spec.seccomp, found.arch)
+        program = self._filters[found.arch]
+        return program is not None and says(program, found, self._spec.mode == COMPLAIN)
 
     def _note(self, denial: "Denial") -> None:
         denial.service, denial.policy = self._spec.name, self._spec.seccomp
