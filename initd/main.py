@@ -199,10 +199,10 @@ def refuse_second(path: str) -> None:
         with Session(path, PROBE_S) as session:
             session.lookup_id(SERVICE)
     except UbusError as error:
-        if error.code == wire.CONNECTION_FAILED and os.geteuid():
-            # the bus would be ours, and takes objects of root alone
-            raise JailError("must be run as root") from error
         if error.code in (wire.NOT_FOUND, wire.CONNECTION_FAILED):
+            if os.geteuid():
+                # a bus takes objects of root alone, be it ours or ubusd's, and shows nobody else which there are
+                raise JailError("must be run as root") from error
             return  # a bus without it, or none
         raise JailError(f"{path}: {error}") from error
     raise JailError(f"{path}: there is an object {SERVICE} already: another initd, or procd")

@@ -4,11 +4,14 @@
 import os
 import re
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import pytest
 
 from initd.main import refuse_second
 from initd.settings import OPTIONS, read_settings, usage
+from initd.ubus import wire
+from initd.ubus.wire import UbusError
 from jail.errors import JailError, UsageError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -91,3 +94,15 @@ def test_a_bus_of_our_own_wants_root(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(JailError, match="must be run as root"):
         refuse_second(str(tmp_path / "none"))
+
+
+def test_so_does_anothers_bus(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which shows an ordinary user no object, so that a second initd would not know of the first."""
+    session = MagicMock()
+    session.return_value.__enter__.return_value.lookup_id.side_effect = UbusError(wire.NOT_FOUND)
+    monkeypatch.setattr("initd.main.Session", session)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    refuse_second("/bus")
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(JailError, match="must be run as root"):
+        refuse_second("/bus")

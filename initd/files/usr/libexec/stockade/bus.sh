@@ -16,6 +16,8 @@ procd_lock() {
 	set -- 1000>/dev/null
 	[ $# = 0 ] || fd=9
 	if ! [ "/proc/self/fd/$fd" -ef "$lock" ]; then
+		if [ -e "$lock" ]; then [ -w "$lock" ]; else [ -w "${lock%/*}" ]; fi || _procd_is_root "must be run as root" ||
+			exit 1
 		eval "exec $fd<>\"\$lock\"" || exit 1
 		_procd_locked=$fd
 	fi
@@ -25,6 +27,14 @@ procd_lock() {
 		_procd_warn "cannot lock $lock"
 		exit 1
 	fi
+}
+
+# Whether root runs the script; if not, WHAT is said to have been the matter
+_procd_is_root() { # WHAT
+	[ "$(id -u)" = 0 ] || {
+		echo "${_procd_service:-procd.sh}: $1" >&2
+		return 1
+	}
 }
 
 # At the end, for what the script has left in the background has the descriptor as well
@@ -39,7 +49,12 @@ _procd_ubus() { # METHOD JSON [OBJECT]
 		echo "${_procd_service:-procd.sh}: nothing is started or stopped in an image" >&2
 		return 0
 	fi
-	ubus call service "$1" "$2"
+	ubus call service "$1" "$2" || {
+		# what a user may not see is not there; 255: nor is there a bus
+		set -- $?
+		[ "$1" = 255 ] || _procd_is_root "must be run as root, or by who is granted it in /usr/share/acl.d" || :
+		return "$1"
+	}
 }
 
 # _procd_call METHOD SERVICE [INSTANCE [MEMBERS]]: of a service, or of one instance
