@@ -89,8 +89,11 @@ def remarks(trace: "Trace", abi: str) -> list[str]:
 
 
 def asks_for_filter(program: "Program") -> bool:
-    """Whether it has put a filter on, or tried to. Of filters that do not agree the stricter verdict wins, so that ours
-    is not asked about what that one denies; what it gives to a tracer of its own comes to us with its number."""
+    """Whether it has put a filter on, or tried to.
+
+    Of filters that do not agree the stricter verdict wins: ours is not asked about what that one denies, and what it
+    gives to a tracer of its own comes to us with its number.
+    """
     for table in (program.values, program.early_values):
         for (_, call), values in table.items():
             if any(value & INT in FILTERING[call] for value in values if call in FILTERING):
