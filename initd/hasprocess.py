@@ -46,6 +46,16 @@ class HasProcess:
         self.watchdog = watchdog
         self._asked_watchdog: tuple[int, ...] | None = None  # when the process was started
 
+    @property
+    def is_startable(self) -> bool:
+        """Whether there is nothing wrong with what was asked for."""
+        return not (self.definition.faults or self.definition.error)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the process has ended, and only what it left in its group is waited for."""
+        return self.process is not None and self.process.is_over
+
     def send_signal(self, number: int) -> None:
         """To the process, by the stub if there is one. Raises OSError; ESRCH where there is none."""
         if self.process is None:

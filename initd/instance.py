@@ -3,7 +3,7 @@
 
 State       process  meaning                             left by
 stopped     none     nothing is to run                   START
-running     yes      as it was asked for                 STOP, CHANGED, EXITED, EXPIRED
+running     yes      as it was asked for                 STOP, CHANGED, EXITED, EXPIRED; START, if it is over
 stopping    yes      told to end, stays ended            START, EXITED; DUE: killed
 restarting  yes      told to end, starts again           STOP, EXITED; DUE: killed
 waiting     none     ended unasked, starts again later   START, STOP; DUE: starts
@@ -11,9 +11,9 @@ failed      none     ended or was ended, given up        START, STOP
 starting    none     its network is being made           START (if it has changed), STOP; or it is there
 
 START and STOP are somebody's wish, CHANGED a definition that the process does not have, EXITED its end, DUE
-the timer of the state, EXPIRED the watchdog. An event that a state does not list changes nothing. A spawn
-that fails is an end at once: waiting, or failed with the reason. What is to be removed goes as soon as there
-is no process.
+the timer of the state, EXPIRED the watchdog. An event that a state does not list changes nothing. A process
+that is over has EXITED when nothing is left in its cgroup. A spawn that fails is an end at once: waiting, or
+failed with the reason. What is to be removed goes as soon as there is no process.
 """
 
 from initd import death, respawn
@@ -70,7 +70,7 @@ class Instance(HasProcess):
         self.watchdog.configure(definition.watchdog)
         if not self.is_startable:
             self.event(STOP)
-        elif self.state == RUNNING:
+        elif self.state == RUNNING and not self.is_over:
             if self.has_changed():
                 self.crashes = 0
                 self.event(CHANGED)
@@ -107,11 +107,6 @@ class Instance(HasProcess):
         if action := ACTIONS[before].get(name):
             action(self)
             self._host.log.debug(f"{self.definition.full_name}: {before}, {name}: {self.state}")
-
-    @property
-    def is_startable(self) -> bool:
-        """Whether there is nothing wrong with what was asked for."""
-        return not (self.definition.faults or self.definition.error)
 
     # what the states do
 
@@ -220,6 +215,12 @@ class Instance(HasProcess):
             self.failed = reason
             self._end()
 
+    def _follow(self) -> None:
+        """The one that was has ended, if its group has not: the wish is for another one."""
+        if self.is_over:
+            self._host.log.info(f"{self.definition.full_name}: has ended; starts again, as it was told")
+            self.state = RESTARTING
+
     def _stay_down(self) -> None:
         self.state = STOPPING
 
@@ -275,8 +276,6 @@ class Instance(HasProcess):
         self._timer = self._host.loop.after(delay_s, lambda: self.event(DUE))
         notify_end(self._host, "instance.respawn", self, pid)
 
-    # the small things
-
     def _cancel_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
@@ -286,6 +285,7 @@ class Instance(HasProcess):
 ACTIONS: "dict[str, dict[str, Callable[[Instance], None]]]" = {
     STOPPED: {START: Instance._start_afresh},
     RUNNING: {
+        START: Instance._follow,
         STOP: Instance._end,
         CHANGED: Instance._change,
         EXITED: Instance._judge,

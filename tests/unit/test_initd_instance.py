@@ -374,6 +374,35 @@ def test_the_group_has_to_be_gone_first(world: World) -> None:
     assert one.state == "running" and len(world.spawned) == 1
 
 
+@pytest.mark.parametrize("changed", [{}, {"nice": 1}, {"env": {"NEW": "1"}}])
+@pytest.mark.parametrize("first", [RUN, RESPAWN, {**RUN, "reload_signal": HUP}])
+def test_start_that_comes_before_the_group_is_gone_is_not_lost(
+    world: World, first: dict[str, object], changed: dict[str, object]
+) -> None:
+    world.set("s", one=first)
+    world.is_group_gone = False
+    world.end(FIRST_PID)
+    world.set("s", one={**first, **changed})
+    one = world.instance("s", "one")
+    assert (one.state, len(world.spawned), world.kills) == ("restarting", 1, [])
+    one.stop()
+    one.start()
+    world.is_group_gone = True
+    world.advance(1)
+    assert (one.state, len(world.spawned)) == ("running", 2)
+    assert world.spawned[1].given == {**first, **changed}
+
+
+def test_process_that_is_over_stays_so_when_nothing_asks_for_another(world: World) -> None:
+    world.set("s", one=RUN)
+    world.is_group_gone = False
+    world.end(FIRST_PID)
+    world.instance("s", "one").stop()
+    world.is_group_gone = True
+    world.advance(20)
+    assert (world.instance("s", "one").state, len(world.spawned)) == ("stopped", 1)
+
+
 def test_a_group_that_does_not_end_is_not_waited_for_for_ever(world: World) -> None:
     one = bring(world, "stopping")
     world.is_group_gone = False
