@@ -5,11 +5,18 @@ Beside the compiler's own warnings, which know the rules that never match. Pure.
 """
 
 from jail import calls
+from jail._native import lib
 from jail.policy import ARCHES, call_number
 from jail.policy import lint as compiler_lint
-from jail.policyfile import PERMITS, Policy, allows_any, chain, names_of
+from jail.policy_show import MOST_ARGUMENTS, program_of
+from jail.policyfile import PERMITS, Policy, allows_any, chain, conditions_of, names_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MOST = 100
+MASKED = "SCMP_CMP_MASKED_EQ"
 DEFAULT = "defaultAction"  # what is accepted of it, by this name
 # All of these together, and why that is worth a thought
 DANGEROUS: tuple[tuple[tuple[str, ...], str], ...] = (
@@ -58,6 +65,25 @@ AROUND = (
     ("fcntl", "fcntl64", "which does the same"),
     ("fcntl64", "fcntl", "which does the same"),
 )
+# Which arguments the kernel takes as int: of a 64-bit register it sees the lower half alone, and a filter all of it
+INTS = {
+    "socket": (0, 1, 2),
+    "socketpair": (0, 1, 2),
+    "setsockopt": (1, 2),
+    "getsockopt": (1, 2),
+    "socketcall": (0,),
+    "ioctl": (1,),
+    "fcntl": (1,),
+    "open": (1,),
+    "openat": (2,),
+    "prctl": (0,),
+    "personality": (0,),
+    "setns": (1,),
+    "madvise": (2,),
+    "kill": (1,),
+    "tgkill": (2,),
+}
+UNSEEN = 1 << 32
 # Who has the first needs the second
 NEEDS = (
     ("rt_sigaction", "rt_sigreturn", "no signal handler can return"),
@@ -119,7 +145,42 @@ def _doubts(policy: Policy, arch: str) -> dict[str, str]:
     for name, other, why in AROUND:
         if any(rule.get("args") for rule in chain(policy, name)) and _allows(policy, arch, other):
             found[f"{name} with {other}"] = f"limits {name} by its arguments but allows {other}, {why}"
+    return found | _half_seen(policy, arch)
+
+
+def _half_seen(policy: Policy, arch: str) -> dict[str, str]:
+    """Calls that are denied for an int, and pass if the half of the register that the kernel drops is not zero."""
+    limited = [name for name in INTS if any(conditions_of(rule) for rule in chain(policy, name))]
+    if not limited or not calls.is_wide(arch):
+        return {}
+    found: dict[str, str] = {}
+    program, audit = program_of(policy.text, arch, policy.path), lib.arch_audit(arch.encode())
+    for name in limited:
+        number = call_number(arch, name)
+        for index, args in _tried(policy, name) if number >= 0 else ():
+            value = args[index]
+            more = [*args[:index], value | UNSEEN, *args[index + 1 :]]
+            if program.run(audit, number, more).permits and not program.run(audit, number, args).permits:
+                found.setdefault(
+                    f"{name} by half",
+                    f"denies {name} with argument {index} = {value:#x} and allows it with {value | UNSEEN:#x},"
+                    " which is the same for the kernel: compare by SCMP_CMP_MASKED_EQ, with 0xffffffff",
+                )
     return found
+
+
+def _tried(policy: Policy, name: str) -> "Iterator[tuple[int, list[int]]]":
+    """An int's index and six arguments, as a rule for the call has them."""
+    for rule in chain(policy, name):
+        args = [0] * MOST_ARGUMENTS
+        asked = set()
+        for test in conditions_of(rule):
+            index, value = test["index"], test.get("valueTwo", 0) if test["op"] == MASKED else test["value"]
+            assert isinstance(index, int) and isinstance(value, int)
+            args[index] = value
+            asked.add(index)
+        for index in asked & {*INTS[name]}:
+            yield index, args
 
 
 def _missing(policy: Policy, arch: str) -> list[str]:

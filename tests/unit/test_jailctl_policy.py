@@ -405,6 +405,31 @@ def test_condition_that_another_call_goes_around(name: str, other: str) -> None:
     assert f"but allows {other}" not in lines_of(limited, arch=arch)
 
 
+def test_int_that_is_denied_with_an_upper_half_of_zero_alone() -> None:
+    def test(op: str, value: int, two: int = 0) -> dict[str, object]:
+        return {"index": 1, "op": f"SCMP_CMP_{op}", "value": value} | ({"valueTwo": two} if two else {})
+
+    said = "denies ioctl with argument 1 = 0x5412 and allows it with 0x100005412"
+    denied = rule("ioctl", action=ERRNO, args=[test("EQ", 0x5412)])
+    assert said in lines_of(denied, rule("ioctl"))
+    assert said in lines_of(denied, defaultAction=ALLOW)
+    assert said in lines_of(rule("ioctl", args=[test("NE", 0x5412)]))
+    assert said not in lines_of(denied, rule("ioctl"), accepted={"ioctl by half": "one that trusts it"})
+    masked = rule("ioctl", action=ERRNO, args=[test("MASKED_EQ", 0xFFFFFFFF, 0x5412)])
+    none = rule("ioctl", action=ERRNO, args=[test("MASKED_EQ", 0xFFFFFFFF)])
+    for rules in (
+        [masked, rule("ioctl")],
+        [none, rule("ioctl")],
+        [denied],
+        [rule("ioctl", args=[test("EQ", 0x5412)])],
+    ):
+        assert "denies ioctl" not in lines_of(*rules)
+    for arch in ("i386", "mips"):
+        assert "denies ioctl" not in lines_of(denied, rule("ioctl"), arch=arch)
+    # the length of a write is no int
+    assert "by half" not in lines_of(rule("write", action=ERRNO, args=[test("EQ", 1)]), rule("write"))
+
+
 def test_rule_that_never_matches_has_its_place() -> None:
     assert "p:1:" in lines_of(rule("read"), rule("read", action=ERRNO))
 
