@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 KERNEL_LOG = "/dev/kmsg"
+PID_MAX = "/proc/sys/kernel/pid_max"
 AUDIT = "audit: "  # who writes it in the kernel
 RECORD_START = f"{AUDIT}type=1326 audit("
 RECORD_BYTES = 8192  # of one /dev/kmsg read, CONSOLE_EXT_LOG_MAX
@@ -105,17 +106,17 @@ def denied_besides(pid: int, policy: str) -> list[Denial]:
     """What a policy's filter denied since this process began, but for the death of that one.
 
     Each program and call once, LINES_MAX at most. The pids of others say little any more: they are of this jail
-    if no other that began later has such a policy. One that began before the service is none of its children; where
-    pids have begun anew meanwhile, that leaves out some that are.
+    if no other that began later has such a policy. One that began before the service is none of its children.
     """
     from jail.advice import filter_of, says
 
     filters = {}
+    limit = _pid_limit()
     found: dict[tuple[str, str, int, int], Denial] = {}
     for record in read_log(start_us(), 0.0):
         key = (record.program, record.arch, record.number, record.code)
         denial = record.denial()
-        if record.pid < pid or (record.pid == pid and denial.is_deadly):
+        if not _is_later(record.pid, pid, limit) or (record.pid == pid and denial.is_deadly):
             continue
         if key in found or len(found) == LINES_MAX:
             continue
@@ -126,6 +127,23 @@ def denied_besides(pid: int, policy: str) -> list[Denial]:
         if program is not None and says(program, record, record.code == lib.SECCOMP_RET_LOG):
             found[key] = denial
     return list(found.values())
+
+
+def _pid_limit() -> int:
+    """Where pids begin anew."""
+    try:
+        with open(PID_MAX, encoding="ascii") as file:
+            return int(file.read())
+    except OSError:
+        return 1 << 22  # the most that a kernel has
+
+
+def _is_later(pid: int, first: int, limit: int) -> bool:
+    """Whether a process is `first` or began after it, as far as pids tell: they count up, and then anew.
+
+    Of a jail that has seen half of all pids some of the later ones count as earlier.
+    """
+    return (pid - first) % limit < limit // 2
 
 
 def explain_others(name: str, policy: str, pid: int) -> "Iterator[str]":

@@ -154,3 +154,18 @@ def test_others_are_those_that_began_after_the_service(
     records = [of_kernel(record(pid=pid, number=number)) for pid, number in ((76, 1), (77, 2), (78, 3))]
     monkeypatch.setattr(why, "read_log", lambda since_us, patience_s: iter(records))
     assert [denial.pid for denial in why.denied_besides(77, str(policy))] == [78]
+
+
+@pytest.mark.parametrize(
+    ("first", "others", "later"), [(311, [32752, 312], [312]), (32750, [32740, 305], [305])]
+)
+def test_others_are_those_even_where_pids_begin_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: int, others: list[int], later: list[int]
+) -> None:
+    policy, limit = tmp_path / "p.json", tmp_path / "pid_max"
+    policy.write_text('{"defaultAction": "SCMP_ACT_KILL_PROCESS", "syscalls": []}')
+    limit.write_text("32768\n")
+    monkeypatch.setattr(why, "PID_MAX", str(limit))
+    records = [of_kernel(record(pid=pid, number=number)) for number, pid in enumerate(others, 1)]
+    monkeypatch.setattr(why, "read_log", lambda since_us, patience_s: iter(records))
+    assert [denial.pid for denial in why.denied_besides(first, str(policy))] == later
