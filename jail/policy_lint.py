@@ -6,6 +6,7 @@ Beside the compiler's own warnings, which know the rules that never match. Pure.
 
 from jail import calls
 from jail._native import lib
+from jail.errors import ConfigError
 from jail.policy import ARCHES, call_number
 from jail.policy import lint as compiler_lint
 from jail.policy_show import MOST_ARGUMENTS, program_of
@@ -153,8 +154,12 @@ def _half_seen(policy: Policy, arch: str) -> dict[str, str]:
     limited = [name for name in INTS if any(conditions_of(rule) for rule in chain(policy, name))]
     if not limited or not calls.is_wide(arch):
         return {}
+    try:
+        program = program_of(policy.text, arch, policy.path)
+    except ConfigError:  # not for this one, which is looked at for the reasons' sake
+        return {}
     found: dict[str, str] = {}
-    program, audit = program_of(policy.text, arch, policy.path), lib.arch_audit(arch.encode())
+    audit = lib.arch_audit(arch.encode())
     for name in limited:
         number = call_number(arch, name)
         for index, args in _tried(policy, name) if number >= 0 else ():

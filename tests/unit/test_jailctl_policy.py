@@ -430,6 +430,16 @@ def test_int_that_is_denied_with_an_upper_half_of_zero_alone() -> None:
     assert "by half" not in lines_of(rule("write", action=ERRNO, args=[test("EQ", 1)]), rule("write"))
 
 
+def test_policy_for_one_architecture_with_reasons_is_looked_at_for_that_one_alone() -> None:
+    limited = rule("ioctl", "ptrace", "exit_group", args=[equals(1, 5)])
+    head: dict[str, Any] = {"architectures": ["SCMP_ARCH_X86_64"], "accepted": {"execve": "not there"}}
+    assert "accepts 'execve', which is not so" in lines_of(limited, **head)
+    denied = rule("ioctl", action=ERRNO, args=[equals(1, 5)])
+    head["accepted"] = {"ioctl by half": "trusted"}
+    said = lines_of(denied, rule("ioctl", "exit_group"), **head)
+    assert "by half" not in said and "denies ioctl" not in said
+
+
 def test_rule_that_never_matches_has_its_place() -> None:
     assert "p:1:" in lines_of(rule("read"), rule("read", action=ERRNO))
 
