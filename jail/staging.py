@@ -121,10 +121,21 @@ def _layers(spec: JailSpec) -> list[steps.Step]:
         out.append(raresteps.lower(spec.extroot, status.st_dev, status.st_ino))
     if spec.overlay_dir:
         status = look_at(spec.overlay_dir)
+        _check_outside(spec)
         out.append(raresteps.upper(spec.overlay_dir, status.st_dev, status.st_ino))
     if spec.overlay_size:
         out.append(raresteps.upper_memory(spec.overlay_size))
     return [*out, raresteps.overlay()]
+
+
+def _check_outside(spec: JailSpec) -> None:
+    """Raise ConfigError for a policy or capabilities in the overlay: its next start would go by what it wrote there."""
+    from jail.capabilities import file_of
+
+    folder = paths.real(spec.overlay_dir)
+    for path in filter(None, (spec.seccomp, file_of(spec.capabilities or ""))):
+        if f"{paths.real(path)}/".startswith(f"{folder}/"):
+            raise ConfigError(f"{path}: in {spec.overlay_dir}, which the jail may write: it could change it")
 
 
 def _resolver(spec: JailSpec) -> str:

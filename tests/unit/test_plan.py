@@ -393,3 +393,19 @@ def test_why_a_program_cannot_be_executed(tmp_path: Path, name: str, said: str, 
     with pytest.raises(ConfigError) as caught:
         make_plan(JailSpec("x", [f"{tmp_path}/{name}"]))
     assert (str(caught.value), caught.value.status) == (f"{tmp_path}/{said}", status)
+
+
+@pytest.mark.parametrize(("key", "name"), [("capabilities", "caps.json"), ("seccomp", "policy.json")])
+def test_what_decides_over_a_jail_is_not_in_its_own_overlay(tmp_path: Path, key: str, name: str) -> None:
+    overlay, beside = tmp_path / "over", tmp_path / "over-beside"
+    for folder in (overlay / "upper", beside):
+        folder.mkdir(parents=True)
+        text = '{"bounding": []}' if key == "capabilities" else '{"defaultAction": "SCMP_ACT_ALLOW"}'
+        (folder / name).write_text(text)
+    made = JailSpec("x", ["/bin/true"])
+    made.overlay_dir = str(overlay)
+    setattr(made, key, str(beside / name))
+    make_plan(made)
+    setattr(made, key, str(overlay / "upper" / name))
+    with pytest.raises(ConfigError, match=f"over/upper/{name}: in .*, which the jail may write"):
+        make_plan(made)
